@@ -1,0 +1,46 @@
+# The commands of the book; `make help` lists them. All a machine needs is make and Python >= 3.11.
+PROFILE ?= reader
+SUITABLE := import ensurepip, sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help figures profiles test lint sync constraints clean
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
+
+figures: $(READY)  ## redraw what is out of date: PROFILE=reader|smoke|paper, ONLY=04_mean_field
+	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book figures --profile '$(PROFILE)' $(if $(ONLY),--only '$(ONLY)')
+
+profiles: $(READY)  ## list the parameters of every chapter in every profile
+	@$(BIN)/python -m poc_book profiles
+
+test: $(READY)  ## unit tests, then every notebook at smoke size
+	$(BIN)/python -m pytest -q
+	$(BIN)/nbdev-test --n-workers 2
+
+lint: $(READY)  ## style of modules and notebooks, types
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+sync: $(READY)  ## export the modules from the notebooks and clean the notebooks
+	$(BIN)/nbdev-export
+	$(BIN)/nbdev-clean
+
+constraints: $(READY)  ## pin anew all versions, for every supported Python
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file constraints.txt
+
+clean:  ## remove all results (not .venv)
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The environment is made once, and again when what it depends on changes.
+$(READY): pyproject.toml constraints.txt
+	@'$(PYTHON)' -c '$(SUITABLE)' 2>/dev/null || \
+		{ echo "PYTHON = '$(PYTHON)': Python 3.11 or newer with venv is needed" >&2; exit 2; }
+	@echo "installing the environment in .venv with $$($(PYTHON) --version): a few minutes, once" >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)

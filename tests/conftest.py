@@ -1,0 +1,86 @@
+"A tiny book in a temporary folder: the engine of this checkout, two short chapters, a module of its own."
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+ENGINE = ("__init__", "__main__", "checks", "results", "batch", "cli")
+HEAD = "profile = 'smoke'\nout = None\nseed = 0\nsteps = 3"
+DRAW = """
+import matplotlib.pyplot as plt
+import xarray as xr
+from poc_book.results import Chapter
+chapter = Chapter("{name}", profile, out, dict(seed=seed, steps=steps))
+data = xr.Dataset({{"y": ("x", [float(value(i)) for i in range(steps)])}})
+fig, ax = plt.subplots(figsize=(2, 2))
+ax.plot(data.y)
+chapter.figure("{figure}", fig, data=data, alt="A line.")
+"""
+SETTINGS = "[smoke]\nseed = 0\n[reader]\nseed = 1\n[reader:01_line]\nsteps = 4\n"
+
+
+class TinyBook:
+    def __init__(self, root: Path):
+        self.root, self.home = root, root / "build" / "smoke"
+        for folder in ("nbs", "poc_book"): (root / folder).mkdir(parents=True)
+        for name in ENGINE: shutil.copy(CHECKOUT / "poc_book" / f"{name}.py", root / "poc_book")
+        shutil.copy(CHECKOUT / "Snakefile", root)
+        kernel = root / "jupyter" / "kernels" / "python3"
+        kernel.mkdir(parents=True)
+        broken = dict(argv=["false"], display_name="a broken kernel", language="python")
+        (kernel / "kernel.json").write_text(json.dumps(broken))
+        self.settings(SETTINGS)
+        self.module("curve", "def value(i): return i\n")
+        self.notebook("01_line", HEAD, "from poc_book.curve import value", DRAW.format(name="01_line", figure="line"))
+        self.notebook("02_square", HEAD, "def value(i): return i * i", DRAW.format(name="02_square", figure="square"))
+
+    def settings(self, text: str) -> None: (self.root / "settings.ini").write_text(text)
+
+    def module(self, name: str, code: str) -> None: (self.root / "poc_book" / f"{name}.py").write_text(code)
+
+    def notebook(self, name: str, *codes: str) -> None:
+        cells = [dict(cell_type="code", id=f"c{i}", source=code, outputs=[], execution_count=None,
+                      metadata={"tags": ["parameters"]} if i == 0 else {}) for i, code in enumerate(codes)]
+        content = dict(cells=cells, nbformat=4, nbformat_minor=5, metadata={})
+        (self.root / "nbs" / f"{name}.ipynb").write_text(json.dumps(content))
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
+        here = {"PYTHONPATH": str(self.root), "JUPYTER_PATH": str(self.root / "jupyter")}
+        return subprocess.Popen([sys.executable, "-m", "poc_book", *arguments], cwd=self.root, text=True,
+                                env=os.environ | here | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def files(self, *chapters: str) -> dict[str, bytes]:
+        "Every file of the results of some chapters (of both if none is named), by path."
+        paths = [p for c in chapters or ("01_line", "02_square") for p in (self.home / c).iterdir()]
+        return {str(p.relative_to(self.home)): p.read_bytes() for p in paths}
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> TinyBook: return TinyBook(tmp_path / "book")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> TinyBook:
+    "A book whose smoke figures are made; not to be changed."
+    book = TinyBook(tmp_path_factory.mktemp("finished") / "book")
+    book.first = book.run("figures", "--profile", "smoke")
+    return book
+
+
+@pytest.fixture
+def made(finished: TinyBook, tmp_path: Path) -> TinyBook:
+    "A copy of the finished book."
+    shutil.copytree(finished.root, tmp_path / "book")
+    copy = object.__new__(TinyBook)
+    copy.root, copy.home = tmp_path / "book", tmp_path / "book" / "build" / "smoke"
+    return copy

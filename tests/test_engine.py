@@ -1,0 +1,242 @@
+"The batch engine on a tiny book: what runs again, what survives, what is refused."
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import CHECKOUT, DRAW, HEAD, TinyBook
+
+from poc_book.batch import fresh, open_book
+from poc_book.results import data_hash, load
+
+FIGURES = ("figures", "--profile", "smoke")
+SLOW = DRAW + "\nimport time; time.sleep(60)"
+
+
+def stale(book: TinyBook) -> set[str]:
+    opened = open_book(book.root)
+    return {c for c in opened.chapters if not fresh(opened, "smoke", c)}
+
+
+def processes(book: TinyBook) -> list[int]:
+    "The processes at work in the folder of a book."
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try: inside = Path(os.readlink(process / "cwd")).is_relative_to(book.root)
+        except OSError: continue
+        if inside and " Z " not in (process / "stat").read_text(): found.append(int(process.name))
+    return found
+
+
+def until(condition, seconds: float = 60) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition(): return True
+        time.sleep(0.05)
+    return False
+
+
+def test_first_run_makes_every_figure_and_names_it(finished: TinyBook):
+    assert finished.first.returncode == 0, finished.first.stderr
+    for path in ("01_line/line", "02_square/square"):
+        assert re.search(rf"^build/smoke/{path}\.svg  \d+\.\d s$", finished.first.stdout, re.M), finished.first.stdout
+        for kind in ("svg", "png", "nc", "json"): assert (finished.home / f"{path}.{kind}").stat().st_size > 0
+    assert (finished.home / "01_line" / "01_line.ipynb").exists()
+    assert not list(finished.home.glob(".partial-*"))
+
+
+def test_provenance_tells_where_a_figure_came_from(finished: TinyBook):
+    record = json.loads((finished.home / "01_line" / "line.json").read_text())
+    data = load(finished.home / "01_line" / "line.nc")
+    assert record["parameters"] == {"seed": 0, "steps": 3} and record["profile"] == "smoke" and record["seed"] == 0
+    assert record["data_sha256"] == data_hash(data) == data.attrs["data_sha256"]
+    assert record["commit"] == "unknown" and {"python", "jax", "poc_book"} <= record["versions"].keys()
+    assert record["redraw"] == "make figures ONLY=01_line PROFILE=smoke"
+    sources = json.loads((finished.home / "01_line" / "provenance.json").read_text())["sources"]
+    assert list(sources) == ["nbs/01_line.ipynb", "poc_book/checks.py", "poc_book/curve.py", "poc_book/results.py"]
+
+
+def test_executed_notebook_names_no_machine_path(finished: TinyBook):
+    text = (finished.home / "01_line" / "01_line.ipynb").read_text()
+    assert str(finished.root) not in text and ".partial-" not in text
+    assert 'out = \\"../build/smoke/01_line\\"' in text
+
+
+def test_second_run_does_nothing(made: TinyBook):
+    before = made.files()
+    again = made.run(*FIGURES)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "nothing to do: 2 chapters up to date\n", "")
+    assert made.files() == before
+
+
+def edit(path: Path, old: str, new: str) -> None: path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize("change, expected", [
+    (lambda b: b.settings("[smoke]\nseed = 0\n[smoke:01_line]\nsteps = 5\n"), {"01_line"}),
+    (lambda b: b.settings("[smoke]\nseed = 7\n"), {"01_line", "02_square"}),
+    (lambda b: b.settings("# another comment\n[smoke]\nseed = 0\n[reader]\nseed = 9\n"), set()),
+    (lambda b: b.module("curve", "def value(i): return 2 * i\n"), {"01_line"}),
+    (lambda b: b.module("unused", "x = 1\n"), set()),
+    (lambda b: edit(b.root / "nbs/02_square.ipynb", "i * i", "i ** 3"), {"02_square"}),
+    (lambda b: edit(b.root / "nbs/02_square.ipynb", '"execution_count": null', '"execution_count": 3'), set()),
+    (lambda b: os.utime(b.root / "nbs/02_square.ipynb"), set()),
+    (lambda b: edit(b.root / "poc_book/checks.py", "BadInput", "BadInput "), {"01_line", "02_square"}),
+    (lambda b: (b.home / "01_line/line.png").unlink(), {"01_line"}),
+    (lambda b: (b.home / "01_line/line.nc").write_bytes(b"damaged"), {"01_line"}),
+    (lambda b: (b.home / "02_square/provenance.json").unlink(), {"02_square"}),
+])
+def test_only_what_depends_on_a_change_is_stale(made: TinyBook, change, expected: set[str]):
+    assert stale(made) == set()
+    change(made)
+    assert stale(made) == expected
+
+
+def test_a_data_file_that_a_chapter_names_is_a_dependency(made: TinyBook):
+    (made.root / "nbs" / "curves.csv").write_text("1,2\n")
+    made.module("curve", "path = 'curves.csv'\ndef value(i): return i\n")
+    assert stale(made) == {"01_line"}
+    made.run(*FIGURES)
+    assert stale(made) == set()
+    (made.root / "nbs" / "curves.csv").write_text("1,3\n")
+    assert stale(made) == {"01_line"}
+
+
+def test_a_touched_parameter_reruns_its_chapter_alone(made: TinyBook):
+    before = made.files()
+    made.settings("[smoke]\nseed = 0\n[smoke:01_line]\nsteps = 5\n")
+    again = made.run(*FIGURES)
+    assert again.returncode == 0 and "1 figures, 1 of 1 chapters" in again.stdout, again.stderr
+    after = made.files()
+    changed = {name for name in after if after[name] != before[name]}
+    assert {name.split("/")[0] for name in changed} == {"01_line"}
+    assert load(made.home / "01_line" / "line.nc").sizes["x"] == 5
+    assert made.run(*FIGURES).stdout.startswith("nothing to do")
+
+
+def test_only_redraws_one_chapter(book: TinyBook):
+    alone = book.run(*FIGURES, "--only", "02_square")
+    assert alone.returncode == 0 and "02_square/square.svg" in alone.stdout, alone.stderr
+    assert not (book.home / "01_line").exists()
+
+
+@pytest.mark.parametrize("arguments, settings, words", [
+    (("--profile", "papr"), None, "profile = 'papr': one of reader, smoke"),
+    (("--profile", "smoke", "--only", "03_lost"), None, "chapter = '03_lost': one of 01_line, 02_square"),
+    (("--profile", "smoke"), "[smoke]\nsede = 0\n", "'sede': one of seed, steps"),
+    (("--profile", "smoke"), "[smoke]\n[smoke:01_line]\nstep = 1\n", "'step': one of seed, steps"),
+    (("--profile", "smoke"), "[smoke]\nsteps = .nan\n", "steps in profile smoke = nan: a whole number"),
+    (("--profile", "smoke"), "[smoke]\nsteps = many\n", "steps in profile smoke = 'many': a whole number"),
+    (("--profile", "smoke"), "[smoke]\n[paper:01_line]\nsteps = 1\n", "profile of [paper:01_line] in settings.ini"),
+    (("--profile", "smoke"), "[smoke\n", "settings = 'settings.ini'"),
+    (("--size", "big"), None, "unrecognized arguments: --size big"),
+])
+def test_bad_input_is_one_line_and_writes_nothing(book: TinyBook, arguments, settings, words):
+    if settings: book.settings(settings)
+    bad = book.run("figures", *arguments)
+    assert bad.returncode == 2 and bad.stdout == ""
+    assert words in bad.stderr and bad.stderr.count("\n") == 1, bad.stderr
+    assert not (book.root / "build").exists()
+
+
+@pytest.mark.parametrize("code, error, exit_code", [
+    ("1 / 0", "ZeroDivisionError: division by zero", 1),
+    ("assert steps == 4", "AssertionError: assert steps == 4", 1),
+    ("from poc_book.checks import check_integer\ncheck_integer('dim', 2, 3)", "BadInput: dim = 2: an integer >= 3", 2),
+    ("import os\nos._exit(1)", "DeadKernelError: Kernel died", 1),
+])
+def test_a_failing_chapter_keeps_its_old_result_and_stops_no_other(made: TinyBook, code, error, exit_code):
+    before = made.files("01_line")
+    made.notebook("01_line", HEAD, "from poc_book.curve import value", DRAW.format(name="01_line", figure="line"), code)
+    made.settings("[smoke]\nseed = 3\n")
+    run = made.run(*FIGURES)
+    assert run.returncode == exit_code
+    (message,) = [x for x in run.stderr.splitlines() if x.startswith("01_line failed")]
+    assert error in message and "build/smoke/failed/01_line.ipynb" in message
+    assert "Dead" in error or "cell [5]" in message
+    assert made.files("01_line") == before
+    assert stale(made) == {"01_line"}
+    assert (made.home / "failed" / "01_line.ipynb").exists() and not list(made.home.glob(".partial-*"))
+
+
+def test_non_finite_data_fails_its_chapter(made: TinyBook):
+    made.module("curve", "def value(i): return float('nan')\n")
+    run = made.run(*FIGURES)
+    assert run.returncode == 2 and "NotResolved: data.y = 'array with 3 non-finite entries'" in run.stderr
+    assert "line.nc" in {p.name for p in (made.home / "01_line").iterdir()}
+
+
+def test_a_second_batch_is_refused_and_the_first_goes_on(made: TinyBook):
+    made.settings("[smoke]\nseed = 5\n")
+    first = made.start(*FIGURES)
+    assert until(lambda: list(made.home.glob(".partial-*")))
+    second = made.run(*FIGURES)
+    assert second.returncode == 2 and "one at a time" in second.stderr and second.stderr.count("\n") == 1
+    assert first.wait(timeout=120) == 0 and stale(made) == set()
+
+
+def test_killed_batch_leaves_whole_files_and_the_next_run_completes(made: TinyBook):
+    before = made.files("01_line")
+    made.notebook("01_line", HEAD, "from poc_book.curve import value", SLOW.format(name="01_line", figure="line"))
+    made.settings("[smoke]\nseed = 5\n[smoke:01_line]\nsteps = 4\n")
+    batch = made.start(*FIGURES)
+    assert until(lambda: list(made.home.glob(".partial-*/01_line/line.json")))
+    batch.send_signal(signal.SIGKILL)
+    batch.wait()
+    assert made.files("01_line") == before
+    assert until(lambda: not processes(made), 20), "orphans of the killed batch"
+    made.notebook("01_line", HEAD, "from poc_book.curve import value", DRAW.format(name="01_line", figure="line"))
+    assert made.run(*FIGURES).returncode == 0
+    assert stale(made) == set() and not list(made.home.glob(".partial-*"))
+    assert load(made.home / "01_line" / "line.nc").sizes["x"] == 4
+
+
+def test_killed_at_any_moment(made: TinyBook):
+    for seed, delay in enumerate((0.3, 1.5, 3, 4, 5, 6), start=10):
+        made.settings(f"[smoke]\nseed = {seed}\n")
+        batch = made.start(*FIGURES)
+        time.sleep(delay)
+        batch.send_signal(signal.SIGKILL)
+        batch.wait()
+        for chapter in ("01_line", "02_square"):
+            record = json.loads((made.home / chapter / "provenance.json").read_text())
+            assert set(record["files"]) == {p.name for p in (made.home / chapter).iterdir()} - {"provenance.json"}
+            load(next((made.home / chapter).glob("*.nc")))
+    assert made.run(*FIGURES).returncode == 0 and stale(made) == set()
+
+
+def test_a_batch_ends_with_the_process_it_serves(made: TinyBook):
+    made.notebook("01_line", HEAD, "import time; time.sleep(60)")
+    master = subprocess.Popen(["sleep", "600"])
+    batch = made.start(*FIGURES, POC_BOOK_PARENT=str(master.pid))
+    assert until(lambda: list(made.home.glob(".partial-*")))
+    master.kill()
+    master.wait()
+    assert batch.wait(timeout=10) != 0
+    assert until(lambda: not processes(made), 20)
+
+
+def test_the_snakefile_also_works_by_itself(book: TinyBook):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "profile=smoke", "--quiet", "all"]
+    environment = os.environ | {"PYTHONPATH": str(book.root)}
+    first = subprocess.run(command, cwd=book.root, env=environment, capture_output=True, text=True, timeout=300)
+    assert first.returncode == 0, first.stderr
+    assert stale(book) == set()
+
+
+def test_profiles_lists_every_parameter(book: TinyBook):
+    text = book.run("profiles").stdout
+    assert text == ("smoke\n  01_line           seed=0  steps=3\n  02_square         seed=0  steps=3\n"
+                    "reader\n  01_line           seed=1  steps=4\n  02_square         seed=1  steps=3\n")
+
+
+def test_defaults_of_every_chapter_are_the_smoke_profile():
+    from poc_book.batch import declared
+    book = open_book(CHECKOUT)
+    for chapter, parameters in book.profiles["smoke"].items():
+        assert parameters | {"profile": "smoke", "out": None} == declared(book.chapters[chapter]), chapter
