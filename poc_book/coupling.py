@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .checks import check_sphere, check_times, require
+from .checks import NotResolved, check_sphere, check_times, require
 from .finite_width import Trajectory, flow
 from .mean_field import MeanField, solve
 from .model import Problem
@@ -92,10 +92,14 @@ class Linearised(eqx.Module):
 
 
 def linearise(coupling: Coupling) -> Float[Array, "times m d"]:
-    "For a small coupling error: the solution of the linear coupling equation (Lemma 5) from 0, shape (T, m, d)."
+    """For a small coupling error: the solution of the linear coupling equation (Lemma 5) from 0, shape (T, m, d).
+
+    Raises `NotResolved` when the solver gives up."""
     w0 = coupling.finite.points[0]
     start = jnp.stack([w0, jnp.zeros_like(w0)])
-    return solve_linear(Linearised(coupling.mean_field), start, jnp.asarray(coupling.times))[:, 1]
+    linear = solve_linear(Linearised(coupling.mean_field), start, jnp.asarray(coupling.times))[:, 1]
+    if not bool(jnp.all(jnp.isfinite(linear))): raise NotResolved("times", coupling.times, "times up to which it stays finite")
+    return linear
 
 
 @eqx.filter_jit
@@ -103,7 +107,7 @@ def solve_linear(field, start, times):
     "The saved states of a field that carries shadows and tangent vectors together."
     control = diffrax.PIDController(rtol=1e-9, atol=1e-9)
     return diffrax.diffeqsolve(diffrax.ODETerm(lambda t, y, _: field(t, y)), diffrax.Dopri5(), 0.0, times[-1], None, start,
-                               saveat=diffrax.SaveAt(ts=times), stepsize_controller=control, max_steps=100_000).ys
+                               saveat=diffrax.SaveAt(ts=times), stepsize_controller=control, max_steps=100_000, throw=False).ys
 
 # %% ../nbs/06_coupling.ipynb #e0e6d06e
 def decompose(coupling: Coupling) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -158,7 +162,8 @@ def lipschitz(coupling: Coupling) -> tuple[np.ndarray, np.ndarray]:
     """Largest local and interaction Hessian norms on the shadows at each time, (T,) each.
 
     The local norm is the spectral norm of D on the tangent space, by dense eigenvalues for every neuron; the interaction
-    norm is the largest over pairs of distinct neurons, also dense. For small m only (memory m^2 d^2)."""
+    norm is the largest over all pairs of neurons, a neuron with itself included, also dense.
+    For small m only (memory m^2 d^2)."""
     rows = [hessian_norms(coupling.mean_field, t, w) for t, w in zip(jnp.asarray(coupling.times), coupling.shadows)]
     local, interaction = np.array(rows).T
     return local, interaction
