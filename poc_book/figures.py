@@ -102,12 +102,13 @@ def mean_field_risk(data: xr.Dataset) -> Figure:
 # %% ../nbs/91_figures.ipynb #b6a02331
 def all_limits(data: xr.Dataset) -> Figure:
     "Mean-field risk of the remaining problems with the reported error as a band."
-    fig, axes = panels(2, 2, width=4.2, height=2.7)
+    fig, axes = panels(2, 2, width=4.2, height=2.9)
     for ax, name in zip(axes, data.problem.values):
         d = data.sel(problem=name)
         ax.fill_between(d.time, d.risk - d.risk_error, d.risk + d.risk_error, color=COLOURS[5], alpha=0.5, label="reported error")
         ax.plot(d.time, d.risk, color=COLOURS[0])
-        label(ax, "flow time", "risk", f"{TITLES[str(name)]}, d = {int(d.dim)}\n{d.method.values}")
+        how = str(d.method.values).replace(", inputs", "\ninputs")
+        label(ax, "flow time", "risk", f"{TITLES[str(name)]}, d = {int(d.dim)}\n{how}")
         ax.set_ylim(0)
     return fig
 
@@ -229,8 +230,8 @@ def moving_picture(data: xr.Dataset) -> FuncAnimation:
     (dots,) = ax.plot([], [], "o", ms=5, color=COLOURS[0], label="finite network")
     (rings,) = ax.plot([], [], "o", ms=9, mfc="none", color=COLOURS[1], label="mean-field shadow")
     ax.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
-    label(ax, "another coordinate", "overlap with the teacher")
-    ax.get_legend().set_loc("center left")
+    label(ax, "another coordinate", "overlap with the teacher", legend=False)
+    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
 
     def draw(i):
         dots.set_data(data.finite[i, :, 1], data.finite[i, :, 0])
