@@ -55,5 +55,17 @@ def test_linear_equation_starts_with_the_source():
     assert jnp.abs(linearise(pair)[1] - expected).max() < 0.01 * size
 
 
+def test_function_error_law_at_width_512():
+    "Against the exact law of m E||f_m - f_MF||^2 for he4, d = 16: 0.6913, 0.4620, 0.3344 (a Volterra prototype, no sampling)."
+    problem, times, m, draws = he(4, 16), [10 / 3, 10.0, 20.0], 512, 16
+    limit = solve(problem, times)
+    pairs = [couple(problem, uniform(jax.random.key(100 + r), m, 16), times, limit) for r in range(draws)]
+    scaled = m * np.array([pair.function_error for pair in pairs])
+    mean, error = scaled.mean(0), scaled.std(0, ddof=1) / np.sqrt(draws)
+    z = (mean - [0.6913, 0.4620, 0.3344]) / error
+    print(f"m E||f_m - f_MF||^2 = {mean.round(3)} +- {error.round(3)}, in standard errors from the law {z.round(1)}")
+    assert np.all(np.abs(z) < 4) and np.all(error < 0.06)
+
+
 def test_wrong_dimension_is_refused():
     with pytest.raises(BadInput, match=r"w0\.shape"): couple(he(4, 8), uniform(jax.random.key(0), 4, 5), TIMES)
