@@ -71,7 +71,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'poc_book.coupling.linearise': ('coupling.html#linearise', 'poc_book/coupling.py'),
                                    'poc_book.coupling.lipschitz': ('coupling.html#lipschitz', 'poc_book/coupling.py'),
                                    'poc_book.coupling.local_term': ('coupling.html#local_term', 'poc_book/coupling.py'),
-                                   'poc_book.coupling.solve_linear': ('coupling.html#solve_linear', 'poc_book/coupling.py'),
                                    'poc_book.coupling.source': ('coupling.html#source', 'poc_book/coupling.py'),
                                    'poc_book.coupling.term_sizes': ('coupling.html#term_sizes', 'poc_book/coupling.py')},
             'poc_book.figures': { 'poc_book.figures.all_limits': ('figures.html#all_limits', 'poc_book/figures.py'),

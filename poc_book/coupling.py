@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Coupling', 'couple', 'function_errors', 'local_term', 'interaction_term', 'source', 'Linearised', 'linearise',
-           'solve_linear', 'decompose', 'term_sizes', 'carry_tangent', 'injections', 'duhamel', 'lipschitz',
-           'hessian_norms', 'gronwall']
+           'decompose', 'term_sizes', 'carry_tangent', 'injections', 'duhamel', 'lipschitz', 'hessian_norms',
+           'gronwall']
 
 # %% ../nbs/06_coupling.ipynb #6068ab90
 import diffrax
@@ -19,6 +19,7 @@ from .checks import NotResolved, check_sphere, check_times, require
 from .finite_width import Trajectory, flow
 from .mean_field import MeanField, solve
 from .model import Problem
+from .sphere import solve_flow
 
 # %% ../nbs/06_coupling.ipynb #235a95f5
 class Coupling(eqx.Module):
@@ -97,17 +98,9 @@ def linearise(coupling: Coupling) -> Float[Array, "times m d"]:
     Raises `NotResolved` when the solver gives up."""
     w0 = coupling.finite.points[0]
     start = jnp.stack([w0, jnp.zeros_like(w0)])
-    linear = solve_linear(Linearised(coupling.mean_field), start, jnp.asarray(coupling.times))[:, 1]
-    if not bool(jnp.all(jnp.isfinite(linear))): raise NotResolved("times", coupling.times, "times up to which it stays finite")
-    return linear
-
-
-@eqx.filter_jit
-def solve_linear(field, start, times):
-    "The saved states of a field that carries shadows and tangent vectors together."
-    control = diffrax.PIDController(rtol=1e-9, atol=1e-9)
-    return diffrax.diffeqsolve(diffrax.ODETerm(lambda t, y, _: field(t, y)), diffrax.Dopri5(), 0.0, times[-1], None, start,
-                               saveat=diffrax.SaveAt(ts=times), stepsize_controller=control, max_steps=100_000, throw=False).ys
+    states, ok = solve_flow(Linearised(coupling.mean_field), start, jnp.asarray(coupling.times), 1e-9)
+    if not ok: raise NotResolved("times", coupling.times, "times up to which the linear error can be followed")
+    return states[:, 1]
 
 # %% ../nbs/06_coupling.ipynb #e0e6d06e
 def decompose(coupling: Coupling) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -207,7 +207,7 @@ class Grid(eqx.Module):
 def panel(reduction: Radial, grid: Grid, survival, M, guess, length: float, tol: float):
     """One time panel from moments `M` (h,) and `survival` (N,): moments at its Chebyshev times, survival at its end.
 
-    Third, what is left in the larger of the fixed-point residual and the last coefficients, in units of `tol`."""
+    Third and fourth, in units of `tol`: the residual of the fixed point and the largest of the last two coefficients."""
     carried = survival
 
     def trial(z): return np.vstack([M, np.column_stack([np.ones(ORDER), z.reshape(ORDER, -1)])])

@@ -149,7 +149,8 @@ class Measure(eqx.Module):
         for field in ("weights", "signs"):
             shape = getattr(self, field).shape
             require(shape == (m,), field + ".shape", shape, f"({m},), one per neuron")
-            if not traced(getattr(self, field)): check_finite(field, getattr(self, field))
+        for field, given in (("weights", weights), ("signs", signs)):
+            if given is not None and not traced(given): check_finite(field, given)
 
     @property
     def charge(self) -> Float[Array, " m"]: return self.weights * self.signs
@@ -229,11 +230,11 @@ class Problem(eqx.Module):
     def function_error(self, rho, other): return function_error(self, self.checked("rho", rho), self.checked("other", other))
 
     def checked(self, field: str, value):
-        "`value` (a measure, or points (..., d)) itself, once it has this problem's dimension and finite entries."
-        points = value.points if isinstance(value, Measure) else value
-        require(np.shape(points)[-1:] == (self.dim,), f"{field}.shape", np.shape(points), f"(..., {self.dim})")
-        if not traced(points): check_finite(field, points)
-        return value
+        "`value` (a measure, or points (..., d)) itself, once it has this problem's dimension and points are finite."
+        measure = isinstance(value, Measure)  # its points were checked when it was made
+        shape = np.shape(value.points if measure else value)
+        require(shape[-1:] == (self.dim,), f"{field}.shape", shape, f"(..., {self.dim})")
+        return value if measure or traced(value) else check_finite(field, value)
 
 # %% ../nbs/02_model.ipynb #f48045b5
 @eqx.filter_jit

@@ -175,10 +175,11 @@ def test_a_second_batch_is_refused_and_the_first_goes_on(made: TinyBook):
     gate = "import time\nfrom pathlib import Path\nwhile not Path('go').exists(): time.sleep(0.1)"
     made.notebook("02_square", HEAD, "def value(i): return i * i", gate, DRAW.format(name="02_square", figure="square"))
     first = made.start(*FIGURES)
-    assert until(lambda: list(made.home.glob(".partial-*")))
-    second = made.run(*FIGURES)  # the first cannot end before its gate is opened
-    assert second.returncode == 2 and "one at a time" in second.stderr and second.stderr.count("\n") == 1
-    (made.root / "nbs" / "go").touch()
+    try:
+        assert until(lambda: list(made.home.glob(".partial-*")))
+        second = made.run(*FIGURES)  # the first cannot end before its gate is opened
+        assert second.returncode == 2 and "one at a time" in second.stderr and second.stderr.count("\n") == 1
+    finally: (made.root / "nbs" / "go").touch()
     assert first.wait(timeout=120) == 0 and stale(made) == set()
 
 
