@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'STYLES', 'panels', 'label', 'overlap_law', 'static_error', 'potentials',
            'mean_field_risk', 'all_limits', 'seeds', 'three_panels', 'reference_bias', 'fixed_or_fresh', 'collapse',
-           'linear_coupling', 'decomposition', 'gronwall', 'moving_picture']
+           'linear_coupling', 'decomposition', 'gronwall', 'hessian_trajectory', 'lemma49', 'average_stability',
+           'convexity', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import matplotlib as mpl
@@ -219,6 +220,58 @@ def gronwall(data: xr.Dataset) -> Figure:
     ax.semilogy(data.time[1:], data.truth[1:], "-", color=COLOURS[0], label="measured")
     ax.semilogy(data.time[1:], data.monte_carlo[1:], ":", color=COLOURS[6], label=r"$1/\sqrt{m}$")
     label(ax, "flow time", r"mean over neurons of $|\Delta_i|$", f"m = {data.width}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #0177f4d8
+def hessian_trajectory(data: xr.Dataset) -> Figure:
+    "Overlap, top eigenvalue of D and coupling error of a few neurons in flow time (Figure 2)."
+    fig, axes = panels(3, width=3.8)
+    rows = (("alignment", r"overlap $|\bar w_i\cdot w^*|$"), ("top", r"$\lambda_{\max}(D_t(\bar w_i))$"),
+            ("delta", r"$|\Delta_i|$"))
+    for ax, (name, text) in zip(axes, rows):
+        for i, values in enumerate(data[name].values.T): ax.plot(data.time, values, STYLES[i % len(STYLES)], color=COLOURS[i])
+        label(ax, "flow time", text)
+    axes[1].axhline(0, color=GREY, lw=0.8)
+    axes[0].set_title(f"He$_4$, d = {data.dim}, m = {data.width}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #34d91cdd
+def lemma49(data: xr.Dataset) -> Figure:
+    "Norm of J against the ratio of overlaps, with the smallest bound of Lemma 49 above all points, by degree."
+    fig, axes = panels(data.sizes["degree"], width=4.4)
+    for ax, k in zip(axes, data.degree.values):
+        d = data.sel(degree=k)
+        ratio = np.geomspace(float(d.ratio.min()), float(d.ratio.max()), 50)
+        ax.loglog(d.ratio, np.maximum(d.norm, 1e-4), ".", ms=2, color=COLOURS[5], rasterized=True,
+                  label="measured (floor at 1e-4)")
+        ax.loglog(ratio, float(d.constant) * ratio ** (k - 1), color=COLOURS[1],
+                  label=rf"$C(\alpha_t/\alpha_s)^{{{k - 1}}}$, C = {float(d.constant):.2f}")
+        label(ax, r"$\alpha_t/\alpha_s$", r"$\|J_{t,s}\|$", f"He$_{k}$, d = {data.attrs['dim']}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #d817d606
+def average_stability(data: xr.Dataset) -> Figure:
+    "J_avg at the teacher, and its product with the time T, against dimension for k = 2 and 4."
+    fig, axes = panels(2, width=4.2)
+    for i, (k, style) in enumerate(zip(data.degree.values, ("o--", "s-"))):
+        d = data.sel(degree=k)
+        axes[0].errorbar(d.dim, d.j_avg, d.grid_gap + d.node_gap, fmt=style, color=COLOURS[i], label=f"k = {k}")
+        axes[1].errorbar(d.dim, d.j_avg * d.end, d.end * (d.grid_gap + d.node_gap), fmt=style, color=COLOURS[i], label=f"k = {k}")
+    for ax, text in zip(axes, (r"$J_{avg}(\tau)$ at $w'=w^*$", r"$T\,J_{avg}(\tau)$")):
+        ax.set(xscale="log", yscale="log")
+        ax.set_xticks(data.dim.values, labels=[str(d) for d in data.dim.values])
+        ax.minorticks_off()
+        label(ax, "dimension d", text, rf"$\tau$ = {data.tau:g}, risk at T: {data.risk:g}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #e970107c
+def convexity(data: xr.Dataset) -> Figure:
+    "C_LSC in flow time by problem."
+    fig, (ax,) = panels(width=5)
+    for i, name in enumerate(data.problem.values):
+        ax.plot(data.time, data.constant.sel(problem=name), STYLES[i], color=COLOURS[i], label=TITLES[str(name)])
+    ax.axhline(0, color=GREY, lw=0.8)
+    label(ax, "flow time", r"$C_{LSC}(t)$", rf"d = {data.dim}, $\tau$ = {data.tau:g}")
     return fig
 
 # %% ../nbs/91_figures.ipynb #8f9ee328

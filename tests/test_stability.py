@@ -1,0 +1,217 @@
+"""Local and interaction Hessians, the stability matrix and the constants made of it, against independent references."""
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import integrate as quad
+from scipy.integrate import solve_ivp
+
+from poc_book.checks import BadInput
+from poc_book.mean_field import solve
+from poc_book.problems import circle, he, misspecified, xor
+from poc_book.sphere import normalise, project, uniform
+from poc_book.stability import (
+    atoms_of,
+    bound_constant,
+    hessian_scalars,
+    interaction_hessian,
+    j_avg,
+    j_avg_atom,
+    j_max,
+    local_hessian,
+    local_strong_convexity,
+    maximise,
+    self_concordance,
+    stability_matrix,
+    stability_norms,
+    stability_scalars,
+    tangent,
+    tangent_top,
+    transit_nodes,
+)
+
+TIMES = np.linspace(0, 3, 7)
+W0 = uniform(jax.random.key(0), 32, 8)
+
+
+@cache
+def solved(make, *arguments): return solve(make(*arguments), TIMES, particles=32)
+
+
+@pytest.fixture(scope="module")
+def limit(): return solved(he, 4, 8)
+
+
+@pytest.mark.parametrize("make", [(he, 4, 8), (misspecified, 8), (circle, 8)], ids=lambda x: x[0].__name__)
+def test_local_hessian_is_the_second_derivative_along_great_circles(make):
+    "e.De = d/ds of the speed along the geodesic through w with direction e, by central differences."
+    one, t, h = solved(*make), 1.5, 1e-5
+    w = W0
+    e = normalise(project(w, jax.random.normal(jax.random.key(1), w.shape)))
+    point = lambda s: (np.cos(s) * w + np.sin(s) * e, np.cos(s) * e - np.sin(s) * w)
+    speed = lambda s: jnp.sum(one.velocity(t, point(s)[0]) * point(s)[1], axis=1)
+    D = local_hessian(one, t, w)
+    gap = float(jnp.abs((speed(h) - speed(-h)) / (2 * h) - jnp.einsum("ma,mab,mb->m", e, D, e)).max())
+    print(f"great circles: {gap:.1e}, D on w: {float(jnp.abs(jnp.einsum('mab,mb->ma', D, w)).max()):.1e}")
+    assert gap < 1e-8 and jnp.abs(jnp.einsum("mab,mb->ma", D, w)).max() < 1e-12
+
+
+def test_signed_local_hessian_flips_with_the_sign():
+    one = solved(xor, 6)
+    w = uniform(jax.random.key(2), 4, 6)
+    plus, minus = local_hessian(one, 0.3, w, jnp.ones(4)), local_hessian(one, 0.3, w, -jnp.ones(4))
+    assert jnp.abs(plus + minus).max() < 1e-12 and jnp.abs(plus).max() > 1e-3
+
+
+@pytest.mark.parametrize("problem", [he(4, 6), misspecified(6), xor(6)], ids=lambda p: p.name)
+def test_interaction_hessian_is_a_gram_matrix(problem):
+    "Against the average over explicit inputs of products of features (exact on the cube, sampled for Gaussian inputs)."
+    w, v = uniform(jax.random.key(3), 12, 6), uniform(jax.random.key(4), 3, 6)
+    H = interaction_hessian(problem, w, v)
+    n = 200_000
+    x = problem.inputs.nodes() if problem.name == "xor4" else problem.inputs.sample(jax.random.key(5), n)
+    slope = lambda z: jax.jvp(problem.activation, (z,), (jnp.ones_like(z),))[1]
+    for i, j in ((0, 0), (1, 2), (5, 1)):
+        sign = problem.signs(12)[i] * problem.signs(3)[j]
+        weight = slope(x @ w[i]) * slope(x @ v[j]) * problem.scale * sign
+        product = (x @ tangent(w)[i])[:, :, None] * (x @ tangent(v)[j])[:, None, :] * weight[:, None, None]
+        error = 0 if problem.name == "xor4" else 5 * float((product.std(0) / np.sqrt(n)).max())
+        gap = float(jnp.abs(product.mean(0) - H[i, j]).max())
+        print(f"{problem.name} {i},{j}: gap {gap:.1e}, allowed {error + 1e-12:.1e}")
+        assert gap < error + 1e-12
+    spectrum = np.linalg.eigvalsh(np.swapaxes(interaction_hessian(problem, w), 1, 2).reshape(72, 72))
+    print(f"{problem.name}: eigenvalues {spectrum[0]:.1e} to {spectrum[-1]:.2f}")
+    assert spectrum[0] > -1e-12 * spectrum[-1]
+
+
+def test_stability_matrix_against_finite_differences_by_scipy(limit):
+    "The flow map by SciPy's DOP853 from perturbed, renormalised points; also for a problem without closed form."
+    for one in (limit, solved(circle, 8)):
+        field = jax.jit(lambda t, y, one=one: one.velocity(t, y.reshape(1, -1)).ravel())
+
+        def flow(y, start, end, field=field):
+            return solve_ivp(lambda t, y: np.asarray(field(t, y)), (start, end), y, "DOP853", rtol=1e-12, atol=1e-12).y[:, -1]
+        s, t, h, w0 = 1.0, 3.0, 1e-4, W0
+        at = flow(np.asarray(w0[0]), 0.0, s)
+        e = np.asarray(normalise(project(jnp.asarray(at)[None], jax.random.normal(jax.random.key(6), (1, 8)))))[0]
+        ends = [flow(np.cos(a) * at + np.sin(a) * e, s, t) for a in (h, -h)]
+        central, carried = (ends[0] - ends[1]) / (2 * h), np.asarray(stability_matrix(one, w0, s, t)[0] @ e)
+        gap = np.linalg.norm(central - carried) / np.linalg.norm(carried)
+        print(f"{one.problem.name}: {gap:.1e} relative")
+        assert gap < 1e-5
+
+
+def test_semigroup_and_identity(limit):
+    J = [stability_matrix(limit, W0, a, b) for a, b in ((0.5, 2.5), (0.5, 1.3), (1.3, 2.5))]
+    gap = float(jnp.abs(J[2] @ J[1] - J[0]).max() / jnp.abs(J[0]).max())
+    print(f"semigroup: {gap:.1e}")
+    assert gap < 1e-8
+    assert jnp.abs(stability_matrix(limit, W0, 0.0, 0.0) - tangent(W0)).max() < 1e-14
+
+
+def test_closed_form_against_the_variational_equation(limit):
+    "Norms for k = 4, and for k = 2, where the waiting clock is another."
+    for one in (limit, solved(he, 2, 8)):
+        direct = np.linalg.norm(stability_matrix(one, W0, 0.5, 2.5), 2, (1, 2))
+        fast = stability_norms(one, W0, [0.5, 2.5])[1, 0]
+        print(f"{one.problem.name}: {np.abs(fast / direct - 1).max():.1e} relative")
+        assert np.abs(fast / direct - 1).max() < 1e-8
+
+
+def test_transverse_scalar_is_the_integral_of_its_eigenvalue(limit):
+    "log j_t = int alpha u' dt along the path, by SciPy's Simpson rule on fine times."
+    grid = np.linspace(0, 3, 2001)
+    found = stability_scalars(limit, [0.2, 0.5], grid)
+    rates = [hessian_scalars(limit.limit.reduction, limit.limit.path.moments(t), jnp.asarray(a) ** 2)
+             for t, a in zip(grid[::10], found.alpha[::10])]
+    for scalars, k in ((found.along, 0), (found.across, 1)):
+        total = quad.simpson(np.array([r[k] for r in rates]), x=grid[::10], axis=0)
+        print(f"integral of eigenvalue {k}: {np.abs(total - scalars[-1]).max():.1e}")
+        assert np.abs(total - scalars[-1]).max() < 1e-6
+
+
+def test_top_eigenvalue_ignores_the_normal_direction():
+    "Where all tangent eigenvalues are negative, the zero on w must not win."
+    w = W0[:3]
+    assert jnp.abs(tangent_top(-2.0 * tangent(w), w) + 2).max() < 1e-12
+
+
+def test_cells_have_the_right_masses(limit):
+    "Masses against the latitudes of uniform points, in dimension 8."
+    nodes, mass = transit_nodes(limit, 3.0)
+    u = np.abs(np.asarray(uniform(jax.random.key(8), 20000, 8))[:, 0])
+    for a in (0.1, 0.3, 0.6):
+        p = mass[nodes < a].sum()
+        print(f"P(|alpha| < {a}): cells {p:.4f}, sampled {np.mean(u < a):.4f}")
+        assert abs(p - np.mean(u < a)) < 5 * np.sqrt(p * (1 - p) / 20000) + 0.01
+
+
+def test_ascent_reaches_the_best_of_many_directions():
+    "In three dimensions a fine grid of directions is a brute-force reference."
+    A = jax.random.normal(jax.random.key(9), (2, 20, 3, 3))
+    p = jnp.full(20, 1 / 20)
+    v = uniform(jax.random.key(10), 20000, 3)
+    brute = jnp.max(jnp.einsum("i,cin->cn", p, jnp.linalg.norm(jnp.einsum("ciab,nb->cina", A, v), axis=-1)), axis=1)
+    ends = maximise(A, p, v[:4])[0].max(1)
+    print("ascent minus brute force:", np.asarray(ends - brute))
+    assert jnp.all(ends >= brute - 1e-9) and jnp.all(ends < brute * 1.01)
+
+
+def test_j_max_general_path_agrees_with_the_fast_one(limit, monkeypatch):
+    fast = j_max(limit, W0, TIMES)
+    monkeypatch.setattr("poc_book.stability.is_single_index", lambda _: False)
+    slow = j_max(limit, W0, TIMES)
+    print(f"J_max {fast.value:.6f}, {slow.value / fast.value - 1:+.1e} by products of matrices")
+    assert abs(slow.value / fast.value - 1) < 1e-8 and fast.at == slow.at
+    assert fast.value >= 1 - 1e-9 and fast.grid_gap >= 0
+
+
+def test_j_avg_has_the_atom_as_a_lower_bound_and_falls_with_tau(limit):
+    atom = j_avg_atom(limit, TIMES, 0.5)
+    some = j_avg(limit, uniform(jax.random.key(11), 256, 8), TIMES, 0.5, 2)
+    wider = j_avg(limit, uniform(jax.random.key(11), 256, 8), TIMES, 1.0, 2)
+    print(f"atom {atom.value:.3f} +- {atom.sample_gap:.1e}; {some.value:.3f} +- {some.sample_gap:.3f}; {wider.value:.3f}")
+    assert some.value > atom.value - 5 * some.sample_gap - atom.sample_gap
+    assert wider.value <= some.value
+
+
+def test_lemma_49_constant_does_not_follow_the_dimension():
+    C, J = [], []
+    for d, end in ((16, 2.3), (64, 8.9)):
+        one = solve(he(4, d), np.linspace(0, end, 33), 1e-6)
+        scalars = stability_scalars(one, transit_nodes(one, end, 600)[0], one.times)
+        C.append(bound_constant(scalars, 4).max())
+        J.append(np.exp(scalars.log_norm.max()))
+    print(f"C = {C[0]:.2f}, {C[1]:.2f}; largest ||J|| = {J[0]:.1f}, {J[1]:.1f}")
+    assert C[1] < 1.5 * C[0] and J[1] > 4 * J[0]  # d^(3/2) predicts 8
+
+
+def test_convexity_at_the_atom_in_closed_form(limit):
+    "As tau goes to 0, D = alpha u' P at the teacher."
+    ours = local_strong_convexity(limit, TIMES, 1e-4, 8)
+    exact = [-float(hessian_scalars(limit.limit.reduction, limit.limit.path.moments(t), jnp.asarray(1.0))[1]) for t in TIMES]
+    gap = np.abs(ours - np.array(exact) / np.sqrt(limit.risk)).max()
+    print(f"C_LSC at the atom: {gap:.1e}")
+    assert gap < 1e-3 and ours.min() > 0
+
+
+def test_self_concordance_by_brute_force(limit):
+    t = 1.0
+    ratio = self_concordance(limit, [t], W0)[0]
+    w = limit.transport(W0)[2]
+    D = np.asarray(local_hessian(limit, t, w))
+    reference = [np.abs(np.linalg.eigvalsh(M)).max() / np.linalg.norm(v) for M, v in zip(D, limit.velocity(t, w))]
+    print(f"self-concordance: {np.abs(ratio / reference - 1).max():.1e}")
+    assert np.abs(ratio / reference - 1).max() < 1e-6
+
+
+def test_bad_input_is_refused(limit):
+    with pytest.raises(BadInput, match="s = 2"): stability_matrix(limit, W0, 2.0, 1.0)
+    with pytest.raises(BadInput, match="end of the limit"): stability_matrix(limit, W0, 0.0, 9.0)
+    with pytest.raises(BadInput, match="alpha0"): stability_scalars(limit, [0.0], [1.0])
+    with pytest.raises(BadInput, match="teacher made of atoms"): atoms_of(xor(6))
+    with pytest.raises(BadInput, match="without signs"): local_strong_convexity(solved(xor, 6), TIMES, 0.5)
+    with pytest.raises(BadInput, match="tau"): j_avg_atom(limit, TIMES, -1.0)
+    with pytest.raises(BadInput, match="one teacher direction"): j_avg_atom(solved(circle, 8), [0.0, 1.0], 0.5)
