@@ -6,7 +6,8 @@
 __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'STYLES', 'panels', 'label', 'overlap_law', 'static_error', 'potentials',
            'mean_field_risk', 'all_limits', 'seeds', 'three_panels', 'reference_bias', 'fixed_or_fresh', 'collapse',
            'linear_coupling', 'decomposition', 'gronwall', 'hessian_trajectory', 'lemma49', 'average_stability',
-           'convexity', 'moving_picture']
+           'convexity', 'mean_example', 'growth_families', 'potential', 'slack', 'time_by_dimension', 'time_by_risk',
+           'stability_by_dimension', 'error_at_risk', 'theorem_bounds', 'sample_size', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import matplotlib as mpl
@@ -272,6 +273,147 @@ def convexity(data: xr.Dataset) -> Figure:
         ax.plot(data.time, data.constant.sel(problem=name), STYLES[i], color=COLOURS[i], label=TITLES[str(name)])
     ax.axhline(0, color=GREY, lw=0.8)
     label(ax, "flow time", r"$C_{LSC}(t)$", rf"d = {data.dim}, $\tau$ = {data.tau:g}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #f8a10801
+def mean_example(data: xr.Dataset) -> Figure:
+    "Growth of the mean absolute error by fraction of perturbed neurons, simulated and from the formula."
+    fig, (ax,) = panels(width=5.5)
+    for i, p in enumerate(data.p.values):
+        ax.plot(data.time, data.formula.sel(p=p), STYLES[i % 4], color=COLOURS[i], label=f"p = {p:g}")
+        ax.plot(data.time[::4], data.simulated.sel(p=p)[::4], "o", ms=4, color=COLOURS[i], label="simulated" if i == 0 else None)
+    label(ax, "time", r"$E|\Delta(t)|\,/\,E|\Delta(0)|$", f"m = {data.width}")
+    return fig
+
+
+def growth_families(data: xr.Dataset) -> Figure:
+    "Worst growth of the L1 norm and the lemma's bound against width, by family."
+    fig, axes = panels(2, width=4.4, sharex=True)
+    for ax, name, text in zip(axes, ("lower", "balance"), ("worst growth in $L^1$", r"bound $\sum_\lambda\|P_\lambda\|$")):
+        for i, family in enumerate(data.family.values):
+            ax.loglog(data.width, data[name].sel(family=family), "o" + STYLES[i % 4], color=COLOURS[i], label=str(family))
+        start = float(data[name].sel(family="spike")[0])
+        ax.loglog(data.width, start * np.sqrt(data.width / data.width[0]), color=GREY, lw=1, label=r"slope $\frac{1}{2}$")
+        ax.set_xticks(data.width.values, labels=[str(m) for m in data.width.values])
+        ax.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+        label(ax, "width m (neurons)", text)
+    return fig
+
+# %% ../nbs/91_figures.ipynb #f8a10802
+def potential(data: xr.Dataset) -> Figure:
+    "The potential with its two halves, and the parts of its rate."
+    fig, axes = panels(2, width=4.6)
+    axes[0].plot(data.time, data.Omega + data.Psi, color=COLOURS[6], label=r"$\Phi=\Omega+\Psi$")
+    axes[0].plot(data.time, data.Omega, "--", color=COLOURS[0], label=r"$\Omega$, mean of $|\Delta_i|$")
+    axes[0].plot(data.time, data.Psi, "-.", color=COLOURS[1], label=r"$\Psi$, modes")
+    axes[0].set_ylim(0)
+    label(axes[0], "flow time", "potential", f"m = {data.width}, d = {data.dim}")
+    names = {"local": "local", "interaction": "interaction", "source": "source", "remainder": "second order", "total": "sum"}
+    for i, (term, text) in enumerate(names.items()):
+        axes[1].plot(data.time, data[term], STYLES[i % 4], color=COLOURS[6] if term == "total" else COLOURS[i], label=text)
+    label(axes[1], "flow time", r"part of $d\Phi/dt$", legend=False)
+    axes[1].legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def slack(data: xr.Dataset) -> Figure:
+    "Slack of inequality (8) with a constant fitted on the first seeds: those runs and fresh ones."
+    fig, axes = panels(data.sizes["width"], width=4.2, sharey=True)
+    groups = {"fitting runs": data.seed < data.fitted, "fresh runs": data.seed >= data.fitted}
+    for ax, m in zip(axes, data.width.values):
+        for i, (text, chosen) in enumerate(groups.items()):
+            curves = data.slack.sel(width=m).isel(seed=np.flatnonzero(chosen))
+            ax.fill_between(data.time, curves.min("seed"), curves.max("seed"), color=COLOURS[i], alpha=0.15, lw=0)
+            ax.plot(data.time, curves.min("seed"), STYLES[i], color=COLOURS[i], label=f"{text}, least")
+        ax.axhline(0, color=GREY, lw=1)
+        title = f"m = {m}: a = {data.a:g}, fitted constant b = {data.b.sel(width=m).item():.2g}"
+        label(ax, "flow time", r"slack / max $|d\Phi/dt|$", title)
+    return fig
+
+# %% ../nbs/91_figures.ipynb #0b16774d
+def time_by_dimension(data: xr.Dataset) -> Figure:
+    "Flow time to several risks against dimension, one panel a degree, with the fitted slope at risk 0.5."
+    fig, axes = panels(data.sizes["degree"], width=3.6)
+    for ax, k in zip(axes, data.degree.values):
+        d = data.sel(degree=k)
+        for i, r in enumerate(data.risk.values):
+            ax.plot(data.dim, d.time.sel(risk=r), "o" + STYLES[i % 4], color=COLOURS[i], ms=4, label=f"risk {r:g}")
+        ax.set(xscale="log", yscale="linear" if k == 2 else "log")
+        fit = f"slope {float(d.slope):.3f} $\\pm$ {float(d.slope_error):.3f}"
+        label(ax, "dimension d", "flow time T", f"k = {k}, risk 0.5: {fit}")
+    return fig
+
+
+def time_by_risk(data: xr.Dataset) -> Figure:
+    "Flow time against risk at the largest dimension, with the fitted bound of Theorem 9."
+    fig, (ax,) = panels(width=5.5)
+    for i, k in enumerate(data.degree.values):
+        d = data.sel(degree=k).isel(dim=-1)
+        text = rf"k = {k}: $\delta^{{-{float(d.delta_slope):.2f}}}$"
+        ax.plot(data.risk, d.time, "o-", color=COLOURS[i], ms=4, label=text)
+        ax.plot(data.risk, d.bound, "--", color=COLOURS[i], label=rf"bound $\delta^{{-{k - 1}}}$")
+    ax.set(xscale="log", yscale="log")
+    ax.set_xticks(data.risk.values, labels=[f"{r:g}" for r in data.risk.values])
+    ax.minorticks_off()
+    label(ax, r"risk $\delta$", "flow time T", f"d = {int(data.dim[-1])}", False)
+    ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+# %% ../nbs/91_figures.ipynb #1c06e397
+def stability_by_dimension(data: xr.Dataset) -> Figure:
+    "Largest ||J||, largest E||J||^2 and the upper bound of J_avg T against dimension, by degree."
+    fig, axes = panels(3, width=3.6)
+    titles = {"j_sup": r"$\sup\,\|J\|$", "j_square": r"$\sup\,E\|J\|^2$", "j_avg_time": r"$J_{avg}\,T$ (upper bound)"}
+    for ax, (name, title) in zip(axes, titles.items()):
+        for i, k in enumerate(data.degree.values):
+            ax.loglog(data.dim, data[name].sel(degree=k), "o" + STYLES[i % 4], color=COLOURS[i], ms=4, label=f"k = {k}")
+        label(ax, "dimension d", title)
+    return fig
+
+
+def error_at_risk(data: xr.Dataset) -> Figure:
+    "Scaled squared function error when the limit reaches each risk, against dimension, one dot a seed."
+    fig, (ax,) = panels(width=5.5)
+    for i, r in enumerate(data.risk.values):
+        shift = np.exp(0.06 * (i - (data.sizes["risk"] - 1) / 2))
+        d = data.scaled_function_error.sel(risk=r)
+        ax.plot(data.dim * shift, d, ".", color=COLOURS[i], alpha=0.5)
+        error = d.std("seed") / np.sqrt(d.sizes["seed"])
+        ax.errorbar(data.dim * shift, d.mean("seed"), error, fmt="o" + STYLES[i % 4], color=COLOURS[i], ms=4, capsize=3,
+                    label=rf"risk {r:g}")
+    ax.plot(data.dim, data.static, "k:", label="time 0, exact")
+    ax.set(xscale="log", ylim=(0, None))
+    ax.set_xticks(data.dim.values, labels=[str(d) for d in data.dim.values])
+    ax.minorticks_off()
+    label(ax, "dimension d", r"$m\,\|f_m-f_{MF}\|^2$ at $T(\delta)$", f"k = {data.degree}, m = {data.width}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #aa06e08b
+def theorem_bounds(data: xr.Dataset) -> Figure:
+    "Measured coupling error, inequality (8) with constants one and fitted, and Gronwall's bound."
+    fig, (ax,) = panels(width=5.5)
+    ax.semilogy(data.time[1:], data.gronwall[1:], "--", color=COLOURS[1], label="Gronwall")
+    ax.semilogy(data.time[1:], data.theorem[1:], "-.", color=COLOURS[2], label="(8), constants set to 1")
+    ax.semilogy(data.time[1:], data.fitted[1:], ":", color=COLOURS[2], label=f"(8), fitted factor {data.fit:.2g}")
+    ax.semilogy(data.time[1:], data.truth[1:], "-", color=COLOURS[0], label="measured")
+    label(ax, "flow time", r"mean over neurons of $|\Delta_i|$", f"d = {data.dim}, m = {data.width}")
+    return fig
+
+
+def sample_size(data: xr.Dataset) -> Figure:
+    "Distance of empirical from population networks against the number of samples."
+    fig, (ax,) = panels(width=5.5)
+    for i, t in enumerate(data.time.values):
+        for j, omega in enumerate(data.noise.values):
+            one = data.sel(time=t, noise=omega)
+            colour = COLOURS[2 * i + j]
+            ax.loglog(data.samples, one.distance, ".", color=colour, alpha=0.5)
+            ax.loglog(data.samples, one["mean"], "o" + STYLES[j], color=colour, ms=4,
+                      label=rf"t = {t:g}, noise {omega:g}: $n^{{{float(one.slope):.2f}}}$")
+    n = data.samples
+    ax.loglog(n, 1.3 * float(data["mean"].max()) * np.sqrt(float(n[0]) / n), ":", color=GREY, label=r"slope $-1/2$")
+    label(ax, "samples n", r"$\|f_{m,n}-f_m\|$", f"d = {data.dim}, m = {data.width}", False)
+    ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 # %% ../nbs/91_figures.ipynb #8f9ee328
