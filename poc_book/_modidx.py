@@ -99,7 +99,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'poc_book.coupling.source': ('coupling.html#source', 'poc_book/coupling.py'),
                                    'poc_book.coupling.term_sizes': ('coupling.html#term_sizes', 'poc_book/coupling.py')},
             'poc_book.figures': { 'poc_book.figures.all_limits': ('figures.html#all_limits', 'poc_book/figures.py'),
-                                  'poc_book.figures.average_stability': ('figures.html#average_stability', 'poc_book/figures.py'),
                                   'poc_book.figures.collapse': ('figures.html#collapse', 'poc_book/figures.py'),
                                   'poc_book.figures.convexity': ('figures.html#convexity', 'poc_book/figures.py'),
                                   'poc_book.figures.decomposition': ('figures.html#decomposition', 'poc_book/figures.py'),
@@ -334,7 +333,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'poc_book.stability.Estimate.__init__': ('stability.html#estimate.__init__', 'poc_book/stability.py'),
                                     'poc_book.stability.Scalars': ('stability.html#scalars', 'poc_book/stability.py'),
                                     'poc_book.stability.Scalars.log_norm': ('stability.html#scalars.log_norm', 'poc_book/stability.py'),
-                                    'poc_book.stability.atom_table': ('stability.html#atom_table', 'poc_book/stability.py'),
                                     'poc_book.stability.atoms_of': ('stability.html#atoms_of', 'poc_book/stability.py'),
                                     'poc_book.stability.average_push': ('stability.html#average_push', 'poc_book/stability.py'),
                                     'poc_book.stability.bound_constant': ('stability.html#bound_constant', 'poc_book/stability.py'),
@@ -345,7 +343,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                 'poc_book/stability.py'),
                                     'poc_book.stability.is_single_index': ('stability.html#is_single_index', 'poc_book/stability.py'),
                                     'poc_book.stability.j_avg': ('stability.html#j_avg', 'poc_book/stability.py'),
-                                    'poc_book.stability.j_avg_atom': ('stability.html#j_avg_atom', 'poc_book/stability.py'),
                                     'poc_book.stability.j_max': ('stability.html#j_max', 'poc_book/stability.py'),
                                     'poc_book.stability.jacobian': ('stability.html#jacobian', 'poc_book/stability.py'),
                                     'poc_book.stability.local_hessian': ('stability.html#local_hessian', 'poc_book/stability.py'),
@@ -354,7 +351,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'poc_book.stability.maximise': ('stability.html#maximise', 'poc_book/stability.py'),
                                     'poc_book.stability.one_direction': ('stability.html#one_direction', 'poc_book/stability.py'),
                                     'poc_book.stability.outside': ('stability.html#outside', 'poc_book/stability.py'),
-                                    'poc_book.stability.padded': ('stability.html#padded', 'poc_book/stability.py'),
                                     'poc_book.stability.propagators': ('stability.html#propagators', 'poc_book/stability.py'),
                                     'poc_book.stability.self_concordance': ('stability.html#self_concordance', 'poc_book/stability.py'),
                                     'poc_book.stability.solve_scalars': ('stability.html#solve_scalars', 'poc_book/stability.py'),
@@ -362,5 +358,4 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'poc_book.stability.stability_norms': ('stability.html#stability_norms', 'poc_book/stability.py'),
                                     'poc_book.stability.stability_scalars': ('stability.html#stability_scalars', 'poc_book/stability.py'),
                                     'poc_book.stability.tangent': ('stability.html#tangent', 'poc_book/stability.py'),
-                                    'poc_book.stability.tangent_top': ('stability.html#tangent_top', 'poc_book/stability.py'),
-                                    'poc_book.stability.transit_nodes': ('stability.html#transit_nodes', 'poc_book/stability.py')}}}
+                                    'poc_book.stability.tangent_top': ('stability.html#tangent_top', 'poc_book/stability.py')}}}

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'STYLES', 'panels', 'label', 'overlap_law', 'static_error', 'potentials',
            'mean_field_risk', 'all_limits', 'seeds', 'three_panels', 'reference_bias', 'fixed_or_fresh', 'collapse',
-           'linear_coupling', 'decomposition', 'gronwall', 'hessian_trajectory', 'lemma49', 'average_stability',
-           'convexity', 'mean_example', 'growth_families', 'potential', 'slack', 'time_by_dimension', 'time_by_risk',
-           'stability_by_dimension', 'error_at_risk', 'theorem_bounds', 'sample_size', 'moving_picture']
+           'linear_coupling', 'decomposition', 'gronwall', 'hessian_trajectory', 'lemma49', 'convexity', 'mean_example',
+           'growth_families', 'potential', 'slack', 'time_by_dimension', 'time_by_risk', 'stability_by_dimension',
+           'error_at_risk', 'theorem_bounds', 'sample_size', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import matplotlib as mpl
@@ -248,21 +248,6 @@ def lemma49(data: xr.Dataset) -> Figure:
         ax.loglog(ratio, float(d.constant) * ratio ** (k - 1), color=COLOURS[1],
                   label=rf"$C(\alpha_t/\alpha_s)^{{{k - 1}}}$, C = {float(d.constant):.2f}")
         label(ax, r"$\alpha_t/\alpha_s$", r"$\|J_{t,s}\|$", f"He$_{k}$, d = {data.attrs['dim']}")
-    return fig
-
-# %% ../nbs/91_figures.ipynb #d817d606
-def average_stability(data: xr.Dataset) -> Figure:
-    "J_avg at the teacher, and its product with the time T, against dimension for k = 2 and 4."
-    fig, axes = panels(2, width=4.2)
-    for i, (k, style) in enumerate(zip(data.degree.values, ("o--", "s-"))):
-        d = data.sel(degree=k)
-        axes[0].errorbar(d.dim, d.j_avg, d.grid_gap + d.node_gap, fmt=style, color=COLOURS[i], label=f"k = {k}")
-        axes[1].errorbar(d.dim, d.j_avg * d.end, d.end * (d.grid_gap + d.node_gap), fmt=style, color=COLOURS[i], label=f"k = {k}")
-    for ax, text in zip(axes, (r"$J_{avg}(\tau)$ at $w'=w^*$", r"$T\,J_{avg}(\tau)$")):
-        ax.set(xscale="log", yscale="log")
-        ax.set_xticks(data.dim.values, labels=[str(d) for d in data.dim.values])
-        ax.minorticks_off()
-        label(ax, "dimension d", text, rf"$\tau$ = {data.tau:g}, risk at T: {data.risk:g}")
     return fig
 
 # %% ../nbs/91_figures.ipynb #e970107c

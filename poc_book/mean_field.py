@@ -147,12 +147,14 @@ def feet(reduction: Radial, xi, M, length, tol):
 
 # %% ../nbs/04_mean_field.ipynb #718c51e9
 class Path(eqx.Module):
-    "Moments of the limit in flow time: panel edges (P + 1,) and values (P, ORDER + 1, h) at their Chebyshev times."
+    """Moments of the limit in flow time: panel edges (P + 1,) and values (P, ORDER + 1, h) at their Chebyshev times.
+
+    The last of P panels, a multiple of 64, may lie behind the end: paths of one shape share compiled code."""
     edges: Float[Array, " p"]
     values: Float[Array, "p c h"]
 
     def moments(self, t):
-        "The moments $E y^i$ at flow time t inside [0, edges[-1]], shape (h,)."
+        "The moments $E y^i$ at flow time t up to the end of the path, shape (h,)."
         i = jnp.clip(jnp.searchsorted(self.edges, t, side="right") - 1, 0, len(self.values) - 1)
         x = 2 * (t - self.edges[i]) / (self.edges[i + 1] - self.edges[i]) - 1
         return horner(jnp.asarray(TO_POWERS) @ self.values[i], x)
@@ -242,7 +244,9 @@ def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float) -> Pa
             survival, length = reached, length * min(factor, 3.0)
         else: length *= max(factor, 0.2) if left <= 1 else 0.3
         if length < 1e-10 * end: raise NotResolved("tol", tol, f"larger: time panels collapse at t = {edges[-1]:.4g}")
-    return Path(jnp.asarray(edges), jnp.asarray(values[1:]))
+    behind = (1 - len(edges)) % 64
+    edges += [end * (2.0 + i) for i in range(behind)]
+    return Path(jnp.asarray(edges), jnp.asarray(values[1:] + [np.tile(values[-1][-1], (ORDER + 1, 1))] * behind))
 
 # %% ../nbs/04_mean_field.ipynb #e5423f8e
 class RadialLimit(eqx.Module):

@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['tangent', 'jacobian', 'local_hessian', 'tangent_top', 'interaction_hessian', 'carry_matrix', 'propagators',
-           'stability_matrix', 'Scalars', 'is_single_index', 'one_direction', 'hessian_scalars', 'padded',
-           'solve_scalars', 'stability_scalars', 'transit_nodes', 'bound_constant', 'Estimate', 'stability_norms',
-           'j_max', 'atoms_of', 'outside', 'maximise', 'j_avg', 'average_push', 'j_avg_atom', 'atom_table', 'cap',
-           'local_strong_convexity', 'self_concordance']
+           'stability_matrix', 'Scalars', 'is_single_index', 'one_direction', 'hessian_scalars', 'solve_scalars',
+           'stability_scalars', 'bound_constant', 'Estimate', 'stability_norms', 'j_max', 'atoms_of', 'outside',
+           'maximise', 'j_avg', 'average_push', 'cap', 'local_strong_convexity', 'self_concordance']
 
 # %% ../nbs/07_stability.ipynb #2420d1ae
 from typing import NamedTuple
@@ -18,12 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy import special
 
 from .checks import BadInput, NotResolved, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import MeanField, Path, Radial, RadialLimit, horner, log_odds, slopes, waiting_clock
-from .model import Atoms, Problem, series
-from .sphere import latitude_quadrature, normalise, project, uniform
+from .model import Atoms, Problem
+from .sphere import normalise, project, uniform
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
 def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
@@ -134,14 +132,6 @@ def hessian_scalars(reduction, M, y):
     push, bend = horner(p, y), sum(i * p[i] * y**i for i in range(1, p.size))
     return 2 * y * push - (1 - y) * (2 * push + 4 * bend), 2 * y * push
 
-# %% ../nbs/07_stability.ipynb #1437f20b
-def padded(path: Path, size: int = 64) -> Path:
-    "A path of moments with constant panels added behind its end, so that paths share a shape and a compiled solver."
-    extra = -len(path.values) % size
-    edges = path.edges[-1] * (1 + jnp.arange(1, extra + 1))
-    rest = jnp.broadcast_to(path.values[-1, -1], (extra, *path.values.shape[1:]))
-    return Path(jnp.concatenate([path.edges, edges]), jnp.concatenate([path.values, rest]))
-
 # %% ../nbs/07_stability.ipynb #c0b04c89
 @eqx.filter_jit
 def solve_scalars(reduction: Radial, path: Path, y0, times):
@@ -170,25 +160,11 @@ def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
     require(y0.ndim == 1 and bool(np.all((y0 > 0) & (y0 < 1))), "alpha0", alpha0, "a vector of overlaps with 0 < |alpha0| < 1")
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     if times[-1] == 0: return Scalars(np.sqrt(y0)[None], np.zeros((1, y0.size)), np.zeros((1, y0.size)))
-    exact = solve_scalars(one.reduction, padded(one.path), jnp.asarray(y0), jnp.asarray(times))
+    exact = solve_scalars(one.reduction, one.path, jnp.asarray(y0), jnp.asarray(times))
     xi, along = (np.asarray(x) for x in exact)
     if not np.all(np.isfinite(xi + along)): raise NotResolved("times", times, "times the scalars can be carried to")
     across = -np.logaddexp(0, xi) / 2  # log sqrt(1 - alpha^2)
     return Scalars(np.exp(-np.logaddexp(0, -xi) / 2), along, across - np.log1p(-y0) / 2)
-
-# %% ../nbs/07_stability.ipynb #1905fb98
-def transit_nodes(limit: MeanField, end: float, count: int = 1500) -> tuple[np.ndarray, np.ndarray]:
-    """For single-index limits: overlaps in (0, 1) and masses of about `count` cells that resolve arrivals up to `end`.
-
-    Cells are equal in the clock until `end`, then grow geometrically (neurons that still wait)."""
-    reduction, d = one_direction(limit).reduction, limit.problem.dim
-    p = reduction.exponent
-    front = 1.5 * 4 * p * abs(float(reduction.F[p])) / reduction.scale * end + 20
-    psi = np.linspace(-6, front, check_integer("count", count, 16) | 1)
-    psi = np.concatenate([psi, psi[-1] * np.geomspace(1, 1e6 if p > 1 else 1 + 20 / front, count // 8 * 2 + 1)[1:]])
-    y = np.asarray(jax.nn.sigmoid(log_odds(jnp.asarray(psi), p)))  # decreasing: edges and, between them, nodes
-    mass = -np.diff(special.betainc(0.5, (d - 1) / 2, np.concatenate([[1.0], y[2:-2:2], [0.0]])))
-    return np.sqrt(y[1::2]), mass
 
 # %% ../nbs/07_stability.ipynb #f0d2c4ee
 def bound_constant(scalars: Scalars, exponent: int) -> np.ndarray:
@@ -234,20 +210,16 @@ def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
     return norms.reshape(len(steps), len(steps), -1)
 
 # %% ../nbs/07_stability.ipynb #8b5506b2
-def j_max(limit: MeanField, w0, times, weights=None) -> Estimate:
+def j_max(limit: MeanField, w0, times) -> Estimate:
     """For m >= 2 neurons at unit `w0` at time 0: $J_{max}$, the larger of $\\sup\\|J\\|$ and $\\sup E\\|J\\|^2$ (Stability).
 
-    Without `weights`, `sample_gap` is the standard error of $E\\|J\\|^2$ at the maximum; with quadrature `weights`, the gap
-    between even and odd nodes. The supremum over a sample bounds that over the sphere from below."""
+    `sample_gap` is the standard error of $E\\|J\\|^2$ at the maximum. The supremum over a sample bounds that over the sphere
+    from below. Errors as in `stability_matrix`."""
     norms = stability_norms(limit, w0, times)
     check_integer("len(w0)", norms.shape[-1], 2)
-    p = np.full(norms.shape[-1], 1 / norms.shape[-1]) if weights is None else np.asarray(weights)
-    value = lambda part: np.maximum(norms[..., part].max(-1), np.square(norms[..., part]) @ p[part] / p[part].sum())
-    even, odd = slice(None, None, 2), slice(1, None, 2)
-    table = value(slice(None))
+    table = np.maximum(norms.max(-1), np.square(norms).mean(-1))
     top = np.square(norms[np.unravel_index(table.argmax(), table.shape)])
-    error = top.std() / np.sqrt(top.size) if weights is None else abs(value(even).max() - value(odd).max())
-    return Estimate(table, check_times(times), error)
+    return Estimate(table, check_times(times), top.std() / np.sqrt(top.size))
 
 # %% ../nbs/07_stability.ipynb #526eb3c2
 def atoms_of(problem: Problem) -> Array:
@@ -309,35 +281,6 @@ def average_push(J, H, out, starts):
     "`maximise` of the mean of $\\|J_iH_{ic}v\\|$ over the neurons that are `out`, for every candidate c."
     A = jnp.einsum("mab,mcbe->cmae", J, H) * out[:, None, None]
     return maximise(A, jnp.full(len(J), 1 / len(J)), starts)
-
-# %% ../nbs/07_stability.ipynb #d26f3ab4
-def j_avg_atom(limit: MeanField, times, tau: float, count: int = 1500) -> Estimate:
-    """For single-index limits: the supremum in `j_avg` with w' held at the teacher, by quadrature, in any dimension.
-
-    A lower bound of $J_{avg}(\\tau)$ up to quadrature; `sample_gap` is the change with half of the `count` latitudes."""
-    times, tau = check_times(times), check_positive("tau", tau)
-    nodes, p = transit_nodes(limit, times[-1], count)
-    nodes, p = nodes[: len(nodes) // 2 * 2], p[: len(p) // 2 * 2]  # an even number, the last cell (at the equator) may go
-    scalars = stability_scalars(limit, nodes, times)
-    fine = atom_table(limit, scalars, p, tau)
-    rough = atom_table(limit, Scalars(*(x[:, ::2] for x in scalars)), p.reshape(-1, 2).sum(1), tau)
-    return Estimate(fine, times, abs(fine.max() - rough.max()))
-
-# %% ../nbs/07_stability.ipynb #7bef7968
-def atom_table(limit: MeanField, scalars: Scalars, p, tau) -> np.ndarray:
-    "The averages behind `j_avg_atom` over latitudes of masses `p` (n,): (T, T) with t first."
-    d, K = limit.problem.dim, series(limit.problem)[0]
-    z, q = latitude_quadrature(d - 1, 9, 5)
-    curve = lambda s: sum(k * (k - 1) * c * s ** (k - 2) for k, c in zip(K.degrees, K.coefficients))
-    a = scalars.alpha
-    along = ((1 - a**2) * curve(a) - a * K.slope(a)) / limit.problem.scale
-    across = K.slope(a) / limit.problem.scale
-    table = np.zeros((len(a), len(a)))
-    for i, j in zip(*np.tril_indices(len(a))):
-        grow = [np.exp(x[i] - x[j]) for x in (scalars.along, scalars.across)]
-        size = np.hypot(np.outer(grow[0] * along[j], z), np.outer(grow[1] * across[j], np.sqrt(1 - z**2)))
-        table[i, j] = np.where(a[i] < 1 - tau**2 / 2, p, 0) @ (size @ q)
-    return table
 
 # %% ../nbs/07_stability.ipynb #e28ed145
 def cap(problem: Problem, tau: float, count: int, seed: int) -> Array:

@@ -18,7 +18,6 @@ from poc_book.stability import (
     hessian_scalars,
     interaction_hessian,
     j_avg,
-    j_avg_atom,
     j_max,
     local_hessian,
     local_strong_convexity,
@@ -29,7 +28,6 @@ from poc_book.stability import (
     stability_scalars,
     tangent,
     tangent_top,
-    transit_nodes,
 )
 
 TIMES = np.linspace(0, 3, 7)
@@ -138,16 +136,6 @@ def test_top_eigenvalue_ignores_the_normal_direction():
     assert jnp.abs(tangent_top(-2.0 * tangent(w), w) + 2).max() < 1e-12
 
 
-def test_cells_have_the_right_masses(limit):
-    "Masses against the latitudes of uniform points, in dimension 8."
-    nodes, mass = transit_nodes(limit, 3.0)
-    u = np.abs(np.asarray(uniform(jax.random.key(8), 20000, 8))[:, 0])
-    for a in (0.1, 0.3, 0.6):
-        p = mass[nodes < a].sum()
-        print(f"P(|alpha| < {a}): cells {p:.4f}, sampled {np.mean(u < a):.4f}")
-        assert abs(p - np.mean(u < a)) < 5 * np.sqrt(p * (1 - p) / 20000) + 0.01
-
-
 def test_ascent_reaches_the_best_of_many_directions():
     "In three dimensions a fine grid of directions is a brute-force reference."
     A = jax.random.normal(jax.random.key(9), (2, 20, 3, 3))
@@ -168,20 +156,26 @@ def test_j_max_general_path_agrees_with_the_fast_one(limit, monkeypatch):
     assert fast.value >= 1 - 1e-9 and fast.grid_gap >= 0
 
 
-def test_j_avg_has_the_atom_as_a_lower_bound_and_falls_with_tau(limit):
-    atom = j_avg_atom(limit, TIMES, 0.5)
-    some = j_avg(limit, uniform(jax.random.key(11), 256, 8), TIMES, 0.5, 2)
-    wider = j_avg(limit, uniform(jax.random.key(11), 256, 8), TIMES, 1.0, 2)
-    print(f"atom {atom.value:.3f} +- {atom.sample_gap:.1e}; {some.value:.3f} +- {some.sample_gap:.3f}; {wider.value:.3f}")
-    assert some.value > atom.value - 5 * some.sample_gap - atom.sample_gap
-    assert wider.value <= some.value
+def test_j_avg_is_reached_by_no_direction_of_a_brute_force_search_and_falls_with_tau(limit):
+    "At the maximum over s <= t, random w' among the candidates and random v stay below; the best of them comes close."
+    w0, times = uniform(jax.random.key(11), 256, 8), TIMES[::2]
+    some, wider = (j_avg(limit, w0, times, tau, 2) for tau in (0.5, 1.0))
+    s, t = some.at
+    J, (at_s, at_t) = stability_matrix(limit, w0, s, t), (limit.transport(w0)[int(2 * x)] for x in (s, t))
+    others = jnp.concatenate([at_s[:2], limit.problem.teacher.points])
+    H, v = interaction_hessian(limit.problem, at_s, others), uniform(jax.random.key(1), 4000, 8)
+    push = jnp.einsum("mab,mcbe,ve->cvma", J, H, v)
+    away = jnp.linalg.norm(at_t[:, None] - atoms_of(limit.problem), axis=-1).min(1) > 0.5
+    brute = float(jnp.mean(jnp.linalg.norm(push, axis=-1) * away, axis=-1).max())
+    print(f"J_avg {some.value:.4f} at {some.at}, best of 12000 draws {brute:.4f}; with tau = 1: {wider.value:.4f}")
+    assert 0.85 * some.value < brute <= some.value * (1 + 1e-9) and wider.value <= some.value
 
 
 def test_lemma_49_constant_does_not_follow_the_dimension():
     C, J = [], []
     for d, end in ((16, 2.3), (64, 8.9)):
         one = solve(he(4, d), np.linspace(0, end, 33), 1e-6)
-        scalars = stability_scalars(one, transit_nodes(one, end, 600)[0], one.times)
+        scalars = stability_scalars(one, np.geomspace(1e-5, 0.999, 300), one.times)
         C.append(bound_constant(scalars, 4).max())
         J.append(np.exp(scalars.log_norm.max()))
     print(f"C = {C[0]:.2f}, {C[1]:.2f}; largest ||J|| = {J[0]:.1f}, {J[1]:.1f}")
@@ -213,5 +207,5 @@ def test_bad_input_is_refused(limit):
     with pytest.raises(BadInput, match="alpha0"): stability_scalars(limit, [0.0], [1.0])
     with pytest.raises(BadInput, match="teacher made of atoms"): atoms_of(xor(6))
     with pytest.raises(BadInput, match="without signs"): local_strong_convexity(solved(xor, 6), TIMES, 0.5)
-    with pytest.raises(BadInput, match="tau"): j_avg_atom(limit, TIMES, -1.0)
-    with pytest.raises(BadInput, match="one teacher direction"): j_avg_atom(solved(circle, 8), [0.0, 1.0], 0.5)
+    with pytest.raises(BadInput, match="tau"): j_avg(limit, W0, TIMES, -1.0)
+    with pytest.raises(BadInput, match="one teacher direction"): stability_scalars(solved(circle, 8), [0.5], [0.0, 1.0])
