@@ -21,6 +21,7 @@ from .checks import NotResolved, check_finite, check_integer, check_positive, ch
 from .coupling import Coupling, interaction_term, local_term, source
 from .mean_field import MeanField
 from .model import Measure, Problem
+from .stability import interaction_hessian
 
 # %% ../nbs/08_balanced.ipynb #806d0e6a
 class Bracket(NamedTuple):
@@ -28,7 +29,7 @@ class Bracket(NamedTuple):
     lower: float
     upper: float
 
-
+# %% ../nbs/08_balanced.ipynb #54350a42
 def ascend(A, v, rounds: int = 200):
     "Monotone ascent of $\\sum_i|A_iv|$ from unit columns `v` (..., q, s), and the sums it reaches (..., s)."
     last = -np.inf
@@ -88,7 +89,7 @@ def fold(flat, H):
     m, d = np.shape(H)[0], np.shape(H)[2]
     return flat.reshape(m, d, m, d).transpose(0, 2, 1, 3)
 
-
+# %% ../nbs/08_balanced.ipynb #7f78fed3
 def spectral_projectors(H, tol: float = 1e-9) -> tuple[np.ndarray, list[np.ndarray]]:
     """For symmetric PSD `H`, (m, m) or blocks (m, m, d, d): distinct eigenvalues, increasing, and projectors like H.
 
@@ -96,7 +97,7 @@ def spectral_projectors(H, tol: float = 1e-9) -> tuple[np.ndarray, list[np.ndarr
     values, bases = eigensystem(H, tol)
     return values, [fold(B @ B.T, H) for B in bases]
 
-
+# %% ../nbs/08_balanced.ipynb #fc8ade9c
 def balance(H, tol: float = 1e-9) -> Bracket:
     """For `H` as in `spectral_projectors`: $\\sum_\\lambda\\|P_\\lambda\\|_{1\\to1}$, the constant of the lemma below.
 
@@ -145,7 +146,7 @@ def ring_family(m: int, frequencies: int = 3) -> Float[np.ndarray, "m m"]:
     theta = 2 * np.pi * np.arange(check_integer("m", m, 2 * check_integer("frequencies", frequencies) + 1)) / m
     return np.sum([2 / (r * m) * np.cos(r * (theta[:, None] - theta)) for r in range(1, frequencies + 1)], axis=0)
 
-
+# %% ../nbs/08_balanced.ipynb #6fb6cd27
 def spike_family(m: int) -> Float[np.ndarray, "m m"]:
     "For m >= 2: the projector on a vector with half its squared mass on neuron 0 and half spread over the others."
     v = np.full(check_integer("m", m, 2), 1 / np.sqrt(2 * (m - 1)))
@@ -163,14 +164,11 @@ FAMILIES = {"mean": mean_family, "ring": ring_family, "spike": spike_family, "ra
 
 # %% ../nbs/08_balanced.ipynb #56a99828
 def limit_hessian(problem: Problem, atoms: Measure) -> Float[np.ndarray, "n n d d"]:
-    """For atoms with weights p > 0: blocks $\\sqrt{p_ip_j}\\,a_ia_jP_i(\\nabla_w\\nabla_vK)P_j/$scale, (n, n, d, d).
+    """For atoms with weights p > 0: blocks $\\sqrt{p_ip_j}\\,H(v_i,v_j)$ with the atoms' own signs, (n, n, d, d).
 
     Its eigenvectors divided by $\\sqrt{p_i}$ are the eigenfunctions of $H_\\infty$ in $L^2$ of the atoms."""
-    w, root = atoms.points, jnp.sqrt(atoms.weights) * atoms.signs
-    P = jnp.eye(w.shape[1]) - w[:, :, None] * w[:, None, :]
-    mixed = jax.jacfwd(jax.grad(lambda u, v: problem.kernel(u, v), 0), 1)
-    pairs = jax.vmap(lambda u: jax.vmap(lambda v: mixed(u, v))(w))(w) / problem.scale
-    return np.asarray(jnp.einsum("i,j,iab,ijbc,jcd->ijad", root, root, P, pairs, P))
+    root = jnp.sqrt(atoms.weights) * atoms.signs * problem.signs(len(atoms.signs))
+    return np.asarray(root[:, None, None, None] * root[:, None, None] * interaction_hessian(problem, atoms.points))
 
 # %% ../nbs/08_balanced.ipynb #0911d8e4
 class Modes(eqx.Module):
@@ -190,7 +188,7 @@ class Modes(eqx.Module):
     @property
     def orbit_bound(self) -> float: return 1 + sum(np.sqrt(v.shape[2]) for v in self.functions)
 
-
+# %% ../nbs/08_balanced.ipynb #b915bcc0
 def balanced_modes(problem: Problem, atoms: Measure, tol: float = 1e-9) -> Modes:
     """For a measure of few atoms, weights > 0: the eigenfunctions of $H_\\infty$ with eigenvalue above `tol` times the largest.
 
@@ -230,7 +228,7 @@ def contributions(coupling: Coupling, modes: Modes, atom) -> dict[str, np.ndarra
     parts = all_parts(coupling.mean_field, modes, jnp.asarray(atom), rows)
     return {name: check_finite(name, np.asarray(part)) for name, part in parts.items()}
 
-
+# %% ../nbs/08_balanced.ipynb #b66b402a
 @eqx.filter_jit
 def all_parts(limit: MeanField, modes: Modes, atom, rows):
     "`potential_parts` at every time of `rows` (times, network, shadows)."

@@ -346,12 +346,14 @@ def time_by_risk(data: xr.Dataset) -> Figure:
 
 # %% ../nbs/91_figures.ipynb #1c06e397
 def stability_by_dimension(data: xr.Dataset) -> Figure:
-    "Largest ||J||, largest E||J||^2 and the upper bound of J_avg T against dimension, by degree."
+    "Largest ||J||, largest E||J||^2 and both bounds of J_avg T against dimension, by degree."
     fig, axes = panels(3, width=3.6)
-    titles = {"j_sup": r"$\sup\,\|J\|$", "j_square": r"$\sup\,E\|J\|^2$", "j_avg_time": r"$J_{avg}\,T$ (upper bound)"}
+    titles = {"j_sup": r"$\sup\,\|J\|$", "j_square": r"$\sup\,E\|J\|^2$", "j_avg_time": r"$J_{avg}\,T$, between two bounds"}
     for ax, (name, title) in zip(axes, titles.items()):
         for i, k in enumerate(data.degree.values):
             ax.loglog(data.dim, data[name].sel(degree=k), "o" + STYLES[i % 4], color=COLOURS[i], ms=4, label=f"k = {k}")
+            if name != "j_avg_time": continue
+            ax.fill_between(data.dim, data.j_avg_lower_time.sel(degree=k), data[name].sel(degree=k), color=COLOURS[i], alpha=0.2)
         label(ax, "dimension d", title)
     return fig
 
@@ -386,19 +388,27 @@ def theorem_bounds(data: xr.Dataset) -> Figure:
 
 
 def sample_size(data: xr.Dataset) -> Figure:
-    "Distance of empirical from population networks against the number of samples."
-    fig, (ax,) = panels(width=5.5)
+    "The source from n samples against its prediction, and the distance of functions it leads to against n."
+    fig, (left, right) = panels(2, width=4.4)
+    for i, k in enumerate(data.degree.values):
+        for j, d in enumerate(data.sample_dim.values):
+            one = data.sel(degree=k, sample_dim=d)
+            x, y = (v.transpose("noise", "samples").values.ravel() for v in (one.predicted, one.source.mean("seed")))
+            left.loglog(x, y, "osD^v"[j % 5], color=COLOURS[i], ms=4, alpha=0.4 + 0.6 * j / data.sizes["sample_dim"],
+                        label=f"k = {k}, d = {d}")
+    ends = np.array([data.predicted.min(), data.predicted.max()])
+    left.loglog(ends, ends, ":", color=GREY)
+    label(left, r"$\sqrt{k(1+\omega^2)d/n}$", "mean size of the source", "sampling source at time 0")
     for i, t in enumerate(data.time.values):
         for j, omega in enumerate(data.noise.values):
             one = data.sel(time=t, noise=omega)
-            colour = COLOURS[2 * i + j]
-            ax.loglog(data.samples, one.distance, ".", color=colour, alpha=0.5)
-            ax.loglog(data.samples, one["mean"], "o" + STYLES[j], color=colour, ms=4,
-                      label=rf"t = {t:g}, noise {omega:g}: $n^{{{float(one.slope):.2f}}}$")
+            text = rf"t = {t:g}, noise {omega:g}: $n^{{{float(one.slope):.2f}}}$"
+            right.loglog(data.samples, one.distance, ".", color=COLOURS[2 * i + j], alpha=0.5)
+            right.loglog(data.samples, one["mean"], "o" + STYLES[j], color=COLOURS[2 * i + j], ms=4, label=text)
     n = data.samples
-    ax.loglog(n, 1.3 * float(data["mean"].max()) * np.sqrt(float(n[0]) / n), ":", color=GREY, label=r"slope $-1/2$")
-    label(ax, "samples n", r"$\|f_{m,n}-f_m\|$", f"d = {data.dim}, m = {data.width}", False)
-    ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    right.loglog(n, 1.3 * float(data["mean"].max()) * np.sqrt(float(n[0]) / n), ":", color=GREY, label=r"slope $-1/2$")
+    label(right, "samples n", r"$\|f_{m,n}-f_m\|$", f"k = 4, d = {data.dim}, m = {data.width}", False)
+    right.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 # %% ../nbs/91_figures.ipynb #8f9ee328
