@@ -110,6 +110,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'poc_book.figures.label': ('figures.html#label', 'poc_book/figures.py'),
                                   'poc_book.figures.lemma49': ('figures.html#lemma49', 'poc_book/figures.py'),
                                   'poc_book.figures.linear_coupling': ('figures.html#linear_coupling', 'poc_book/figures.py'),
+                                  'poc_book.figures.margins': ('figures.html#margins', 'poc_book/figures.py'),
                                   'poc_book.figures.mean_example': ('figures.html#mean_example', 'poc_book/figures.py'),
                                   'poc_book.figures.mean_field_risk': ('figures.html#mean_field_risk', 'poc_book/figures.py'),
                                   'poc_book.figures.moving_picture': ('figures.html#moving_picture', 'poc_book/figures.py'),

@@ -105,8 +105,8 @@ class Book:
 
 
 def find_chapters(root: Path) -> dict[str, Path]:
-    "The chapters by name: the index and the notebooks numbered below 90, if they declare parameters."
-    notebooks = [*root.glob("nbs/index.ipynb"), *sorted(root.glob("nbs/[0-8]*_*.ipynb"))]
+    "The chapters by name: index, notebooks numbered below 90, theorem map, if they declare parameters."
+    notebooks = [*root.glob("nbs/index.ipynb"), *sorted(root.glob("nbs/[0-8]*_*.ipynb")), *root.glob("nbs/theorem_map.ipynb")]
     return {n.stem: n for n in notebooks if declared(n)}
 
 # %% ../nbs/92_batch.ipynb #785b5665

@@ -7,7 +7,7 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'STYLES', 'panels', 'label', 'o
            'mean_field_risk', 'all_limits', 'seeds', 'three_panels', 'reference_bias', 'fixed_or_fresh', 'collapse',
            'linear_coupling', 'decomposition', 'gronwall', 'hessian_trajectory', 'lemma49', 'convexity', 'mean_example',
            'growth_families', 'potential', 'slack', 'time_by_dimension', 'time_by_risk', 'stability_by_dimension',
-           'error_at_risk', 'theorem_bounds', 'sample_size', 'moving_picture']
+           'error_at_risk', 'theorem_bounds', 'sample_size', 'margins', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import matplotlib as mpl
@@ -409,6 +409,19 @@ def sample_size(data: xr.Dataset) -> Figure:
     right.loglog(n, 1.3 * float(data["mean"].max()) * np.sqrt(float(n[0]) / n), ":", color=GREY, label=r"slope $-1/2$")
     label(right, "samples n", r"$\|f_{m,n}-f_m\|$", f"k = 4, d = {data.dim}, m = {data.width}", False)
     right.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+# %% ../nbs/91_figures.ipynb #f9274392
+def margins(data: xr.Dataset) -> Figure:
+    "What was achieved over what is allowed, a dot for each result of the paper."
+    fig, (ax,) = panels(width=7, height=0.8 + 0.22 * data.sizes["result"])
+    y, good = np.arange(data.sizes["result"]), data.share.values <= 1
+    for part, marker, colour, text in ((good, "o", COLOURS[0], "holds"), (~good, "X", COLOURS[1], "fails")):
+        if part.any(): ax.semilogx(data.share.values[part], y[part], marker, color=colour, label=text)
+    ax.axvline(1, color=GREY, lw=1)
+    ax.set_yticks(y, labels=list(data.result.values))
+    ax.invert_yaxis()
+    label(ax, "achieved / allowed (below 1e-6 drawn at 1e-6)", "")
     return fig
 
 # %% ../nbs/91_figures.ipynb #8f9ee328
