@@ -149,12 +149,13 @@ def feet(reduction: Radial, xi, M, length, tol):
 class Path(eqx.Module):
     """Moments of the limit in flow time: panel edges (P + 1,) and values (P, ORDER + 1, h) at their Chebyshev times.
 
-    The last of P panels, a multiple of 64, may lie behind the end: paths of one shape share compiled code."""
+    The last of P panels, a multiple of 64, may lie behind `end`: paths of one shape share compiled code."""
     edges: Float[Array, " p"]
     values: Float[Array, "p c h"]
+    end: Float[Array, ""]
 
     def moments(self, t):
-        "The moments $E y^i$ at flow time t up to the end of the path, shape (h,)."
+        "The moments $E y^i$ at flow time t in [0, end], shape (h,)."
         i = jnp.clip(jnp.searchsorted(self.edges, t, side="right") - 1, 0, len(self.values) - 1)
         x = 2 * (t - self.edges[i]) / (self.edges[i + 1] - self.edges[i]) - 1
         return horner(jnp.asarray(TO_POWERS) @ self.values[i], x)
@@ -224,14 +225,15 @@ def panel(reduction: Radial, grid: Grid, survival, M, guess, length: float, tol:
     return values, carried[-1], left / tol, float(np.abs(TO_COEFFICIENTS @ values)[-2:].max()) / tol
 
 
-def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float) -> Path:
+def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float, until: float = -np.inf) -> Path:
     """The moments of the limit on [0, end] (flow time), panel by panel, to about `tol`; `dx` is the grid step in log-odds.
 
-    Raises `NotResolved` when the panels shrink below what rounding allows."""
+    It ends early, with a whole panel, once the risk is at most `until`. Raises `NotResolved` when the panels
+    shrink below what rounding allows."""
     grid = Grid(reduction, dim, end, dx)
     survival, edges, length = grid.initial(dim), [0.0], end / 32
     values = [np.tile(np.concatenate([[1.0], grid.weights @ np.asarray(survival)]), (ORDER + 1, 1))]  # before 0: at rest
-    while edges[-1] < end:
+    while edges[-1] < end and reduction.risk(values[-1][-1]) > until:
         length = min(length, end - edges[-1])
         ratio = min(length / (edges[-1] - edges[-2]), 2.0) if len(edges) > 1 else 0.0
         ahead = np.polynomial.polynomial.polyvander(1 + (CHEBYSHEV + 1) * ratio, ORDER) @ TO_POWERS
@@ -245,8 +247,9 @@ def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float) -> Pa
         else: length *= max(factor, 0.2) if left <= 1 else 0.3
         if length < 1e-10 * end: raise NotResolved("tol", tol, f"larger: time panels collapse at t = {edges[-1]:.4g}")
     behind = (1 - len(edges)) % 64
-    edges += [end * (2.0 + i) for i in range(behind)]
-    return Path(jnp.asarray(edges), jnp.asarray(values[1:] + [np.tile(values[-1][-1], (ORDER + 1, 1))] * behind))
+    past = [edges[-1] * (2.0 + i) for i in range(behind)]
+    values = values[1:] + [np.tile(values[-1][-1], (ORDER + 1, 1))] * behind
+    return Path(jnp.asarray(edges + past), jnp.asarray(values), jnp.asarray(edges[-1]))
 
 # %% ../nbs/04_mean_field.ipynb #e5423f8e
 class RadialLimit(eqx.Module):

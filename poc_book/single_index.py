@@ -51,7 +51,9 @@ def descend(problem: Problem, risk: float, tol: float = 1e-5) -> MeanField:
     p, tol = reduction.exponent, check_positive("tol", tol)
     waiting = np.log(d) if p == 1 else d ** (p - 1.0)
     for end in 0.5 * waiting * (0.25 / risk) ** (p - 0.5) * 3.0 ** np.arange(9):
-        paths = [follow(reduction, d, end, level, dx) for level, dx in ((10 * tol, 0.35), (tol, 0.3))]
+        first = follow(reduction, d, end, 10 * tol, 0.35, until=0.95 * risk)
+        end = float(first.end)
+        paths = first, follow(reduction, d, end, tol, 0.3)
         coarse, fine = (np.asarray(path_risk(reduction, path, jnp.linspace(0, end, 17))) for path in paths)
         error = np.abs(fine - coarse).max() + 1e-13
         if error > tol: raise NotResolved("tol", tol, f"at least {error:.1e} up to flow time {end:.3g}")
@@ -218,7 +220,7 @@ class Stability(NamedTuple):
     def j_max(self) -> float: return max(self.j_sup, self.j_square)
 
 
-def stability(limit: MeanField, end: float, tau: float, stages: int = 8, nodes: int = 1600, lags: int = 40) -> Stability:
+def stability(limit: MeanField, end: float, tau: float, stages: int = 8, nodes: int = 800, lags: int = 40) -> Stability:
     """For a single-index limit and 0 < tau < 1: the quantities of Assumption Stability up to flow time `end`.
 
     `stages` equal times t, `lags` geometric lags t - s and lag 0, five latitudes of w'; balls are |w -+ w*| <= tau.
