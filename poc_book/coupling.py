@@ -129,8 +129,9 @@ def carry_tangent(limit: MeanField, start, end, w, v):
     "$J_{end,start}v$ along the shadows `w` at `start`, for tangent `v`, both (m, d), by the variational equation."
     signs = limit.problem.signs(len(w), w.dtype)
     field = lambda t, y, _: jnp.stack([limit.velocity(t, y[0], signs), local_term(limit, t, y[0], y[1], signs)])
-    return diffrax.diffeqsolve(diffrax.ODETerm(field), diffrax.Dopri5(), start, end, None, jnp.stack([w, v]),
-                               stepsize_controller=diffrax.PIDController(rtol=1e-9, atol=1e-9)).ys[0, 1]
+    run = diffrax.diffeqsolve(diffrax.ODETerm(field), diffrax.Dopri5(), start, end, None, jnp.stack([w, v]), throw=False,
+                              stepsize_controller=diffrax.PIDController(rtol=1e-9, atol=1e-9))
+    return jnp.where(run.result == diffrax.RESULTS.successful, run.ys[0, 1], jnp.nan)
 
 
 @eqx.filter_jit
@@ -141,13 +142,16 @@ def injections(limit: MeanField, times, bars, linear):
 
 
 def duhamel(limit: MeanField, times, bars, linear: Float[Array, "times m d"]) -> Float[Array, "times m d"]:
-    "The right-hand side of equation (3) for shadows `bars` and the linear error `linear`, trapezoidal rule on `times`."
+    """The right-hand side of equation (3) for shadows `bars` and the linear error `linear`, trapezoidal rule on `times`.
+
+    Raises `NotResolved` when the variational equation cannot be carried from one time to the next."""
     t = jnp.asarray(times)
     inject = injections(limit, t, bars, linear)
     total = [jnp.zeros_like(bars[0])]
     for i in range(len(t) - 1):
         half = (t[i + 1] - t[i]) / 2
         total.append(carry_tangent(limit, t[i], t[i + 1], bars[i], total[-1] + half * inject[i]) + half * inject[i + 1])
+    if not bool(jnp.all(jnp.isfinite(total[-1]))): raise NotResolved("times", times, "times J can be carried to")
     return jnp.stack(total)
 
 # %% ../nbs/06_coupling.ipynb #056cf5ea

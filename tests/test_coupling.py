@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from poc_book.checks import BadInput
-from poc_book.coupling import couple, gronwall, linearise
+from poc_book.checks import BadInput, NotResolved
+from poc_book.coupling import couple, duhamel, gronwall, linearise
 from poc_book.mean_field import solve
 from poc_book.problems import circle, he
 from poc_book.sphere import uniform
@@ -69,3 +69,11 @@ def test_function_error_law_at_width_512():
 
 def test_wrong_dimension_is_refused():
     with pytest.raises(BadInput, match=r"w0\.shape"): couple(he(4, 8), uniform(jax.random.key(0), 4, 5), TIMES)
+
+
+def test_duhamel_refuses_what_it_cannot_carry():
+    "Errors that are not finite anywhere stop the sum instead of running through it."
+    problem, times = he(4, 6), np.linspace(0, 0.5, 3)
+    pair = couple(problem, uniform(jax.random.key(0), 8, 6), times)
+    with pytest.raises(NotResolved, match="times"):
+        duhamel(pair.mean_field, times, pair.shadows, pair.delta.at[1].set(jnp.nan))
