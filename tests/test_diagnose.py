@@ -1,0 +1,160 @@
+"The report card: its ingredients against brute force, its verdicts against made-up errors, its command against bad input."
+import itertools
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from poc_book.checks import BadInput
+from poc_book.cli import main
+from poc_book.diagnose import (
+    Report,
+    as_markdown,
+    diagnose,
+    growth,
+    information_exponent,
+    load_problem,
+    network_findings,
+    rate,
+    save_report,
+    transitive,
+    until_learned,
+)
+from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Problem, Sample
+from poc_book.problems import circle, he, misspecified, random_teachers, staircase, xor
+from poc_book.results import load
+from poc_book.single_index import time_to_risk
+
+
+@pytest.mark.parametrize("problem", [he(2, 8), he(4, 8), he(6, 8), misspecified(8), circle(8)], ids=lambda p: p.name)
+def test_information_exponent_is_the_order_of_the_correlation_at_the_equator(problem):
+    "F along a meridian from the equator: the slope of log |F(a) - F(0)| in log a for small a."
+    a = np.array([0.01, 0.02])
+    w = np.zeros((3, 8))
+    w[:, 0], w[:, 7] = [0, *a], np.sqrt(1 - np.array([0, *a]) ** 2)
+    F = np.asarray(problem.correlation(jnp.asarray(w)))
+    slope = np.diff(np.log(np.abs(F[1:] - F[0])))[0] / np.log(2)
+    print(f"{problem.name}: order {slope:.4f}, exponent {information_exponent(problem)}")
+    assert abs(slope - information_exponent(problem)) < 0.01
+
+
+def test_information_exponent_of_other_teachers():
+    assert information_exponent(xor(6)) == 4 and information_exponent(staircase(6)) == 1
+    h, x = Hermite(4, 1.0), Sample(jnp.asarray(np.random.default_rng(0).normal(size=(50, 4))))
+    assert information_exponent(Problem(x, h, lambda z: z[:, 0] ** 2)) is None
+
+
+def brute_force(points, weights):
+    "Transitivity by all permutations of the points."
+    G, n, reached = points @ points.T, len(points), set()
+    for image in itertools.permutations(range(n)):
+        image = list(image)
+        if np.allclose(G[np.ix_(image, image)], G) and np.array_equal(weights[image], weights): reached.add(image[0])
+    return len(reached) == n
+
+
+def test_transitivity_against_all_permutations():
+    rng, seen = np.random.default_rng(0), []
+    ring = np.pi * np.arange(5) * 2 / 5
+    sets = [np.eye(4), np.stack([np.cos(ring), np.sin(ring)], 1), np.array([[1.0, 0, 0], [0, 1, 0], [0, 0.6, 0.8]]),
+            *(v / np.linalg.norm(v, axis=1, keepdims=True) for v in rng.normal(size=(4, 4, 3)))]
+    for points in sets:
+        for weights in (np.ones(len(points)), np.arange(len(points)) + 1.0):
+            seen.append(transitive(points, weights, False))
+            assert seen[-1] == brute_force(points, weights)
+    print("transitive:", seen)
+    assert any(seen) and not all(seen)
+
+
+def test_even_atoms_count_up_to_sign():
+    points = np.array([[1.0, 0, 0], [-0.6, 0.8, 0]])  # alike by a reflection, of either sign
+    assert transitive(points, np.ones(2), True) and transitive(points * [[-1], [1]], np.ones(2), True)
+    assert not transitive(np.vstack([np.eye(3)[:2], [[0, 0.6, 0.8]]]), np.ones(3), True)
+
+
+def test_time_to_learn_agrees_with_chapter_nine():
+    limit, learned = until_learned(he(4, 8), 0.5, 50.0, 64, 0)
+    exact = time_to_risk(he(4, 8), 0.5 * float(limit.risk[0]))
+    print(f"T = {limit.times[-1]:.3f}, exact {exact:.3f}")
+    assert learned and exact <= limit.times[-1] * (1 + 1e-6) and limit.times[-1] < exact * 1.1
+
+
+def errors(exponent, spread, power, seeds=6):
+    "Made-up runs: m times errors ~ m^exponent t^power with a given scatter over seeds."
+    widths, times = np.array([16, 32, 64, 128]), np.linspace(0, 4, 25)
+    noise = np.exp(spread * np.random.default_rng(1).normal(size=(seeds, 4, 1)))
+    table = noise * widths[:, None] ** (1.0 + exponent) * times ** (2 * power)
+    names = ("scaled_function_error", "scaled_coupling_error")
+    return xr.Dataset(dict.fromkeys(names, (("seed", "width", "time"), table)), dict(width=widths, time=times))
+
+
+@pytest.mark.parametrize(("exponent", "spread", "verdict"), [
+    (-1.0, 0.05, "yes"), (-0.2, 0.05, "no"), (0.0, 0.3, "no"), (-0.65, 1.0, "unknown")])
+def test_verdicts_on_known_rates(exponent, spread, verdict):
+    data = errors(exponent, spread, 0.5)
+    slope, finding = rate(data.scaled_function_error.isel(time=-1)), network_findings(data)["rate of the function error"]
+    print(f"made with {exponent}: {slope.value:.3f} in [{slope.low:.3f}, {slope.high:.3f}], {finding.verdict}")
+    assert finding.verdict == verdict  # whether the interval holds the exponent: next test
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    "Of 400 made-up experiments with 4 seeds, about 95 % of the intervals hold the exponent."
+    rng, widths, inside = np.random.default_rng(1), np.array([16, 32, 64]), 0
+    for _ in range(400):
+        made = xr.DataArray(np.exp(0.6 * rng.normal(size=(4, 3))), dims=("seed", "width"), coords=dict(width=widths))
+        slope = rate(made / widths)
+        inside += slope.low <= -2 <= slope.high
+    print(f"coverage {inside / 400:.3f}")
+    assert 0.92 < inside / 400 < 0.98
+
+
+def test_growth_of_a_known_power():
+    for power in (0.5, 1.0, 3.0):
+        assert abs(growth(errors(-1.0, 0.1, power)) - power) < 1e-9
+    assert network_findings(errors(-1.0, 0.1, 3.0))["growth"].verdict == "no"
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return diagnose(he(2, 8), widths=(32, 64, 128), repeats=3, neurons=32)
+
+
+def test_report_of_h2(report, tmp_path):
+    "k* = 2: the assumptions are not all met, although the errors are of the rate 1/m."
+    text = as_markdown(report)
+    assert report.findings["information exponent"].verdict == "no" and "information exponent" in report.verdict
+    assert all(f"| {name} |" in text for name in report.findings)
+    paths = save_report(report, tmp_path / "card")
+    card = json.loads((tmp_path / "card" / "report.json").read_text())
+    assert card["verdict"] == report.verdict and card["findings"].keys() == report.findings.keys()
+    assert {p.suffix for p in paths} == {".md", ".json", ".svg", ".png", ".nc"}
+    assert np.array_equal(load(tmp_path / "card" / "report.nc").risk, report.curves.risk)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["nothing"], "problem = 'nothing'"), (["he4", "--dim", "2"], "dim = 2"), (["missing.py"], "missing.py"),
+    (["he4", "--dim", "x"], "invalid int")])
+def test_bad_input_on_the_command_line_leaves_nothing(arguments, message, tmp_path, capsys):
+    try: code = main(["diagnose", *arguments, "--out", str(tmp_path / "out")])
+    except SystemExit as end: code = end.code
+    said = capsys.readouterr().err
+    assert code == 2 and message in said and len(said.strip().splitlines()) == 1 and not (tmp_path / "out").exists()
+
+
+def test_bad_files_are_refused_in_one_line(tmp_path):
+    for content, message in (("x = ", "SyntaxError"), ("import nothing_here", "ModuleNotFoundError"),
+                             ("problem = 3", "problem = a"), ("def problem(dim): return 1 / 0", "ZeroDivisionError")):
+        path = tmp_path / "mine.py"
+        path.write_text(content)
+        with pytest.raises(BadInput, match=message): load_problem(str(path), 8)
+
+
+def test_sizes_are_checked():
+    with pytest.raises(BadInput, match="share"): diagnose(he(4, 8), share=1.5)
+    with pytest.raises(BadInput, match="repeats"): diagnose(he(4, 8), repeats=1)
+    with pytest.raises(BadInput, match="particles"): diagnose(random_teachers(8), particles=64, widths=(32, 64), max_time=0.5)
+    teacher = Atoms(np.eye(8)[:1], [1.0], Hermite(4, 1.0))
+    with pytest.raises(BadInput, match="dim"): Problem(Boolean(6), Hermite(4, 1.0), teacher)
+    assert Problem(Gaussian(8), Hermite(4, 1.0), teacher).closed_form
