@@ -59,7 +59,7 @@ def diagnose(root: Path, problem: str, dim: int | None, out: str | None) -> int:
 
     one = card.load_problem(problem, dim)
     folder = Path(out) if out else root / "build" / "diagnose" / f"{one.name}_d{one.dim}"
-    require(not folder.is_file(), "out", str(folder), "a folder")
+    require(next(p for p in (folder, *folder.absolute().parents) if p.exists()).is_dir(), "out", str(folder), "a folder")
     report = card.diagnose(one)
     print(card.as_markdown(report))
     for path in card.save_report(report, folder): print(path)

@@ -252,12 +252,13 @@ def lemma49(data: xr.Dataset) -> Figure:
 
 # %% ../nbs/91_figures.ipynb #e970107c
 def convexity(data: xr.Dataset) -> Figure:
-    "C_LSC in flow time by problem."
-    fig, (ax,) = panels(width=5)
-    for i, name in enumerate(data.problem.values):
-        ax.plot(data.time, data.constant.sel(problem=name), STYLES[i], color=COLOURS[i], label=TITLES[str(name)])
-    ax.axhline(0, color=GREY, lw=0.8)
-    label(ax, "flow time", r"$C_{LSC}(t)$", rf"d = {data.dim}, $\tau$ = {data.tau:g}")
+    "C_LSC in flow time by problem, a panel for each radius of the caps."
+    fig, axes = panels(data.sizes["cap"], width=4.4)
+    for ax, cap in zip(axes, data.cap.values):
+        for i, name in enumerate(data.problem.values):
+            ax.plot(data.time, data.constant.sel(problem=name, cap=cap), STYLES[i], color=COLOURS[i], label=TITLES[str(name)])
+        ax.axhline(0, color=GREY, lw=0.8)
+        label(ax, "flow time", r"$C_{LSC}(t)$", rf"d = {data.dim}, $\tau$ = {cap:g}")
     return fig
 
 # %% ../nbs/91_figures.ipynb #f8a10801

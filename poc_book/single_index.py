@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import integrate, optimize, special
 
-from .checks import BadInput, NotResolved, check_finite, check_positive, check_times, require
+from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, require
 from .mean_field import MeanField, Path, Radial, RadialLimit, follow, log_odds, path_risk, radial, slopes, waiting_clock
 from .model import Problem, series
 from .sphere import coordinate_moment, latitude_quadrature
@@ -95,7 +95,9 @@ def fit_line(x, y, sigma=None) -> Line:
     The standard error comes from the residuals. Raises `BadInput` for fewer or non-finite points."""
     x, y = (np.asarray(check_finite(name, v), float) for name, v in (("x", x), ("y", y)))
     require(x.size == y.size >= 3 and len(set(x)) == x.size, "x", x, "at least 3 distinct values, as many as y")
-    w = np.ones(x.size) if sigma is None else 1 / np.asarray(sigma, float)
+    spreads = np.ones(x.size) if sigma is None else check_finite("sigma", np.asarray(sigma, float))
+    require(spreads.shape == x.shape and bool(np.all(spreads > 0)), "sigma", sigma, "positive numbers, as many as x")
+    w = 1 / spreads
 
     def slope(keep): return np.polyfit(x[keep], y[keep], 1, w=w[keep])
     best = slope(np.arange(x.size))
@@ -220,20 +222,25 @@ class Stability(NamedTuple):
     def j_max(self) -> float: return max(self.j_sup, self.j_square)
 
 
-def stability(limit: MeanField, end: float, tau: float, stages: int = 8, nodes: int = 800, lags: int = 40) -> Stability:
+def stability(limit: MeanField, end: float, tau: float, stages: int = 8, nodes: int = 1600, lags: int = 40) -> Stability:
     """For a single-index limit and 0 < tau < 1: the quantities of Assumption Stability up to flow time `end`.
 
     `stages` equal times t, `lags` geometric lags t - s and lag 0, five latitudes of w'; balls are |w -+ w*| <= tau.
     Bounds of J_avg hold apart from this grid. Raises `NotResolved` if the weights miss 1 by 1e-3."""
     require(0 < check_positive("tau", tau) < 1, "tau", tau, "between 0 and 1")
-    xi = np.linspace(-20 - np.log(limit.problem.dim), 30, nodes)
+    stages, nodes, lags = check_integer("stages", stages), check_integer("nodes", nodes, 12), check_integer("lags", lags, 2)
+    spread = np.log(limit.problem.dim)  # up to where even the neurons that grew most, by d^((k - 1) / 2), have shrunk again
+    xi = np.linspace(-20 - spread, 30 + 2 * single_index(limit.problem).exponent * spread, nodes)
     parts = [transmitted(limit.problem, xi, beta) for beta in (0.0, 0.25, 0.5, 0.75, 1.0)]
     outside, found = xi < special.logit((1 - tau**2 / 2) ** 2), []
     for t in end * np.arange(1, stages + 1) / stages:
         growth = latitude_growth(limit, t, np.append(0.0, np.geomspace(min(0.05, t / 10), t, lags)), xi)
         weights, mass = neuron_weights(limit, growth)
         lower, upper = np.max([average_push(weights * outside, growth, xi, part) for part in parts], axis=0)
-        found.append((growth.norm.max(), (weights @ growth.norm**2).max(), lower, upper, abs(mass)))
+        square = weights @ growth.norm**2
+        beyond = (weights[-1] * np.maximum(growth.norm[-1] ** 2 - 1, 0) / square).max()
+        if beyond > 0.01: raise NotResolved("nodes", nodes, f"latitudes that hold E||J||^2, of which {beyond:.0%} is beyond")
+        found.append((growth.norm.max(), square.max(), lower, upper, abs(mass)))
     best = Stability(*(float(v) for v in np.max(found, axis=0)))
     if not best.mass < 1e-3: raise NotResolved("nodes", nodes, f"more: the weights of the neurons miss 1 by {best.mass:.1e}")
     return best
@@ -243,9 +250,14 @@ def theorem_bound(times, risk, source, j_max: float, j_avg: float, c: float = 1.
     """For `risk` and `source` at increasing flow `times` (T,) from 0: (8) as an equation, Phi from 0, shape (T,).
 
     $\\Phi'=-c\\sqrt L\\,\\Phi+J_{avg}\\int\\Phi+J_{max}\\varepsilon$, with C = 1; `risk` and `source` are linear between times.
-    Constants are the caller's choice. Raises `BadInput` for bad times."""
+    Constants are the caller's choice. Raises `BadInput` for bad input, `NotResolved` for overflow."""
     t = check_times(times)
     require(t.size > 1 and t[0] == 0, "times", t, "at least two times, from 0 on")
+    for name, values in (("risk", risk), ("source", source)):
+        values = check_finite(name, np.asarray(values, float))
+        require(values.shape == t.shape and bool(np.all(values >= 0)), name, values, f"{t.size} numbers >= 0, one per time")
     L, eps = (lambda s: np.interp(s, t, risk)), (lambda s: np.interp(s, t, source))
     rate = lambda s, y: [-c * np.sqrt(L(s)) * y[0] + j_avg * y[1] + j_max * eps(s), y[0]]
-    return integrate.solve_ivp(rate, (0, t[-1]), [0.0, 0.0], t_eval=t, rtol=1e-8, atol=1e-12, max_step=np.diff(t).min()).y[0]
+    run = integrate.solve_ivp(rate, (0, t[-1]), [0.0, 0.0], t_eval=t, rtol=1e-8, atol=1e-12, max_step=np.diff(t).min())
+    if not (run.success and np.all(np.isfinite(run.y))): raise NotResolved("j_avg", j_avg, f"a bound finite at {t[-1]:g}")
+    return run.y[0]

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from .checks import BadInput, NotResolved, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import MeanField, Path, Radial, RadialLimit, horner, log_odds, slopes, waiting_clock
-from .model import Atoms, Problem
+from .model import Atoms, Problem, series
 from .sphere import normalise, project, uniform
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
@@ -176,7 +176,7 @@ def bound_constant(scalars: Scalars, exponent: int) -> np.ndarray:
 class Estimate(eqx.Module):
     """A supremum over s <= t, read off a grid: `value`, `at` = (s, t), and `table` of the values by (t, s), (T, T).
 
-    `grid_gap`: value minus that on every second time. `sample_gap`: what the neurons' sampling contributes.
+    `grid_gap`: value minus the least of the four grids of every second s and t. `sample_gap`: what sampling contributes.
     `spread`: best minus worst end of the optimiser's starts, largest over the table (0 where nothing is optimised)."""
     value: float
     at: tuple[float, float]
@@ -190,13 +190,15 @@ class Estimate(eqx.Module):
         self.table, self.times, self.sample_gap, self.spread = np.asarray(table), times, float(sample_gap), float(spread)
         i, j = np.unravel_index(self.table.argmax(), self.table.shape)
         self.value, self.at = float(self.table.max()), (float(times[j]), float(times[i]))
-        self.grid_gap = self.value - float(self.table[::2, ::2].max())
+        grids = [self.table[i::2, j::2] for i in (0, 1) for j in (0, 1)]
+        self.grid_gap = self.value - min(float(grid.max()) for grid in grids if grid.size)
 
 # %% ../nbs/07_stability.ipynb #be5529bd
 def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
     """For neurons at unit `w0` (m, d) at time 0: $\\|J_{t,s}\\|$, (T, T, m) with t first, zero where s > t.
 
     Single-index limits by the closed form, others by products of `propagators` (memory T m d^2)."""
+    w0 = check_sphere("w0", jnp.asarray(w0), limit.problem.dim)
     if is_single_index(limit):
         alpha0 = np.asarray(w0 @ one_direction(limit).reduction.basis)[:, 0]
         return np.exp(stability_scalars(limit, alpha0, times).log_norm)
@@ -223,13 +225,15 @@ def j_max(limit: MeanField, w0, times) -> Estimate:
 
 # %% ../nbs/07_stability.ipynb #526eb3c2
 def atoms_of(problem: Problem) -> Array:
-    "The teacher's atoms and their opposites, (2n, d); other teachers raise `BadInput`."
+    "Where neurons may arrive: the teacher's atoms, in even problems their opposites too; no atoms raise `BadInput`."
     require(isinstance(problem.teacher, Atoms), "problem", problem.name, "a teacher made of atoms")
-    return jnp.concatenate([problem.teacher.points, -problem.teacher.points])
+    atoms = problem.teacher.points
+    even = problem.closed_form and not any(k % 2 for part in series(problem) for k in part.degrees)
+    return jnp.concatenate([atoms, -atoms]) if even else atoms
 
 # %% ../nbs/07_stability.ipynb #55564047
 def outside(problem: Problem, w, tau: float):
-    "Whether unit w (..., d) is farther than tau from every atom of the teacher, of either sign."
+    "Whether unit w (..., d) is farther than tau from every place of `atoms_of`."
     return jnp.max(w @ atoms_of(problem).T, -1) < 1 - tau**2 / 2
 
 # %% ../nbs/07_stability.ipynb #b53ac4ff
@@ -263,7 +267,7 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     T, d, problem = len(path), path.shape[-1], limit.problem
     out = outside(problem, path, tau)
     table, errors, spread = np.zeros((3, T, T))
-    first, atoms = uniform(jax.random.key(seed), check_integer("starts", starts), d), atoms_of(problem)[::2]
+    first, atoms = uniform(jax.random.key(seed), check_integer("starts", starts), d), problem.teacher.points
     for j in range(T):
         J = tangent(path[j])
         H = interaction_hessian(problem, path[j], jnp.concatenate([path[j, :candidates], atoms]))
@@ -299,6 +303,7 @@ def local_strong_convexity(limit: MeanField, times, tau: float, count: int = 64,
     The maximum runs over the atoms and `count` points around each, so the value bounds the constant from above. For even
     activations the opposite atoms give the same. Raises `BadInput` for other problems."""
     times, tau = check_times(times), check_positive("tau", tau)
+    require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     require(tau <= 1, "tau", tau, "at most 1")
     require(not limit.problem.signed, "problem", limit.problem.name, "a problem without signs")
     w = cap(limit.problem, tau, check_integer("count", count), seed)

@@ -14,36 +14,47 @@ from poc_book.diagnose import (
     as_markdown,
     diagnose,
     growth,
-    information_exponent,
     load_problem,
+    lowest_degree,
     network_findings,
     rate,
     save_report,
+    teacher_findings,
     transitive,
     until_learned,
 )
-from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Problem, Sample
+from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, Sample
 from poc_book.problems import circle, he, misspecified, random_teachers, staircase, xor
 from poc_book.results import load
 from poc_book.single_index import time_to_risk
 
 
 @pytest.mark.parametrize("problem", [he(2, 8), he(4, 8), he(6, 8), misspecified(8), circle(8)], ids=lambda p: p.name)
-def test_information_exponent_is_the_order_of_the_correlation_at_the_equator(problem):
+def test_lowest_degree_is_the_order_of_the_correlation_at_the_equator(problem):
     "F along a meridian from the equator: the slope of log |F(a) - F(0)| in log a for small a."
     a = np.array([0.01, 0.02])
     w = np.zeros((3, 8))
     w[:, 0], w[:, 7] = [0, *a], np.sqrt(1 - np.array([0, *a]) ** 2)
     F = np.asarray(problem.correlation(jnp.asarray(w)))
     slope = np.diff(np.log(np.abs(F[1:] - F[0])))[0] / np.log(2)
-    print(f"{problem.name}: order {slope:.4f}, exponent {information_exponent(problem)}")
-    assert abs(slope - information_exponent(problem)) < 0.01
+    print(f"{problem.name}: order {slope:.4f}, exponent {lowest_degree(problem)}")
+    assert abs(slope - lowest_degree(problem)) < 0.01
 
 
-def test_information_exponent_of_other_teachers():
-    assert information_exponent(xor(6)) == 4 and information_exponent(staircase(6)) == 1
+def test_lowest_degree_of_other_teachers():
+    assert lowest_degree(xor(6)) == 4 and lowest_degree(staircase(6)) == 1
     h, x = Hermite(4, 1.0), Sample(jnp.asarray(np.random.default_rng(0).normal(size=(50, 4))))
-    assert information_exponent(Problem(x, h, lambda z: z[:, 0] ** 2)) is None
+    assert lowest_degree(Problem(x, h, lambda z: z[:, 0] ** 2)) is None
+    odd, both = Hermite([3, 4], [1.0, 1.0]), np.vstack([np.eye(1, 6), -np.eye(1, 6)])
+    assert lowest_degree(Problem(Gaussian(6), odd, Atoms(both, [0.5, 0.5], odd))) == 4  # degree 3 cancels
+    zero = Hermite([2, 4], [0.0, 1.0])
+    assert lowest_degree(Problem(Gaussian(6), zero, Atoms(np.eye(1, 6), [1.0], zero))) == 4
+    assert lowest_degree(Problem(Boolean(6), h, Monomials(((0,),), (1.0,)))) is None  # an even activation does not see it
+
+
+def test_alike_atoms_are_not_enough_where_the_teacher_is_misspecified():
+    assert [teacher_findings(p)["symmetry"].verdict for p in (he(4, 6), misspecified(6), random_teachers(6), xor(6))] == [
+        "yes", "unknown", "no", "unknown"]
 
 
 def brute_force(points, weights):
@@ -91,7 +102,7 @@ def errors(exponent, spread, power, seeds=6):
 
 
 @pytest.mark.parametrize(("exponent", "spread", "verdict"), [
-    (-1.0, 0.05, "yes"), (-0.2, 0.05, "no"), (0.0, 0.3, "no"), (-0.65, 1.0, "unknown")])
+    (-1.0, 0.05, "yes"), (-0.2, 0.05, "no"), (0.0, 0.3, "no"), (-0.65, 1.0, "unknown"), (-2.0, 0.05, "unknown")])
 def test_verdicts_on_known_rates(exponent, spread, verdict):
     data = errors(exponent, spread, 0.5)
     slope, finding = rate(data.scaled_function_error.isel(time=-1)), network_findings(data)["rate of the function error"]
@@ -133,6 +144,12 @@ def test_report_of_h2(report, tmp_path):
     assert np.array_equal(load(tmp_path / "card" / "report.nc").risk, report.curves.risk)
 
 
+def test_a_report_below_a_file_is_refused_before_it_is_computed(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["diagnose", "he4", "--dim", "8", "--out", str(tmp_path / "file" / "sub")]) == 2
+    assert "out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["nothing"], "problem = 'nothing'"), (["he4", "--dim", "2"], "dim = 2"), (["missing.py"], "missing.py"),
     (["he4", "--dim", "x"], "invalid int")])
@@ -144,8 +161,9 @@ def test_bad_input_on_the_command_line_leaves_nothing(arguments, message, tmp_pa
 
 
 def test_bad_files_are_refused_in_one_line(tmp_path):
-    for content, message in (("x = ", "SyntaxError"), ("import nothing_here", "ModuleNotFoundError"),
-                             ("problem = 3", "problem = a"), ("def problem(dim): return 1 / 0", "ZeroDivisionError")):
+    for content, message in (("x = ", "SyntaxError"), ("import sys; sys.exit(0)", "SystemExit"), ("problem = 3", "problem = a"),
+                             ("import nothing_here", "ModuleNotFoundError"),
+                             ("def problem(dim): return 1 / 0", "ZeroDivisionError")):
         path = tmp_path / "mine.py"
         path.write_text(content)
         with pytest.raises(BadInput, match=message): load_problem(str(path), 8)
@@ -154,6 +172,9 @@ def test_bad_files_are_refused_in_one_line(tmp_path):
 def test_sizes_are_checked():
     with pytest.raises(BadInput, match="share"): diagnose(he(4, 8), share=1.5)
     with pytest.raises(BadInput, match="repeats"): diagnose(he(4, 8), repeats=1)
+    with pytest.raises(BadInput, match="tau"): diagnose(he(4, 8), tau=1.5)
+    with pytest.raises(BadInput, match="widths"): diagnose(he(4, 8), widths=5)
+    with pytest.raises(BadInput, match="seed"): diagnose(he(4, 8), seed="x")
     with pytest.raises(BadInput, match="particles"): diagnose(random_teachers(8), particles=64, widths=(32, 64), max_time=0.5)
     teacher = Atoms(np.eye(8)[:1], [1.0], Hermite(4, 1.0))
     with pytest.raises(BadInput, match="dim"): Problem(Boolean(6), Hermite(4, 1.0), teacher)

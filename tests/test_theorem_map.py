@@ -6,10 +6,10 @@ import re
 from conftest import CHECKOUT
 
 REQUIRED = (
-    "Lemma 1", "Lemma 5", "Equation (3)", "Assumption Stability, J_max", "Assumption Stability, J_avg", "LSC, He_4", "Theorem 7",
+    "Lemma 1", "Lemma 5", "Equation (3)", "J_max, two ways", "J_avg, two ways", "LSC, He_4", "Theorem 7",
     "Theorem 9, dimension", "Inequality (8)", "Definition 11", "Lemma 12", "Lemmas 13-15, interaction", "Lemmas 13-15, local",
-    "Lemmas 13-15, source", "Lemma 49", "Lemma 50", "Remark 17", "Remark 18", "Section B.3", "Balanced Interaction Lemma",
-    "Negative example", "Proposition 47", "Figure 2")
+    "Lemmas 13-15, source", "Lemma 49", "Lemma 50", "Remark 17", "Remark 18", "Section B.3, unconstrained",
+    "Balanced Interaction Lemma", "Negative example", "Proposition 47", "Figure 2")
 
 
 def cells(name):
@@ -29,7 +29,7 @@ def test_every_row_points_to_a_cell_and_a_test_that_exist():
     assert len(rows) > 20
     for name, cell, test in rows:
         chapter, _, mark = cell.partition("#")
-        assert mark in {c["id"] for c in cells(chapter)}, (name, cell)
+        assert mark == "row" or mark in {c["id"] for c in cells(chapter)}, (name, cell)
         if test == "this row": continue
         module, _, function = test.partition("::")
         assert re.search(rf"^def {function}\(", (CHECKOUT / "tests" / f"{module}.py").read_text(), re.MULTILINE), (name, test)
