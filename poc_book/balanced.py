@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .checks import NotResolved, check_finite, check_integer, check_positive, check_times, require
+from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, require
 from .coupling import Coupling, interaction_term, local_term, source
 from .mean_field import MeanField
 from .model import Measure, Problem
@@ -70,7 +70,8 @@ def one_norm(A: Float[np.ndarray, "m m *block"]) -> Bracket:
 # %% ../nbs/08_balanced.ipynb #84eaa768
 def eigensystem(H, tol: float = 1e-9):
     "For symmetric PSD `H`: clustered eigenvalues, increasing, and orthonormal bases (rows, multiplicity) of their eigenspaces."
-    H = check_finite("H", np.asarray(H, float))
+    try: H = check_finite("H", np.asarray(H, float))
+    except (TypeError, ValueError): raise BadInput("H", H, "an array of finite numbers") from None
     square = H.ndim in (2, 4) and H.shape[0] == H.shape[1] > 0 and (H.ndim == 2 or H.shape[2] == H.shape[3] > 0)
     require(square, "H.shape", H.shape, "(m, m) or (m, m, d, d)")
     flat = H if H.ndim == 2 else H.transpose(0, 2, 1, 3).reshape(2 * (H.shape[0] * H.shape[2],))

@@ -161,8 +161,13 @@ def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
     goal, y0 = special.logit(level**2), special.betaincinv(0.5, (d - 1) / 2, q)
     late = lambda t, x0: latitude_growth(limit, t, [0.0, t], [goal]).before[0, -1] - x0
     first = 1e-9 * end
-    return np.array([0.0 if x0 >= goal else np.inf if late(end, x0) > 0 else
-                     optimize.brentq(late, first, end, (x0,), xtol=1e-9 * end, rtol=1e-9) for x0 in special.logit(y0)])
+
+    def escape(x0):
+        if x0 >= goal: return 0.0
+        if late(end, x0) > 0: return np.inf
+        if late(first, x0) <= 0: return first  # it starts just below the level
+        return optimize.brentq(late, first, end, (x0,), xtol=1e-9 * end, rtol=1e-9)
+    return np.array([escape(x0) for x0 in special.logit(y0)])
 
 # %% ../nbs/09_single_index.ipynb #4271877d
 def transmitted(problem: Problem, xi, beta: float) -> np.ndarray:

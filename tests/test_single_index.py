@@ -72,6 +72,8 @@ def test_escape_times_agree_with_scipy_forwards(limit):
         run = carry(limit, limit.times[-1], start, events=leave)
         print(f"escape {T:.8f}, SciPy {run.t_events[0][0]:.8f}")
         assert abs(T / run.t_events[0][0] - 1) < 1e-6
+    just_below = stats.beta(0.5, 7.5).cdf(0.25 * (1 - 1e-14))
+    assert 0 <= escape_times(limit, [just_below])[0] < 1e-6
     assert escape_times(limit, [1e-6])[0] == np.inf and escape_times(limit, [1 - 1e-9])[0] == 0
 
 
