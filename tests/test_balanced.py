@@ -203,7 +203,8 @@ def test_smallest_memory():
 
 @pytest.mark.parametrize(("call", "field"), [
     (lambda: balance(np.diag([1.0, -1.0])), "H"), (lambda: balance(np.array([[1.0, 0.5], [0.0, 1.0]])), "H"),
-    (lambda: balance(np.ones((2, 2, 3))), "H.shape"), (lambda: balance([[1.0], [1.0, 2.0]]), "H"), (lambda: balance(np.array([[np.nan]])), "H"),
+    (lambda: balance(np.ones((2, 2, 3))), "H.shape"),
+    (lambda: balance([[1.0], [1.0, 2.0]]), "H"), (lambda: balance(np.array([[np.nan]])), "H"),
     (lambda: worst_l1_growth(np.eye(2), [1.0, 0.5]), "times"), (lambda: worst_l1_growth(np.eye(2), [0.0, 1.0], tol=0), "tol"),
     (lambda: ring_family(6, 3), "m"), (lambda: spike_family(1), "m"),
     (lambda: balanced_modes(*atomic(np.eye(6)[:1], 4)[:1], Measure(jnp.eye(6)[:2], jnp.array([1.0, 0.0]))), "atoms.weights")])
