@@ -366,6 +366,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'poc_book.stability.hessian_scalars': ('stability.html#hessian_scalars', 'poc_book/stability.py'),
                                     'poc_book.stability.interaction_hessian': ( 'stability.html#interaction_hessian',
                                                                                 'poc_book/stability.py'),
+                                    'poc_book.stability.is_even': ('stability.html#is_even', 'poc_book/stability.py'),
                                     'poc_book.stability.is_single_index': ('stability.html#is_single_index', 'poc_book/stability.py'),
                                     'poc_book.stability.j_avg': ('stability.html#j_avg', 'poc_book/stability.py'),
                                     'poc_book.stability.j_max': ('stability.html#j_max', 'poc_book/stability.py'),

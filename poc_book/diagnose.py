@@ -30,7 +30,7 @@ from .model import Atoms, Monomials, Problem, SoftPlus, series
 from .problems import PROBLEMS
 from .results import origin, render, save, write_atomic
 from .sphere import uniform
-from .stability import j_avg, j_max, local_strong_convexity
+from .stability import is_even, j_avg, j_max, local_strong_convexity
 
 # %% ../nbs/14_your_problem.ipynb #94d77fa4
 def lowest_degree(problem: Problem) -> int | None:
@@ -158,8 +158,7 @@ def teacher_findings(problem: Problem) -> dict[str, Finding]:
     found = {name: judged(k, k >= 3, "at least 3 (Remark 17: k* = 2 breaks average stability)") if k else
              Finding(None, "unknown", "neither a Hermite series nor SoftPlus with monomials on the cube")}
     if not isinstance(teacher, Atoms): return found | {"symmetry": Finding(None, "unknown", "the teacher has no atoms")}
-    even = problem.closed_form and not any(d % 2 for kernel in series(problem) for d in kernel.degrees)
-    alike = transitive(teacher.points, teacher.weights, even)
+    alike = transitive(teacher.points, teacher.weights, is_even(problem))
     if alike and eqx.tree_equal(problem.activation, teacher.link) is not True:
         reason = "the atoms are alike, but activation and link differ: the limit may not end on them"
         return found | {"symmetry": Finding(alike, "unknown", reason)}

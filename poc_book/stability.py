@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['tangent', 'jacobian', 'local_hessian', 'tangent_top', 'interaction_hessian', 'carry_matrix', 'propagators',
            'stability_matrix', 'Scalars', 'is_single_index', 'one_direction', 'hessian_scalars', 'solve_scalars',
-           'stability_scalars', 'bound_constant', 'Estimate', 'stability_norms', 'j_max', 'atoms_of', 'outside',
-           'maximise', 'j_avg', 'average_push', 'cap', 'local_strong_convexity', 'self_concordance']
+           'stability_scalars', 'bound_constant', 'Estimate', 'stability_norms', 'j_max', 'is_even', 'atoms_of',
+           'outside', 'maximise', 'j_avg', 'average_push', 'cap', 'local_strong_convexity', 'self_concordance']
 
 # %% ../nbs/07_stability.ipynb #2420d1ae
 from typing import NamedTuple
@@ -69,11 +69,11 @@ def carry_matrix(limit: MeanField, start, end, w, signs):
     def field(t, state, _):
         w, J = state
         return limit.velocity(t, w, signs), jacobian(limit, t, w, signs) @ J
-    w, J = diffrax.diffeqsolve(
+    run = diffrax.diffeqsolve(
         diffrax.ODETerm(field), diffrax.Dopri8(), start, end, None, (w, tangent(w)), throw=False, max_steps=100_000,
-        stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-11)).ys
-    w = normalise(w[0])
-    return w, tangent(w) @ J[0]
+        stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-11))
+    w, J = normalise(run.ys[0][0]), run.ys[1][0]
+    return w, jnp.where(run.result == diffrax.RESULTS.successful, tangent(w) @ J, jnp.nan)  # propagators refuses these
 
 # %% ../nbs/07_stability.ipynb #ee478725
 def propagators(limit: MeanField, w0, times) -> tuple[Array, Array]:
@@ -224,12 +224,16 @@ def j_max(limit: MeanField, w0, times) -> Estimate:
     return Estimate(table, check_times(times), top.std() / np.sqrt(top.size))
 
 # %% ../nbs/07_stability.ipynb #526eb3c2
+def is_even(problem: Problem) -> bool:
+    "Whether kernel and correlation are even power series, so that a neuron and its opposite are alike."
+    return problem.closed_form and not any(k % 2 for part in series(problem) for k in part.degrees)
+
+
 def atoms_of(problem: Problem) -> Array:
     "Where neurons may arrive: the teacher's atoms, in even problems their opposites too; no atoms raise `BadInput`."
     require(isinstance(problem.teacher, Atoms), "problem", problem.name, "a teacher made of atoms")
     atoms = problem.teacher.points
-    even = problem.closed_form and not any(k % 2 for part in series(problem) for k in part.degrees)
-    return jnp.concatenate([atoms, -atoms]) if even else atoms
+    return jnp.concatenate([atoms, -atoms]) if is_even(problem) else atoms
 
 # %% ../nbs/07_stability.ipynb #55564047
 def outside(problem: Problem, w, tau: float):
