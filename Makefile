@@ -10,8 +10,9 @@ READY := .venv/.ready
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
 
-figures: $(READY)  ## redraw what is out of date: PROFILE=reader|smoke|paper, ONLY=04_mean_field
-	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book figures --profile '$(PROFILE)' $(if $(ONLY),--only '$(ONLY)')
+figures: $(READY)  ## redraw what is out of date: PROFILE=reader|smoke|paper, ONLY=04_mean_field, RESUME=1
+	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book figures --profile '$(PROFILE)' \
+		$(if $(ONLY),--only '$(ONLY)') $(if $(RESUME),--resume)
 
 profiles: $(READY)  ## list the parameters of every chapter in every profile
 	@$(BIN)/python -m poc_book profiles

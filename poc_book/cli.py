@@ -26,9 +26,9 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 # %% ../nbs/93_cli.ipynb #3d7f45ac
-def figures(root: Path, profile: str, only: str | None) -> int:
+def figures(root: Path, profile: str, only: str | None, resume: bool) -> int:
     "Bring the figures of a profile up to date."
-    return make_figures(root, profile, only)
+    return make_figures(root, profile, only, resume)
 
 
 def profiles(root: Path) -> int:
@@ -36,7 +36,7 @@ def profiles(root: Path) -> int:
     for profile, chapters in open_book(root).profiles.items():
         print(profile)
         for chapter, values in chapters.items():
-            print(f"  {chapter:<18}" + "  ".join(f"{k}={v}" for k, v in values.items()))
+            print(f"  {chapter:<28}" + "  ".join(f"{k}={v}" for k, v in values.items()))
     return 0
 
 
@@ -45,7 +45,8 @@ def chapter(root: Path, profile: str, name: str) -> int:
     book = open_book(root)
     check_name("profile", profile, book.profiles)
     print("started", flush=True)
-    try: run_chapter(book, profile, check_name("chapter", name, book.chapters))
+    resume = os.environ.get("POC_BOOK_RESUME") == "1"
+    try: run_chapter(book, profile, check_name("chapter", name, book.chapters), resume)
     except ChapterFailed as error:
         print("failed in", error)
         return 1
@@ -72,7 +73,8 @@ def parser() -> Parser:
     commands = top.add_subparsers(dest="command", required=True)
     one = commands.add_parser("figures", help="execute the chapters that are out of date")
     one.add_argument("--profile", default="reader", help="a section of settings.ini (default: reader)")
-    one.add_argument("--only", metavar="CHAPTER", help="one chapter, such as 04_mean_field")
+    one.add_argument("--only", metavar="CHAPTER", help="one chapter, such as 04_mean_field, or all pages of 10_experiments")
+    one.add_argument("--resume", action="store_true", help="continue what was killed from its checkpoints")
     commands.add_parser("profiles", help="list the profiles and the parameters of each chapter")
     card = commands.add_parser("diagnose", help="the report card of a problem")
     card.add_argument("problem", help="he4, misspecified, circle, random66, staircase, xor4, or a Python file")

@@ -177,6 +177,10 @@ class Chapter:
         self.names: set[str] = set()
         self.last = time.perf_counter()
 
+    def checkpoint(self, name: str) -> Path | None:
+        "Where the batch keeps what a killed run shall not lose; None without a folder."
+        return None if self.out is None else self.out.parents[1] / "checkpoints" / self.name / f"{name}.npz"
+
     def figure(self, name: str, fig: Figure, *, data: xr.Dataset, alt: str) -> None:
         "Show `fig` with its caption; with a folder, write NAME.svg, NAME.png, NAME.nc and NAME.json."
         png, svg = render(fig, "png"), render(fig, "svg")

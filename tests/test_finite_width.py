@@ -100,7 +100,7 @@ def test_one_step_agrees_with_numpy(signed):
 
 
 def test_sgd_shape_and_start(run):
-    assert run.sizes == dict(seed=2, width=2, time=3)
+    assert run.risk.sizes == run.scaled_function_error.sizes == run.scaled_coupling_error.sizes == dict(seed=2, width=2, time=3)
     assert list(run.width.values) == [4, 8] and np.allclose(run.time, [0, 0.5, 1])
     assert np.all(run.scaled_coupling_error[..., 0] == 0) and np.all(run.scaled_coupling_error[..., 1:] > 0)
     assert not np.allclose(run.risk[0], run.risk[1])
