@@ -20,8 +20,9 @@ from scipy import integrate, special, stats
 import poc_book
 from .checks import check_name, require
 from .finite_width import collapse, flow, setup, sgd
-from .model import Problem, Sample, static_error
+from .model import Problem, static_error
 from .results import load
+from .sphere import normalise
 
 # %% ../nbs/10_experiments.ipynb #54fbc53b
 class Protocol(NamedTuple):
@@ -92,25 +93,26 @@ PANELS = ("risk", "scaled_function_error", "scaled_coupling_error")
 def error_budget(problem: Problem, flow_width: int, *, key, width: int, reference_width: int, samples: int, **protocol) -> xr.Dataset:
     """For arguments as of `sgd`: the panels of a run and of runs that differ in one thing, `risk` and both errors over 1 - m/M.
 
-    Over (change, time) in published time; the `flow` is that of `flow_width` neurons, `step` the SGD run it is compared with."""
+    Over (change, time) in published time. In closed form also `flow_risk` of the population flow of `flow_width` neurons, and
+    `step_risk` of the same neurons under SGD on fresh samples. Raises as `sgd` and `flow`."""
     base = dict(key=key, widths=[width], reference_width=reference_width, samples=samples, **protocol)
     changes: dict[str, Mapping[str, Any]] = {
         "none": {}, "another seed": dict(key=jax.random.fold_in(key, 1)), "fresh samples": dict(samples=None),
         "twice M": dict(reference_width=2 * reference_width), "half the step": dict(step=protocol["step"] / 2),
-        "float64": dict(dtype="float64")}
+        "4 times the batch": dict(batch=4 * protocol["batch"]), "float64": dict(dtype="float64")}
     runs = [collapse(sgd(problem, **{**base, **change})) for change in changes.values()]
-    narrow = sgd(problem, **{**base, "widths": [flow_width], "reference_width": flow_width})
     data = xr.concat(runs, "change").assign_coords(change=list(changes))
+    if not problem.closed_form: return data
+    narrow = sgd(problem, **{**base, "widths": [flow_width], "reference_width": flow_width, "samples": None})
     return data.assign(step_risk=("time", narrow.risk.values[0, 0]),
-                       flow_risk=("time", flow_risk(problem, key, flow_width, samples, narrow.time.values)))
+                       flow_risk=("time", flow_risk(problem, key, flow_width, narrow.time.values)))
 
 
-def flow_risk(problem: Problem, key, width: int, samples: int, times) -> np.ndarray:
-    "At published `times`: the risk, on the test inputs of `sgd`, of the gradient flow of its first repeat's neurons and samples."
-    neurons, data, x, _ = setup(problem, jax.random.fold_in(key, 0), width, samples, 8192, jnp.float32)
-    empirical = Problem(Sample(data), problem.activation, problem.teacher, problem.scale, problem.signed, problem.name)
+def flow_risk(problem: Problem, key, width: int, times) -> np.ndarray:
+    "At published `times`: the risk, on the test inputs of `sgd`, of the population flow of its first repeat's neurons."
+    neurons, _, x, _ = setup(problem, jax.random.fold_in(key, 0), width, None, 8192, jnp.float64)
     y = problem.teacher(x)
-    found = flow(empirical, neurons, 2 * np.asarray(times), 1e-3)
+    found = flow(problem, normalise(neurons), 2 * np.asarray(times), 1e-6)
     return np.array([float(jnp.mean((problem.output(problem.measure(w), x) - y) ** 2)) for w in found.points])
 
 # %% ../nbs/10_experiments.ipynb #f525391a

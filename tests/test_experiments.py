@@ -1,0 +1,155 @@
+"The pages of the paper's experiments against references of their own, and runs that are killed."
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from conftest import CHECKOUT
+from scipy import stats
+
+import poc_book.finite_width as finite_width
+from poc_book.batch import PROBLEMS as PAGES
+from poc_book.batch import open_book, select
+from poc_book.checks import BadInput
+from poc_book.experiments import PROTOCOLS, corrected, error_budget, initial_error, kept, rate, shifts
+from poc_book.finite_width import check_memory, free_memory, metrics, recall, required_memory, sgd
+from poc_book.model import Problem, SoftPlus
+from poc_book.problems import PROBLEMS, he, xor
+from poc_book.results import save
+
+RUN = dict(key=jax.random.key(3), widths=[4, 8], reference_width=16, samples=512, batch=64, step=0.05, time=1.0, records=3,
+           test=256, repeats=2)
+
+
+def test_every_problem_has_a_page_with_the_paper_s_sizes():
+    assert set(PAGES) == set(PROBLEMS) == set(PROTOCOLS)
+    book = open_book(CHECKOUT)
+    assert select(book, "10_experiments") == [f"10_experiments_{p}" for p in PAGES]
+    for name, p in PROTOCOLS.items():
+        given = book.profiles["paper"][f"10_experiments_{name}"]
+        assert (given["dim"], given["step"], given["time"], given["widths"]) == (p.dim, p.step, p.time, list(p.widths))
+        assert (given["samples"], given["batch"], given["repeats"], given["reference_width"]) == (2**16, 2**13, 3, 2**17)
+        reader = book.profiles["reader"][f"10_experiments_{name}"]
+        assert (reader["dim"], reader["time"], reader["samples"]) == (p.dim, p.time, 2**16)
+
+
+class Killed(Exception): pass
+
+
+@pytest.mark.parametrize("problem", [he(4, 8), xor(6)])
+def test_a_killed_run_continues_to_the_same_bits(problem, tmp_path, monkeypatch):
+    whole = sgd(problem, **RUN)
+    xr.testing.assert_identical(whole, sgd(problem, **RUN))
+    monkeypatch.setattr(finite_width, "PATIENCE", -1.0)
+    monkeypatch.setattr(finite_width, "WORK", 1.0)  # a checkpoint after every step
+    path, write = tmp_path / "run.npz", finite_width.keep
+    for last in (1, 7, 12, 9):
+        calls = iter(range(last + 1))
+
+        def dying(*args, calls=calls):
+            write(*args)
+            if next(calls, None) is None: raise Killed
+        monkeypatch.setattr(finite_width, "keep", dying)
+        with pytest.raises(Killed): sgd(problem, **RUN, checkpoint=path)
+    monkeypatch.setattr(finite_width, "keep", write)
+    assert recall(path, "another run") == ([], 0, None)
+    xr.testing.assert_identical(sgd(problem, **RUN, checkpoint=path), whole)
+    xr.testing.assert_identical(sgd(problem, **RUN, checkpoint=path), whole)  # nothing left to do
+    path.write_bytes(path.read_bytes()[:200])
+    xr.testing.assert_identical(sgd(problem, **RUN, checkpoint=path), whole)
+
+
+def test_training_is_compiled_once_for_all_repeats():
+    traced = []
+
+    def activation(z):
+        traced.append(z.shape)
+        return SoftPlus(16.0)(z)
+    problem = Problem(xor(6).inputs, activation, xor(6).teacher, 8.0, True, "counted")
+    sgd(problem, **{**RUN, "repeats": 1})
+    once = len(traced)
+    sgd(problem, **{**RUN, "repeats": 3, "key": jax.random.key(9)})
+    assert once > 0 and len(traced) == once
+
+
+def test_double_precision_runs_the_same_draws():
+    single, double = sgd(he(4, 8), **RUN), sgd(he(4, 8), **RUN, dtype="float64")
+    gap = float(np.abs(single.population_risk - double.population_risk).max())
+    print(f"single against double precision: {gap:.1e}")
+    assert 0 < gap < 1e-4 and double.risk.dtype == np.float64 and single.risk.dtype == np.float32
+    with pytest.raises(BadInput, match="dtype = 'float16'"): sgd(he(4, 8), **RUN, dtype="float16")
+
+
+def test_a_run_that_does_not_fit_is_refused_before_it_starts():
+    assert free_memory() > 2**20
+    with pytest.raises(BadInput, match="^memory = .* GiB"): check_memory(2 * free_memory() + 2**40)
+    with pytest.raises(BadInput, match="^memory = "): sgd(he(4, 8), **{**RUN, "samples": 10**13})
+    pairs = 4 * 2**34  # one array of 2^17 x 2^17 in single precision
+    assert required_memory(he(4, 32), [2**k for k in range(12, 18)], 2**16, 8192, 8192, "float32") < pairs / 50
+
+
+def test_histogram_by_numpy():
+    w = np.random.default_rng(0).normal(size=(64, 6))
+    w /= np.linalg.norm(w, axis=1, keepdims=True)
+    v = np.roll(w, 1, axis=0)[:16]
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(8, 6)))
+    found = metrics(he(4, 6), [jnp.asarray(v), jnp.asarray(w)], x, jnp.zeros(8))["coupling_histogram"]
+    sizes = 4 * np.linalg.norm(v - w[:16], axis=1)
+    known = np.histogram(sizes, finite_width.EDGES)[0] / 16
+    np.testing.assert_allclose(found[0], known, atol=1e-12)
+    assert float(found[1][0]) == 1  # the reference is not away from itself
+
+
+@pytest.mark.parametrize("name, dim", [("staircase", 5), ("xor4", 7), ("he4", 6), ("misspecified", 9)])
+def test_initial_error_by_sampling(name, dim):
+    problem, values = PROBLEMS[name](dim=dim), []
+    rng = np.random.default_rng(5)
+    for _ in range(300):
+        w = rng.normal(size=(32, dim))
+        w /= np.linalg.norm(w, axis=1, keepdims=True)
+        values.append(8 / (1 - 8 / 32) * float(problem.function_error(
+            problem.measure(jnp.asarray(w[:8])), problem.measure(jnp.asarray(w)))))
+    pull = (np.mean(values) - initial_error(problem)) / (np.std(values) / np.sqrt(300))
+    print(f"{name}: {pull:.1f} standard errors")
+    assert abs(pull) < 4
+
+
+def test_initial_error_needs_inputs_of_one_length():
+    problem = Problem(he(4, 8).inputs, SoftPlus(16.0), he(4, 8).teacher)
+    with pytest.raises(BadInput, match="inputs of one length"): initial_error(problem)
+
+
+def test_interval_of_a_rate_by_scipy():
+    rng = np.random.default_rng(2)
+    errors = xr.DataArray(np.exp(rng.normal(size=(5, 4))), dict(seed=range(5), width=[8, 16, 32, 64]), ("seed", "width"))
+    slopes = [stats.linregress(np.log(errors.width), np.log(row)).slope - 1 for row in errors.values]
+    low, high = stats.t.interval(0.95, 4, np.mean(slopes), stats.sem(slopes))
+    np.testing.assert_allclose(rate(errors), (np.mean(slopes), low, high), rtol=1e-10)
+
+
+def test_budget_sees_a_change_and_only_that():
+    small = dict(key=jax.random.key(0), width=8, reference_width=16, samples=16384, batch=4096, step=0.02, time=0.4, records=3)
+    budget = error_budget(he(4, 8), 8, **small)
+    moved = shifts(budget)
+    assert float(moved["median"].sel(change="none").max()) == 0
+    assert float(moved["median"].sel(change="float64").max()) < 1e-3
+    assert float(moved["median"].sel(change="twice M", panel="risk")) < 1e-5  # the small network does not know of the large one
+    assert float(moved["median"].sel(change="another seed").min()) > 1e-3
+    assert np.abs(budget.step_risk / budget.flow_risk - 1).max() < 0.3
+    np.testing.assert_allclose(budget.step_risk[0], budget.flow_risk[0], rtol=1e-5)
+
+
+def test_corrected_divides_the_bias_out():
+    run = sgd(he(4, 8), **RUN)
+    np.testing.assert_allclose(corrected(run).scaled_function_error.sel(width=8), 2 * run.scaled_function_error.sel(width=8))
+
+
+def test_kept_results_are_read_or_reported_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("poc_book.experiments.kept_path", lambda name: tmp_path / f"{name}.nc")
+    assert kept("he4") is None
+    save(sgd(he(4, 8), **RUN), tmp_path / "he4.nc")
+    assert {"device", "commit", "created"} <= kept("he4").attrs.keys() and "cpu" in json.loads(kept("he4").attrs["device"])["platform"]
+    (tmp_path / "he4.nc").write_bytes(b"damaged")
+    with pytest.raises(BadInput, match="whole NetCDF"): kept("he4")
