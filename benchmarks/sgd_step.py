@@ -5,6 +5,7 @@
 The loop is the straightforward one: forward all chunks of neurons, keep the pre-activations, explicit gradient, normalise;
 for each of several chunk sizes. Both are timed in turns, and the shortest time counts. PyTorch is not a part of the environment:
 `.venv/bin/python -m pip install torch`."""
+import importlib
 import math
 import sys
 import time
@@ -17,7 +18,7 @@ from poc_book.finite_width import sgd_step
 from poc_book.problems import he, xor
 from poc_book.sphere import uniform
 
-try: import torch
+try: torch = importlib.import_module("torch")
 except ImportError: sys.exit("sgd_step: torch is not installed: .venv/bin/python -m pip install torch")
 
 SETTINGS = {

@@ -47,7 +47,7 @@ PROTOCOLS = {
 def initial_error(problem: Problem) -> float:
     """For closed-form problems and for inputs of one length: $V=E\\,K(w,w)-E\\,K(w,v)$ over independent uniform neurons.
 
-    The limit of $m E\\|f_m-f_{MF}\\|^2$ at time 0; by quadrature over one coordinate without a closed form. Raises `BadInput` else."""
+    What $m E\\|f_m-f_{MF}\\|^2$ is at time 0; by quadrature over one coordinate without a closed form. Else `BadInput`."""
     if problem.closed_form: return static_error(problem, 1)
     size = np.unique(np.round(np.linalg.norm(np.asarray(problem.inputs.nodes()), axis=1), 9))
     require(len(size) == 1, "problem", problem.name, "a closed-form problem, or inputs of one length")
@@ -90,7 +90,8 @@ def rate(errors: xr.DataArray) -> Slope:
 PANELS = ("risk", "scaled_function_error", "scaled_coupling_error")
 
 
-def error_budget(problem: Problem, flow_width: int, *, key, width: int, reference_width: int, samples: int, **protocol) -> xr.Dataset:
+def error_budget(problem: Problem, flow_width: int, *, key, width: int, reference_width: int, samples: int,
+                 **protocol) -> xr.Dataset:
     """For arguments as of `sgd`: the panels of a run and of runs that differ in one thing, `risk` and both errors over 1 - m/M.
 
     Over (change, time) in published time. In closed form also `flow_risk` of the population flow of `flow_width` neurons, and
@@ -120,7 +121,8 @@ def shifts(budget: xr.Dataset) -> xr.Dataset:
     "For a result of `error_budget`: the median over time of each change's relative shift, (change, panel), and at the last time."
     later = budget[list(PANELS)].isel(time=slice(1, None)).to_array("panel")
     ratio = later / later.sel(change="none") - 1
-    return xr.Dataset(dict(median=abs(ratio).median("time"), last=ratio.isel(time=-1, drop=True))).transpose("change", "panel")
+    found = xr.Dataset(dict(median=abs(ratio).median("time"), last=ratio.isel(time=-1, drop=True)))
+    return found.transpose("change", "panel")
 
 # %% ../nbs/10_experiments.ipynb #e57a1592
 def kept_path(problem: str) -> Path:

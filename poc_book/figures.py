@@ -144,7 +144,8 @@ def experiment(data: xr.Dataset) -> Figure:
     risk = "population_risk" if "population_risk" in data else "risk"
     if "mean_field" in data: axes[0].plot(data.time, data.mean_field, color=COLOURS[5], lw=5, alpha=0.5, label="mean field")
     by_width(axes[0], data.assign(risk=data[risk]), "risk")
-    label(axes[0], "published time", "risk" + (" (population)" if risk != "risk" else " (test inputs)"), "(a)")
+    text = "risk" + (" (population)" if risk != "risk" else " (test inputs)")
+    label(axes[0], "published time", text, f"(a) {TITLES[data.problem]}, d = {data.dim}")
     for j, (name, text) in enumerate(ERRORS.items()):
         for ax, panel, title in ((axes[1 + j], name, f"({'bc'[j]})"), (axes[4 + j], f"corrected_{name}", r"over $1-m/M$")):
             by_width(ax, data, panel)
@@ -166,13 +167,15 @@ def error_budget(data: xr.Dataset) -> Figure:
     "Risks of a run and of runs with one change, the mean field; and the median shift of each panel by each change."
     fig, axes = panels(2, width=5.4, height=3.8)
     if "mean_field" in data: axes[0].plot(data.time, data.mean_field, color=COLOURS[5], lw=5, alpha=0.5, label="mean field")
-    axes[0].plot(data.time, data.risk.sel(change="none"), color=COLOURS[6], label=f"{data.samples} fixed samples, m = {data.width}")
+    axes[0].plot(data.time, data.risk.sel(change="none"), color=COLOURS[6],
+                 label=f"{data.samples} fixed samples, m = {data.width}")
     for i, (change, line) in enumerate(CHANGES.items()):
         axes[0].plot(data.time, data.risk.sel(change=change), ls=line, color=COLOURS[i], label=change)
     label(axes[0], "published time", "risk", TITLES[data.problem] + f", d = {data.dim}")
     moved = data["median"].sel(change=data.change != "none")
     place = np.arange(moved.sizes["change"])
-    for i, (panel, marker, text) in enumerate(zip(moved.panel.values, "os^", ("(a) risk", "(b) function error", "(c) coupling error"))):
+    names = ("(a) risk", "(b) function error", "(c) coupling error")
+    for i, (panel, marker, text) in enumerate(zip(moved.panel.values, "os^", names)):
         axes[1].plot(np.maximum(100 * moved.sel(panel=panel), 1e-3), place + 0.15 * (i - 1), marker, color=COLOURS[i], label=text)
     axes[1].set(xscale="log", yticks=place)
     axes[1].set_yticklabels(moved.change.values)

@@ -10,10 +10,10 @@ __all__ = ['EDGES', 'WORK', 'PATIENCE', 'Field', 'risks', 'Trajectory', 'flow', 
 # %% ../nbs/05_finite_width.ipynb #639f572f
 import csv
 import json
-import time as clock
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
+from time import monotonic
 
 import equinox as eqx
 import jax
@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_times, require
-from .model import Problem, in_blocks
+from .model import Problem
 from .results import write_atomic
 from .sphere import integrate, normalise, uniform
 
@@ -149,7 +149,8 @@ def free_memory() -> int:
 def check_memory(needed: int) -> None:
     "Refuse a run that needs more bytes than there are."
     left = free_memory()
-    require(needed <= left, "memory", f"{needed / 2**30:.2f} GiB for these widths, samples and batch", f"at most {left / 2**30:.2f} GiB")
+    needs = f"{needed / 2**30:.2f} GiB for these widths, samples and batch"
+    require(needed <= left, "memory", needs, f"at most {left / 2**30:.2f} GiB")
 
 # %% ../nbs/05_finite_width.ipynb #25ee965b
 WORK = 1e12  # operations in a piece
@@ -172,7 +173,8 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
     for mark in marks:
         while True:
             last = min(mark, done + piece)
-            networks = train(problem, networks, data, batches, jnp.asarray(done), jnp.asarray(last), batch, jnp.asarray(step, dtype))
+            steps = jnp.asarray(done), jnp.asarray(last)
+            networks = train(problem, networks, data, batches, *steps, batch, jnp.asarray(step, dtype))
             done = last
             if done == mark: break
             yield done, networks, None
@@ -186,7 +188,7 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
 def keep(path: Path, about: str, rows: list[dict], done: int, networks: list) -> None:
     "Write a checkpoint, atomically: records, networks and step count of the run that `about` describes."
     table = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    arrays = {f"network_{i}": np.asarray(w) for i, w in enumerate(networks)} | {f"record_{n}": v for n, v in table.items()}
+    arrays: dict = {f"network_{i}": np.asarray(w) for i, w in enumerate(networks)} | {f"record_{n}": v for n, v in table.items()}
     buffer = BytesIO()
     np.savez(buffer, about=np.array(about), done=np.array(done), **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,7 +212,8 @@ PATIENCE = 60.0  # seconds between checkpoints
 
 
 def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | None, batch: int, step: float, time: float,
-        repeats: int = 1, records: int = 21, test: int = 8192, dtype: str = "float32", checkpoint: Path | None = None) -> xr.Dataset:
+        repeats: int = 1, records: int = 21, test: int = 8192, dtype: str = "float32",
+        checkpoint: Path | None = None) -> xr.Dataset:
     """For even widths <= `reference_width` (any parity without signs): the paper's SGD protocol (Appendix C).
 
     `samples` fixed inputs, or None for fresh ones at each step; `time` is published time, a whole number of `step`s;
@@ -231,16 +234,17 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
     rows, done, networks = recall(checkpoint, run)
     with tqdm(total=repeats * len(marks), desc=f"sgd {problem.name}", unit="record", leave=False, disable=None) as bar:
         bar.update(len(rows))
-        saved = clock.monotonic()
+        saved = monotonic()
         for r in range(len(rows) // len(marks), repeats):
             begun = len(rows) - r * len(marks)
-            begin = dict(done=done, networks=networks) if begun else {}
-            for done, networks, found in train_once(problem, jax.random.fold_in(key, r), sizes, samples, batch, step,
-                                                    marks[begun:], test, kind, **begin):
+            if not begun: done, networks = 0, None
+            once = train_once(problem, jax.random.fold_in(key, r), sizes, samples, batch, step, marks[begun:], test, kind,
+                              done, networks)
+            for done, networks, found in once:
                 if found is not None: rows.append(found); bar.update()
-                if checkpoint and clock.monotonic() - saved > PATIENCE:
+                if checkpoint and monotonic() - saved > PATIENCE:
                     keep(checkpoint, run, rows, done, networks)
-                    saved = clock.monotonic()
+                    saved = monotonic()
     if checkpoint and networks is not None: keep(checkpoint, run, rows, done, networks)
     table = {n: np.stack([row[n] for row in rows]).reshape(repeats, len(marks), len(sizes), *rows[0][n].shape[1:]).swapaxes(1, 2)
              for n in rows[0]}

@@ -84,8 +84,8 @@ def test_double_precision_runs_the_same_draws():
 
 def test_a_run_that_does_not_fit_is_refused_before_it_starts():
     assert free_memory() > 2**20
-    with pytest.raises(BadInput, match="^memory = .* GiB"): check_memory(2 * free_memory() + 2**40)
-    with pytest.raises(BadInput, match="^memory = "): sgd(he(4, 8), **{**RUN, "samples": 10**13})
+    with pytest.raises(BadInput, match=r"^memory = .* GiB"): check_memory(2 * free_memory() + 2**40)
+    with pytest.raises(BadInput, match=r"^memory = "): sgd(he(4, 8), **{**RUN, "samples": 10**13})
     pairs = 4 * 2**34  # one array of 2^17 x 2^17 in single precision
     assert required_memory(he(4, 32), [2**k for k in range(12, 18)], 2**16, 8192, 8192, "float32") < pairs / 50
 
@@ -150,6 +150,7 @@ def test_kept_results_are_read_or_reported_missing(tmp_path, monkeypatch):
     monkeypatch.setattr("poc_book.experiments.kept_path", lambda name: tmp_path / f"{name}.nc")
     assert kept("he4") is None
     save(sgd(he(4, 8), **RUN), tmp_path / "he4.nc")
-    assert {"device", "commit", "created"} <= kept("he4").attrs.keys() and "cpu" in json.loads(kept("he4").attrs["device"])["platform"]
+    about = kept("he4").attrs
+    assert {"device", "commit", "created"} <= about.keys() and "cpu" in json.loads(about["device"])["platform"]
     (tmp_path / "he4.nc").write_bytes(b"damaged")
     with pytest.raises(BadInput, match="whole NetCDF"): kept("he4")
