@@ -243,3 +243,47 @@ def test_defaults_of_every_chapter_are_the_smoke_profile():
     book = open_book(CHECKOUT)
     for chapter, parameters in book.profiles["smoke"].items():
         assert parameters | {"profile": "smoke", "out": None} == declared(book.chapters[chapter]), chapter
+
+
+CHECKPOINT = """
+from poc_book.results import Chapter
+mark = Chapter("01_line", profile, out, {}).checkpoint("run")
+print("continues" if mark.exists() else "starts anew")
+if not mark.exists():
+    mark.write_bytes(b"half way")
+    raise RuntimeError("killed")
+"""
+
+
+def test_resume_continues_from_a_checkpoint_of_the_same_fingerprint(book: TinyBook):
+    book.notebook("01_line", HEAD, CHECKPOINT)
+    only = (*FIGURES, "--only", "01_line")
+    first = book.run(*only)
+    assert first.returncode == 1 and "killed" in first.stderr
+    assert (book.home / "checkpoints" / "01_line" / "run.npz").read_bytes() == b"half way"
+    assert book.run(*only).returncode == 1  # without --resume it starts anew
+    book.settings("[smoke]\nseed = 0\n[smoke:01_line]\nsteps = 5\n")
+    assert book.run(*only, "--resume").returncode == 1  # a checkpoint of other parameters does not count
+    assert book.run(*only, "--resume").returncode == 0
+    assert "continues" in (book.home / "01_line" / "01_line.ipynb").read_text()
+    assert not (book.home / "checkpoints" / "01_line").exists()
+    assert book.run(*only, "--resume").stdout.startswith("nothing to do")
+
+
+def test_a_notebook_with_a_problem_is_a_chapter_for_each(book: TinyBook):
+    head = "profile = 'smoke'\nout = None\nproblem = 'he4'\nsize = 1"
+    book.notebook("03_each", head, "print(problem, size)")
+    book.settings("[smoke]\n[smoke:03_each]\nsize = 2\n[smoke:03_each_xor4]\nsize = 3\n")
+    made = book.run(*FIGURES, "--only", "03_each")
+    assert made.returncode == 0 and "6 of 6 chapters" in made.stdout, made.stderr
+    for name, size in (("he4", 2), ("xor4", 3)):
+        text = (book.home / f"03_each_{name}" / f"03_each_{name}.ipynb").read_text()
+        assert f"{name} {size}\\n" in text
+    kept = book.root / "results" / "paper" / "xor4.nc"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"new")
+    assert stale(book) & {f"03_each_{n}" for n in ("he4", "xor4")} == {"03_each_xor4"}  # its page shows what is kept
+    refused = book.run(*FIGURES, "--only", "03_each_he5")
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+    book.settings("[smoke]\n[smoke:03_each]\nproblem = xor4\n")
+    assert book.run(*FIGURES).returncode == 2
