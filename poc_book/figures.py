@@ -149,10 +149,14 @@ def experiment(data: xr.Dataset) -> Figure:
     for j, (name, text) in enumerate(ERRORS.items()):
         for ax, panel, title in ((axes[1 + j], name, f"({'bc'[j]})"), (axes[4 + j], f"corrected_{name}", r"over $1-m/M$")):
             by_width(ax, data, panel)
-            label(ax, "published time", text, title, legend=False)
-        axes[4 + j].set_ylim(0)
+            later = float(data[panel].isel(time=slice(1, None)).max())
+            far = name == "scaled_function_error" and float(data.start.max()) > 3 * later  # as the published axis does
+            if far: ax.set_ylim(0, 1.1 * later)
+            label(ax, "published time", text, title + (", the start is off the axis" if far else ""), legend=False)
+        axes[4 + j].set_ylim(0, axes[4 + j].get_ylim()[1])
     for i, (m, line) in enumerate(zip(data.width.values, LINES)):
-        axes[1].plot(0, data.start.sel(width=m), "<", color=COLOURS[i], clip_on=False, zorder=5)
+        inside = float(data.start.sel(width=m)) < axes[1].get_ylim()[1]
+        if inside: axes[1].plot(0, data.start.sel(width=m), "<", color=COLOURS[i], clip_on=False, zorder=5)
         share = data.coupling_histogram.sel(width=m).isel(time=-1).mean("seed")
         axes[3].step(data.bin, share, where="mid", ls=line, color=COLOURS[i], label=f"m = {m}")
     axes[3].set(xscale="log")
