@@ -234,15 +234,17 @@ def test_the_snakefile_also_works_by_itself(book: TinyBook):
 
 def test_profiles_lists_every_parameter(book: TinyBook):
     text = book.run("profiles").stdout
-    assert text == ("smoke\n  01_line           seed=0  steps=3\n  02_square         seed=0  steps=3\n"
-                    "reader\n  01_line           seed=1  steps=4\n  02_square         seed=1  steps=3\n")
+    lines = [line.split() for line in text.splitlines()]
+    assert lines == [["smoke"], ["01_line", "seed=0", "steps=3"], ["02_square", "seed=0", "steps=3"],
+                     ["reader"], ["01_line", "seed=1", "steps=4"], ["02_square", "seed=1", "steps=3"]]
 
 
 def test_defaults_of_every_chapter_are_the_smoke_profile():
     from poc_book.batch import declared
     book = open_book(CHECKOUT)
     for chapter, parameters in book.profiles["smoke"].items():
-        assert parameters | {"profile": "smoke", "out": None} == declared(book.chapters[chapter]), chapter
+        given = {"profile": "smoke", "out": None} | ({"problem": "he4"} if "problem" in parameters else {})
+        assert parameters | given == declared(book.chapters[chapter]), chapter
 
 
 CHECKPOINT = """
