@@ -117,11 +117,11 @@ def find_chapters(root: Path) -> dict[str, Path]:
     return {name: n for n in names for name in names[n]}
 
 
-def select(book: Book, name: str | None) -> list[str]:
-    "The chapters that a name means: itself, all of a notebook, or all of the book for None."
-    stems = {path.stem for path in book.chapters.values()}
-    if name is not None: check_name("chapter", name, [*book.chapters, *sorted(stems - book.chapters.keys())])
-    return [c for c, path in book.chapters.items() if name in (None, c, path.stem)]
+def select(chapters: Mapping[str, Path], name: str | None, field: str = "chapter") -> list[str]:
+    "Those of `chapters` that a name means: itself, all of a notebook, or all for None."
+    stems = {path.stem for path in chapters.values()}
+    if name is not None: check_name(field, name, [*chapters, *sorted(stems - chapters.keys())])
+    return [c for c, path in chapters.items() if name in (None, c, path.stem)]
 
 # %% ../nbs/92_batch.ipynb #785b5665
 def open_book(root: Path) -> Book:
@@ -134,10 +134,9 @@ def open_book(root: Path) -> Book:
         if "problem" in values: values["problem"] = name.removeprefix(f"{chapters[name].stem}_")
     profiles = [s for s in settings if ":" not in s]
     for section, values in settings.items():
-        profile, _, chapter = section.partition(":")
+        profile, colon, chapter = section.partition(":")
         check_name(f"profile of [{section}] in settings.ini", profile, profiles)
-        chosen = [c for c, path in chapters.items() if chapter in ("", c, path.stem)]
-        if not chosen: check_name(f"chapter of [{section}] in settings.ini", chapter, chapters)
+        chosen = select(chapters, chapter if colon else None, f"chapter of [{section}] in settings.ini")
         known = {k for c in chosen for k in defaults[c]} - {"problem"}
         for key in values: check_name(f"parameter in [{section}] of settings.ini", key, known)
     return Book(root, chapters, {p: {c: resolve(settings, p, c, chapters[c].stem, d) for c, d in defaults.items()}
@@ -410,7 +409,7 @@ def make_figures(root: Path, profile: str, only: str | None = None, resume: bool
     With `resume`, chapters that were killed continue from their checkpoints."""
     book = open_book(root)
     check_name("profile", profile, book.profiles)
-    chosen = select(book, only)
+    chosen = select(book.chapters, only)
     started = time.perf_counter()
     with locked(book):
         clean_up(book.home(profile))

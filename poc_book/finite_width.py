@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EDGES', 'WORK', 'PATIENCE', 'Field', 'risks', 'Trajectory', 'flow', 'batch_gradient', 'sgd_step', 'train', 'metrics',
            'check_run', 'required_memory', 'free_memory', 'check_memory', 'setup', 'train_once', 'keep', 'recall',
-           'sgd', 'published', 'collapse', 'distance']
+           'sgd', 'published', 'corrected', 'collapse', 'distance']
 
 # %% ../nbs/05_finite_width.ipynb #639f572f
 import csv
@@ -275,13 +275,19 @@ def published(name: str) -> xr.Dataset:
     return curves
 
 # %% ../nbs/05_finite_width.ipynb #135a7819
-def collapse(data: xr.Dataset) -> xr.Dataset:
-    "Mean over seeds and widths < M of risk and of both scaled errors over (1 - m/M), as functions of published time."
+def corrected(data: xr.Dataset) -> xr.Dataset:
+    "For a result of `sgd`, or published curves: both scaled errors over (1 - m/M), for the widths below M."
     data = data.sel(width=data.width < data.attrs["reference_width"])
     share = 1 - data.width / data.attrs["reference_width"]
-    curves = xr.Dataset(dict(
-        risk=data.get("population_risk", data.risk),
-        scaled_function_error=data.scaled_function_error / share, scaled_coupling_error=data.scaled_coupling_error / share))
+    found = xr.Dataset({n: data[n] / share for n in ("scaled_function_error", "scaled_coupling_error")}, attrs=data.attrs)
+    for error in found.values(): error.attrs["missing_allowed"] = "no value at m = M, nor where a published axis clips it"
+    return found
+
+
+def collapse(data: xr.Dataset) -> xr.Dataset:
+    "Mean over seeds and widths < M of risk and of both scaled errors over (1 - m/M), as functions of published time."
+    errors = corrected(data)
+    curves = xr.Dataset(dict(risk=data.get("population_risk", data.risk).sel(width=errors.width), **errors.drop_attrs()))
     return curves.mean([d for d in ("seed", "width") if d in data.dims])
 
 

@@ -13,8 +13,8 @@ import poc_book.finite_width as finite_width
 from poc_book.batch import PROBLEMS as PAGES
 from poc_book.batch import open_book, select
 from poc_book.checks import BadInput
-from poc_book.experiments import PROTOCOLS, corrected, error_budget, initial_error, kept, rate, shifts
-from poc_book.finite_width import check_memory, free_memory, metrics, recall, required_memory, sgd
+from poc_book.experiments import PROTOCOLS, error_budget, initial_error, kept, rate, shifts
+from poc_book.finite_width import check_memory, corrected, free_memory, metrics, recall, required_memory, sgd
 from poc_book.model import Problem, SoftPlus
 from poc_book.problems import PROBLEMS, he, xor
 from poc_book.results import save
@@ -26,7 +26,7 @@ RUN = dict(key=jax.random.key(3), widths=[4, 8], reference_width=16, samples=512
 def test_every_problem_has_a_page_with_the_paper_s_sizes():
     assert set(PAGES) == set(PROBLEMS) == set(PROTOCOLS)
     book = open_book(CHECKOUT)
-    assert select(book, "10_experiments") == [f"10_experiments_{p}" for p in PAGES]
+    assert select(book.chapters, "10_experiments") == [f"10_experiments_{p}" for p in PAGES]
     for name, p in PROTOCOLS.items():
         given = book.profiles["paper"][f"10_experiments_{name}"]
         assert (given["dim"], given["step"], given["time"], given["widths"]) == (p.dim, p.step, p.time, list(p.widths))
