@@ -8,7 +8,7 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', '
            'error_budget', 'fixed_or_fresh', 'collapse', 'linear_coupling', 'decomposition', 'gronwall',
            'hessian_trajectory', 'lemma49', 'convexity', 'mean_example', 'growth_families', 'potential', 'slack',
            'time_by_dimension', 'time_by_risk', 'stability_by_dimension', 'error_at_risk', 'theorem_bounds',
-           'sample_size', 'margins', 'moving_picture']
+           'sample_size', 'assumptions', 'long_times', 'margins', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import matplotlib as mpl
@@ -442,6 +442,39 @@ def sample_size(data: xr.Dataset) -> Figure:
     right.loglog(n, 1.3 * float(data["mean"].max()) * np.sqrt(float(n[0]) / n), ":", color=GREY, label=r"slope $-1/2$")
     label(right, "samples n", r"$\|f_{m,n}-f_m\|$", f"k = 4, d = {data.dim}, m = {data.width}", False)
     right.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+# %% ../nbs/91_figures.ipynb #52515fef
+def assumptions(data: xr.Dataset) -> Figure:
+    "C_LSC over time and J_avg T over dimensions, by problem."
+    fig, (left, right) = panels(2, width=4.8)
+    for i, name in enumerate(data.problem.values):
+        at, style = data.sel(problem=name), dict(color=COLOURS[i], label=TITLES[str(name)])
+        left.plot(at.clock, at.convexity, STYLES[i % 4], marker="o", ms=3, **style)
+        right.errorbar(at.dim, at.average, 2 * at.error, ls=STYLES[i % 4], marker="o", ms=3, capsize=3, **style)
+    left.axhline(0, color=GREY, lw=0.8)
+    left.set_yscale("symlog", linthresh=0.1)
+    left.set_xscale("symlog", linthresh=0.5)
+    right.set(xscale="log", yscale="log")
+    ticks = sorted({int(d) for d in data.dim.values.ravel() if np.isfinite(d)})
+    right.set_xticks(ticks, [str(d) for d in ticks], minor=False)
+    right.minorticks_off()
+    label(left, "time in units of T, flow time to half the risk", r"$C_{LSC}(t)$", "local strong convexity, caps of radius 0.1")
+    label(right, "dimension d", r"$J_{avg}\,T$", "average stability, two standard errors")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #3fa48551
+def long_times(data: xr.Dataset) -> Figure:
+    "Both scaled errors far beyond the time to half the risk, mean and range over seeds, by information exponent and dimension."
+    fig, axes = panels(2, width=4.6)
+    for ax, (name, text) in zip(axes, ERRORS.items()):
+        for i, k in enumerate(data.degree.values):
+            for j, d in enumerate(data.dim.values):
+                runs = data[name].sel(degree=k, dim=d)
+                style = dict(color=COLOURS[i], ls=STYLES[j % 4])
+                ax.plot(data.time, runs.mean("seed"), label=f"k = {k}, d = {d}", **style)
+                ax.fill_between(data.time, runs.min("seed"), runs.max("seed"), color=COLOURS[i], alpha=0.15, lw=0)
+        label(ax, "time in units of the flow time to risk 1/2", text, f"m = {data.width}")
     return fig
 
 # %% ../nbs/91_figures.ipynb #f9274392

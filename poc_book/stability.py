@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from .checks import BadInput, NotResolved, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import MeanField, Path, Radial, RadialLimit, horner, log_odds, slopes, waiting_clock
-from .model import Atoms, Problem, series
+from .model import Atoms, Measure, Problem, series
 from .sphere import normalise, project, uniform
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
@@ -229,16 +229,21 @@ def is_even(problem: Problem) -> bool:
     return problem.closed_form and not any(k % 2 for part in series(problem) for k in part.degrees)
 
 
-def atoms_of(problem: Problem) -> Array:
-    "Where neurons may arrive: the teacher's atoms, in even problems their opposites too; no atoms raise `BadInput`."
+def atoms_of(problem: Problem) -> Measure:
+    "Where neurons are expected to arrive if nothing else is known: the teacher's atoms; no atoms raise `BadInput`."
     require(isinstance(problem.teacher, Atoms), "problem", problem.name, "a teacher made of atoms")
-    atoms = problem.teacher.points
-    return jnp.concatenate([atoms, -atoms]) if is_even(problem) else atoms
+    return Measure(problem.teacher.points)
 
 # %% ../nbs/07_stability.ipynb #55564047
-def outside(problem: Problem, w, tau: float):
-    "Whether unit w (..., d) is farther than tau from every place of `atoms_of`."
-    return jnp.max(w @ atoms_of(problem).T, -1) < 1 - tau**2 / 2
+def outside(problem: Problem, w, tau: float, places: Measure | None = None):
+    """For the problem's first m neurons at unit w (..., m, d): whether each is farther than tau from every place.
+
+    A neuron can only arrive at a place of its own sign; in even problems the opposite of a place is as good."""
+    places = atoms_of(problem) if places is None else places
+    overlap = w @ places.points.T
+    overlap = jnp.abs(overlap) if is_even(problem) else overlap
+    own = problem.signs(w.shape[-2])[:, None] == places.signs
+    return jnp.max(jnp.where(own, overlap, -1.0), -1) < 1 - tau**2 / 2
 
 # %% ../nbs/07_stability.ipynb #b53ac4ff
 @eqx.filter_jit
@@ -260,21 +265,23 @@ def maximise(A: Float[Array, "c m d d"], p: Float[Array, " m"], starts: Float[Ar
     return jax.lax.map(one, A)
 
 # %% ../nbs/07_stability.ipynb #e76b25a8
-def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: int = 3, seed: int = 0) -> Estimate:
-    """For teachers made of atoms and neurons at unit `w0` (m, d) at time 0: $J_{avg}(\\tau)$ on the grid `times` (Stability).
+def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: int = 3, seed: int = 0,
+          places: Measure | None = None) -> Estimate:
+    """For `places` (default: the teacher's atoms) and neurons at unit `w0` (m, d) at time 0: $J_{avg}(\\tau)$ on `times`.
 
-    The supremum runs over s <= t on the grid, w' among the first `candidates` neurons and the atoms, v by ascent: a lower
-    bound but for sampling, whose standard error at the maximum is `sample_gap`. Memory T m d^2; 1 / flow time."""
+    The supremum runs over s <= t on the grid, w' among the first `candidates` neurons and the places, v by ascent: a lower
+    bound but for sampling, whose standard error at the maximum is `sample_gap`. Memory T m d^2; 1 / flow time (Stability)."""
     check_positive("tau", tau)
     candidates = min(check_integer("candidates", candidates), len(w0))
     path, steps = propagators(limit, w0, times)
     T, d, problem = len(path), path.shape[-1], limit.problem
-    out = outside(problem, path, tau)
+    places = atoms_of(problem) if places is None else places
+    out = outside(problem, path, tau, places)
     table, errors, spread = np.zeros((3, T, T))
-    first, atoms = uniform(jax.random.key(seed), check_integer("starts", starts), d), problem.teacher.points
+    first = uniform(jax.random.key(seed), check_integer("starts", starts), d)
     for j in range(T):
         J = tangent(path[j])
-        H = interaction_hessian(problem, path[j], jnp.concatenate([path[j, :candidates], atoms]))
+        H = interaction_hessian(problem, path[j], jnp.concatenate([path[j, :candidates], places.points]))
         for i in range(j, T):
             J = steps[i] @ J if i > j else J
             ends, error = (np.asarray(x) for x in average_push(J, H, out[i], first))
@@ -291,27 +298,30 @@ def average_push(J, H, out, starts):
     return maximise(A, jnp.full(len(J), 1 / len(J)), starts)
 
 # %% ../nbs/07_stability.ipynb #e28ed145
-def cap(problem: Problem, tau: float, count: int, seed: int) -> Array:
-    "Each atom of the teacher and `count` points around it, at distances spread over [0, tau], (n (count + 1), d)."
-    atoms = atoms_of(problem)[: len(problem.teacher.points)]
-    away = uniform(jax.random.key(seed), count * len(atoms), problem.dim).reshape(len(atoms), count, -1)
-    away = normalise(project(atoms[:, None], away))
+def cap(places: Measure, tau: float, count: int, seed: int) -> Measure:
+    "Each place and `count` points around it with its sign, at distances spread over [0, tau]: n (count + 1) points."
+    points, dim = places.points, places.points.shape[1]
+    away = uniform(jax.random.key(seed), count * len(points), dim).reshape(len(points), count, -1)
+    away = normalise(project(points[:, None], away))
     angle = (2 * jnp.arcsin(tau / 2) * jnp.linspace(1, 0, count, endpoint=False))[None, :, None]
-    around = jnp.cos(angle) * atoms[:, None] + jnp.sin(angle) * away
-    return jnp.concatenate([atoms, around.reshape(-1, problem.dim)])
+    around = jnp.cos(angle) * points[:, None] + jnp.sin(angle) * away
+    signs = jnp.concatenate([places.signs, jnp.repeat(places.signs, count)])
+    return Measure(jnp.concatenate([points, around.reshape(-1, dim)]), None, signs)
 
 # %% ../nbs/07_stability.ipynb #abe85d1e
-def local_strong_convexity(limit: MeanField, times, tau: float, count: int = 64, seed: int = 0) -> np.ndarray:
-    """For unsigned problems with atoms, 0 < tau <= 1: $C_{LSC}(t)=-\\max_{B_\\tau}\\lambda_{max}(D_t)/\\sqrt{L(t)}$, (T,) (LSC).
+def local_strong_convexity(limit: MeanField, times, tau: float, count: int = 64, seed: int = 0,
+                           places: Measure | None = None) -> np.ndarray:
+    """For `places` (default: the teacher's atoms), 0 < tau <= 1: $C_{LSC}(t)=-\\max_{B_\\tau}\\lambda_{max}(D_t)/\\sqrt{L(t)}$.
 
-    The maximum runs over the atoms and `count` points around each, so the value bounds the constant from above. For even
-    activations the opposite atoms give the same. Raises `BadInput` for other problems."""
-    times, tau = check_times(times), check_positive("tau", tau)
+    The maximum runs over the places and `count` points around each, so values (T,) bound the constant from above (LSC). For even
+    activations the opposite places give the same. Raises `BadInput` for signed problems without `places`."""
+    times, tau, problem = check_times(times), check_positive("tau", tau), limit.problem
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     require(tau <= 1, "tau", tau, "at most 1")
-    require(not limit.problem.signed, "problem", limit.problem.name, "a problem without signs")
-    w = cap(limit.problem, tau, check_integer("count", count), seed)
-    top = np.array([tangent_top(local_hessian(limit, t, w), w).max() for t in jnp.asarray(times)])
+    require(places is not None or not problem.signed, "places", places, "places with signs, as the neurons have signs")
+    near = cap(atoms_of(problem) if places is None else places, tau, check_integer("count", count), seed)
+    w = near.points
+    top = np.array([tangent_top(local_hessian(limit, t, w, near.signs), w).max() for t in jnp.asarray(times)])
     return -top / np.sqrt(np.array([limit.limit.risk(t) for t in jnp.asarray(times)]))
 
 # %% ../nbs/07_stability.ipynb #b285d40c

@@ -165,7 +165,8 @@ def test_j_avg_is_reached_by_no_direction_of_a_brute_force_search_and_falls_with
     others = jnp.concatenate([at_s[:2], limit.problem.teacher.points])
     H, v = interaction_hessian(limit.problem, at_s, others), uniform(jax.random.key(1), 4000, 8)
     push = jnp.einsum("mab,mcbe,ve->cvma", J, H, v)
-    away = jnp.linalg.norm(at_t[:, None] - atoms_of(limit.problem), axis=-1).min(1) > 0.5
+    star = limit.problem.teacher.points
+    away = jnp.linalg.norm(at_t[:, None] - jnp.concatenate([star, -star]), axis=-1).min(1) > 0.5
     brute = float(jnp.mean(jnp.linalg.norm(push, axis=-1) * away, axis=-1).max())
     print(f"J_avg {some.value:.4f} at {some.at}, best of 12000 draws {brute:.4f}; with tau = 1: {wider.value:.4f}")
     assert 0.85 * some.value < brute <= some.value * (1 + 1e-9) and wider.value <= some.value
@@ -206,6 +207,6 @@ def test_bad_input_is_refused(limit):
     with pytest.raises(BadInput, match="end of the limit"): stability_matrix(limit, W0, 0.0, 9.0)
     with pytest.raises(BadInput, match="alpha0"): stability_scalars(limit, [0.0], [1.0])
     with pytest.raises(BadInput, match="teacher made of atoms"): atoms_of(xor(6))
-    with pytest.raises(BadInput, match="without signs"): local_strong_convexity(solved(xor, 6), TIMES, 0.5)
+    with pytest.raises(BadInput, match="places with signs"): local_strong_convexity(solved(xor, 6), TIMES, 0.5)
     with pytest.raises(BadInput, match="tau"): j_avg(limit, W0, TIMES, -1.0)
     with pytest.raises(BadInput, match="one teacher direction"): stability_scalars(solved(circle, 8), [0.5], [0.0, 1.0])
