@@ -450,11 +450,10 @@ def assumptions(data: xr.Dataset) -> Figure:
     fig, (left, right) = panels(2, width=4.8)
     for i, name in enumerate(data.problem.values):
         at, style = data.sel(problem=name), dict(color=COLOURS[i], label=TITLES[str(name)])
-        left.plot(at.clock, at.convexity, STYLES[i % 4], marker="o", ms=3, **style)
+        left.plot(at.clock, at.convexity, STYLES[i % 4], **style)
         right.errorbar(at.dim, at.average, 2 * at.error, ls=STYLES[i % 4], marker="o", ms=3, capsize=3, **style)
     left.axhline(0, color=GREY, lw=0.8)
     left.set_yscale("symlog", linthresh=0.1)
-    left.set_xscale("symlog", linthresh=0.5)
     right.set(xscale="log", yscale="log")
     ticks = sorted({int(d) for d in data.dim.values.ravel() if np.isfinite(d)})
     right.set_xticks(ticks, [str(d) for d in ticks], minor=False)

@@ -64,26 +64,26 @@ def interaction_hessian(problem: Problem, w: Float[Array, "m d"], v=None) -> Flo
 
 # %% ../nbs/07_stability.ipynb #a420da29
 @eqx.filter_jit
-def carry_matrix(limit: MeanField, start, end, w, signs):
+def carry_matrix(limit: MeanField, start, end, w, signs, tol):
     "Neurons at `end` that were at `w` (m, d) at `start` < `end`, and the matrices $J_{end,start}$, (m, d, d)."
     def field(t, state, _):
         w, J = state
         return limit.velocity(t, w, signs), jacobian(limit, t, w, signs) @ J
     run = diffrax.diffeqsolve(
         diffrax.ODETerm(field), diffrax.Dopri8(), start, end, None, (w, tangent(w)), throw=False, max_steps=100_000,
-        stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-11))
+        stepsize_controller=diffrax.PIDController(rtol=tol, atol=tol))
     w, J = normalise(run.ys[0][0]), run.ys[1][0]
     return w, jnp.where(run.result == diffrax.RESULTS.successful, tangent(w) @ J, jnp.nan)  # propagators refuses these
 
 # %% ../nbs/07_stability.ipynb #ee478725
-def propagators(limit: MeanField, w0, times) -> tuple[Array, Array]:
+def propagators(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
     """For neurons at unit `w0` (m, d) at time 0: where they are at `times` (T, m, d), and J from 0 to the first time and from
-    each time to the next, (T, m, d, d); errors as in `stability_matrix`."""
+    each time to the next, (T, m, d, d), to `tol` a step; errors as in `stability_matrix`."""
     times, w0 = check_times(times), check_sphere("w0", jnp.asarray(w0), limit.problem.dim)
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     signs, w, path, steps = limit.problem.signs(len(w0), w0.dtype), w0, [], []
     for start, end in zip([0.0, *times[:-1]], times):
-        w, J = carry_matrix(limit, jnp.asarray(start), jnp.asarray(end), w, signs) if end > start else (w, tangent(w))
+        w, J = carry_matrix(limit, jnp.asarray(start), jnp.asarray(end), w, signs, tol) if end > start else (w, tangent(w))
         path.append(w)
         steps.append(J)
     if not all(bool(jnp.all(jnp.isfinite(J))) for J in steps): raise NotResolved("times", times, "times J can be carried to")
@@ -273,7 +273,7 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     bound but for sampling, whose standard error at the maximum is `sample_gap`. Memory T m d^2; 1 / flow time (Stability)."""
     check_positive("tau", tau)
     candidates = min(check_integer("candidates", candidates), len(w0))
-    path, steps = propagators(limit, w0, times)
+    path, steps = propagators(limit, w0, times, 1e-6)  # far below what sampling costs
     T, d, problem = len(path), path.shape[-1], limit.problem
     places = atoms_of(problem) if places is None else places
     out = outside(problem, path, tau, places)

@@ -1,5 +1,4 @@
 "The report card: its ingredients against brute force, its verdicts against made-up errors, its command against bad input."
-import itertools
 import json
 
 import jax.numpy as jnp
@@ -20,13 +19,10 @@ from poc_book.diagnose import (
     rate,
     save_report,
     teacher_findings,
-    transitive,
-    until_learned,
 )
 from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, Sample
 from poc_book.problems import circle, he, misspecified, random_teachers, staircase, xor
 from poc_book.results import load
-from poc_book.single_index import time_to_risk
 
 
 @pytest.mark.parametrize("problem", [he(2, 8), he(4, 8), he(6, 8), misspecified(8), circle(8)], ids=lambda p: p.name)
@@ -55,41 +51,6 @@ def test_lowest_degree_of_other_teachers():
 def test_alike_atoms_are_not_enough_where_the_teacher_is_misspecified():
     assert [teacher_findings(p)["symmetry"].verdict for p in (he(4, 6), misspecified(6), random_teachers(6), xor(6))] == [
         "yes", "no", "no", "no"]
-
-
-def brute_force(points, weights):
-    "Transitivity by all permutations of the points."
-    G, n, reached = points @ points.T, len(points), set()
-    for image in itertools.permutations(range(n)):
-        image = list(image)
-        if np.allclose(G[np.ix_(image, image)], G) and np.array_equal(weights[image], weights): reached.add(image[0])
-    return len(reached) == n
-
-
-def test_transitivity_against_all_permutations():
-    rng, seen = np.random.default_rng(0), []
-    ring = np.pi * np.arange(5) * 2 / 5
-    sets = [np.eye(4), np.stack([np.cos(ring), np.sin(ring)], 1), np.array([[1.0, 0, 0], [0, 1, 0], [0, 0.6, 0.8]]),
-            *(v / np.linalg.norm(v, axis=1, keepdims=True) for v in rng.normal(size=(4, 4, 3)))]
-    for points in sets:
-        for weights in (np.ones(len(points)), np.arange(len(points)) + 1.0):
-            seen.append(transitive(points, weights, False))
-            assert seen[-1] == brute_force(points, weights)
-    print("transitive:", seen)
-    assert any(seen) and not all(seen)
-
-
-def test_even_atoms_count_up_to_sign():
-    points = np.array([[1.0, 0, 0], [-0.6, 0.8, 0]])  # alike by a reflection, of either sign
-    assert transitive(points, np.ones(2), True) and transitive(points * [[-1], [1]], np.ones(2), True)
-    assert not transitive(np.vstack([np.eye(3)[:2], [[0, 0.6, 0.8]]]), np.ones(3), True)
-
-
-def test_time_to_learn_agrees_with_chapter_nine():
-    limit, learned = until_learned(he(4, 8), 0.5, 50.0, 64, 0)
-    exact = time_to_risk(he(4, 8), 0.5 * float(limit.risk[0]))
-    print(f"T = {limit.times[-1]:.3f}, exact {exact:.3f}")
-    assert learned and exact <= limit.times[-1] * (1 + 1e-6) and limit.times[-1] < exact * 1.1
 
 
 def errors(exponent, spread, power, seeds=6):
