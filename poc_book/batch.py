@@ -270,14 +270,15 @@ def execute(book: Book, parameters: Mapping[str, Any], chapter: str, output: Pat
         progress_bar=False, on_cell_complete=lambda cell, cell_index: print("cell", cell_index, flush=True))
 
 
-def checkpoints(book: Book, profile: str, chapter: str, resume: bool) -> Path:
-    "The folder where a chapter keeps what a kill shall not cost; emptied unless `resume` and of today's fingerprint."
-    folder, today = book.home(profile) / "checkpoints" / chapter, fingerprint(book, profile, chapter)
-    mark = folder / "fingerprint"
-    if not (resume and mark.is_file() and mark.read_text() == today): shutil.rmtree(folder, ignore_errors=True)
+def checkpoints(book: Book, profile: str, chapter: str, resume: bool) -> tuple[Path, Path]:
+    "Where a chapter keeps what a kill shall not cost, and where it sets aside what is there when it is not to `resume`."
+    folder = book.home(profile) / "checkpoints" / chapter  # as in results.Chapter.checkpoint
+    aside = folder.with_name(f"{chapter}.before")
+    if not resume and folder.is_dir() and any(folder.iterdir()):
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
     folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(today)
-    return folder
+    return folder, aside
 
 
 def run_chapter(book: Book, profile: str, chapter: str, resume: bool = False) -> None:
@@ -293,7 +294,7 @@ def run_chapter(book: Book, profile: str, chapter: str, resume: bool = False) ->
     notebook.write_text(notebook.read_text(encoding="utf-8").replace(f"{folder.parent.name}/", ""), encoding="utf-8")
     seal(folder, record | {"seconds": round(time.perf_counter() - started, 3)})
     swap(folder, home / chapter)
-    shutil.rmtree(kept)
+    for folder in kept: shutil.rmtree(folder, ignore_errors=True)
 
 # %% ../nbs/92_batch.ipynb #ea33530b
 class ChapterFailed(Exception):

@@ -7,7 +7,7 @@ __all__ = ['SAMPLES', 'BATCH', 'REPEATS', 'REFERENCE', 'PROTOCOLS', 'PANELS', 'P
            'Slope', 'rate', 'error_budget', 'flow_risk', 'shifts']
 
 # %% ../nbs/10_experiments.ipynb #a7e84db6
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,9 +78,12 @@ class Slope(NamedTuple):
 
 
 def rate(errors: xr.DataArray) -> Slope:
-    """For errors scaled by m, over (seed, width), at least 2 seeds: the exponent in m of the unscaled ones.
+    """For positive errors scaled by m, at least 2 seeds and 2 widths: the exponent in m of the unscaled ones.
 
     The mean of the slopes of the seeds, with Student's interval: seeds are independent, widths of one seed need not be."""
+    enough = min(errors.sizes["seed"], errors.sizes["width"]) >= 2
+    require(enough, "errors.sizes", dict(errors.sizes), "at least 2 seeds and 2 widths")
+    require(bool((errors > 0).all()), "errors", float(errors.min()), "positive errors")
     values = np.log(errors.transpose("width", "seed").values)
     slopes = np.polyfit(np.log(errors.width.values), values, 1)[0] - 1
     reach = stats.t.ppf(0.975, slopes.size - 1) * slopes.std(ddof=1) / np.sqrt(slopes.size)
@@ -90,28 +93,34 @@ def rate(errors: xr.DataArray) -> Slope:
 PANELS = ("risk", "scaled_function_error", "scaled_coupling_error")
 
 
-def error_budget(problem: Problem, flow_width: int, *, key, width: int, reference_width: int, samples: int,
-                 **protocol) -> xr.Dataset:
+def error_budget(problem: Problem, flow_width: int, *, key, width: int, reference_width: int, samples: int, batch: int,
+                 step: float, time: float, records: int = 11, test: int = 8192,
+                 checkpoint: Callable = lambda name: None) -> xr.Dataset:
     """For arguments as of `sgd`: the panels of a run and of runs that differ in one thing, `risk` and both errors over 1 - m/M.
 
-    Over (change, time) in published time. In closed form also `flow_risk` of the population flow of `flow_width` neurons, and
-    `step_risk` of the same neurons under SGD on fresh samples. Raises as `sgd` and `flow`."""
-    base = dict(key=key, widths=[width], reference_width=reference_width, samples=samples, **protocol)
+    Over (change, time) in published time; `checkpoint` gives a file for the name of a run. In closed form also `flow_risk` of the
+    population flow of `flow_width` neurons, and `step_risk` of them under SGD on fresh samples. Raises as `sgd` and `flow`."""
+    require(width < reference_width, "width", width, f"below the reference width {reference_width}")
+    require(samples >= 4 * batch, "samples", samples, f"at least {4 * batch}, as one run takes 4 times the batch")
+    require(round(time / step) % (records - 1) == 0, "records", records, f"one more than a divisor of {round(time / step)} steps")
+    base = dict(key=key, widths=[width], reference_width=reference_width, samples=samples, batch=batch, step=step, time=time,
+                records=records, test=test)
     changes: dict[str, Mapping[str, Any]] = {
         "none": {}, "another seed": dict(key=jax.random.fold_in(key, 1)), "fresh samples": dict(samples=None),
-        "twice M": dict(reference_width=2 * reference_width), "half the step": dict(step=protocol["step"] / 2),
-        "4 times the batch": dict(batch=4 * protocol["batch"]), "float64": dict(dtype="float64")}
-    runs = [collapse(sgd(problem, **{**base, **change})) for change in changes.values()]
-    data = xr.concat(runs, "change").assign_coords(change=list(changes))
+        "twice M": dict(reference_width=2 * reference_width), "half the step": dict(step=step / 2),
+        "4 times the batch": dict(batch=4 * batch), "float64": dict(dtype="float64")}
+    saved = lambda name: checkpoint("budget_" + name.replace(" ", "_"))
+    runs = [collapse(sgd(problem, **{**base, **change}, checkpoint=saved(name))) for name, change in changes.items()]
+    data = xr.concat(runs, "change", join="exact").assign_coords(change=list(changes))
     if not problem.closed_form: return data
     narrow = sgd(problem, **{**base, "widths": [flow_width], "reference_width": flow_width, "samples": None})
     return data.assign(step_risk=("time", narrow.risk.values[0, 0]),
-                       flow_risk=("time", flow_risk(problem, key, flow_width, narrow.time.values)))
+                       flow_risk=("time", flow_risk(problem, key, flow_width, narrow.time.values, test)))
 
 
-def flow_risk(problem: Problem, key, width: int, times) -> np.ndarray:
-    "At published `times`: the risk, on the test inputs of `sgd`, of the population flow of its first repeat's neurons."
-    neurons, _, x, _ = setup(problem, jax.random.fold_in(key, 0), width, None, 8192, jnp.float64)
+def flow_risk(problem: Problem, key, width: int, times, test: int) -> np.ndarray:
+    "At published `times`: the risk, on the `test` inputs of `sgd`, of the population flow of its first repeat's neurons."
+    neurons, _, x, _ = setup(problem, jax.random.fold_in(key, 0), width, None, test, jnp.float64)
     y = problem.teacher(x)
     found = flow(problem, neurons, 2 * np.asarray(times), 1e-6)
     return np.array([float(jnp.mean((problem.output(problem.measure(w), x) - y) ** 2)) for w in found.points])

@@ -11,6 +11,8 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', '
            'sample_size', 'assumptions', 'long_times', 'margins', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
+import itertools
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -132,7 +134,7 @@ def by_width(ax, data: xr.Dataset, name: str) -> None:
         for i, m in enumerate(data.published_width.values):
             curve = data[f"published_{name}"].sel(published_width=m)
             ax.plot(data.published_time, curve, "--", color="#b0b0b0", lw=0.9, label="published" if i == 0 else None)
-    for i, (m, line) in enumerate(zip(data.width.values, LINES)):
+    for i, (m, line) in enumerate(zip(data.width.values, itertools.cycle(LINES))):
         curve = data[name].sel(width=m)
         if bool(curve.notnull().all()): seeds(ax, curve, ls=line, color=COLOURS[i], label=f"m = {m}")
     ax.set_xlim(0, float(data.time.max()))
@@ -154,7 +156,7 @@ def experiment(data: xr.Dataset) -> Figure:
             if far: ax.set_ylim(0, 1.1 * later)
             label(ax, "published time", text, title + (", the start is off the axis" if far else ""), legend=False)
         axes[4 + j].set_ylim(0, axes[4 + j].get_ylim()[1])
-    for i, (m, line) in enumerate(zip(data.width.values, LINES)):
+    for i, (m, line) in enumerate(zip(data.width.values, itertools.cycle(LINES))):
         inside = float(data.start.sel(width=m)) < axes[1].get_ylim()[1]
         if inside: axes[1].plot(0, data.start.sel(width=m), "<", color=COLOURS[i], clip_on=False, zorder=5)
         share = data.coupling_histogram.sel(width=m).isel(time=-1).mean("seed")

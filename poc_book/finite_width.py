@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['EDGES', 'WORK', 'PATIENCE', 'Field', 'risks', 'Trajectory', 'flow', 'batch_gradient', 'sgd_step', 'train', 'metrics',
            'check_run', 'required_memory', 'free_memory', 'check_memory', 'setup', 'train_once', 'keep', 'recall',
-           'sgd', 'published', 'corrected', 'collapse', 'distance']
+           'identity', 'sgd', 'published_rows', 'published', 'corrected', 'collapse', 'distance']
 
 # %% ../nbs/05_finite_width.ipynb #639f572f
 import csv
+import hashlib
 import json
 from importlib import resources
 from io import BytesIO
@@ -208,6 +209,16 @@ def recall(path: Path | None, about: str) -> tuple[list[dict], int, list | None]
     return rows, int(kept["done"]), networks
 
 # %% ../nbs/05_finite_width.ipynb #85249b7c
+def identity(problem: Problem, run: dict) -> str:
+    "What decides the bits of a run: its arguments, the problem's content, the code, the version of JAX and the device."
+    content = hashlib.sha256(str(jax.tree.structure(problem)).encode())
+    for leaf in jax.tree.leaves(problem):
+        content.update(np.asarray(leaf).tobytes() if eqx.is_array(leaf) else repr(leaf).encode())
+    for name in ("sphere", "model", "finite_width"): content.update((resources.files("poc_book") / f"{name}.py").read_bytes())
+    device = f"{jax.devices()[0].platform} {jax.devices()[0].device_kind}"
+    return json.dumps(run | dict(content=content.hexdigest(), jax=jax.__version__, device=device))
+
+
 PATIENCE = 60.0  # seconds between checkpoints
 
 
@@ -223,6 +234,7 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
     is its own, and writes it once a minute. Raises `BadInput` for anything else, also for what does not fit into memory, and
     `NotResolved` when the run is not finite."""
     sizes, steps = check_run(problem, key, widths, reference_width, samples, batch, step, time)
+    batch, step, samples = int(batch), float(step), None if samples is None else int(samples)
     repeats, records, test = (check_integer(*p) for p in (("repeats", repeats), ("records", records, 2), ("test", test)))
     kind = jnp.dtype(check_name("dtype", dtype, ("float32", "float64")))
     check_memory(required_memory(problem, sizes, samples, batch, test, kind))
@@ -230,14 +242,16 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
     about = dict(problem=problem.name, dim=problem.dim, key=jax.random.key_data(key).tolist(), batch=batch, step=step,
                  reference_width=int(reference_width), samples="fresh" if samples is None else samples, test=test,
                  dtype=dtype, clock="published time = step * number of steps = half the flow time")
-    run = json.dumps([about, sizes, marks])
+    run = identity(problem, about | dict(sizes=sizes, marks=marks))
     rows, done, networks = recall(checkpoint, run)
+    rows = rows[: repeats * len(marks)]  # an earlier run may have had more repeats
     with tqdm(total=repeats * len(marks), desc=f"sgd {problem.name}", unit="record", leave=False, disable=None) as bar:
         bar.update(len(rows))
-        saved = monotonic()
+        saved, trained = monotonic(), False
         for r in range(len(rows) // len(marks), repeats):
             begun = len(rows) - r * len(marks)
             if not begun: done, networks = 0, None
+            trained = True
             once = train_once(problem, jax.random.fold_in(key, r), sizes, samples, batch, step, marks[begun:], test, kind,
                               done, networks)
             for done, networks, found in once:
@@ -245,7 +259,7 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
                 if checkpoint and monotonic() - saved > PATIENCE:
                     keep(checkpoint, run, rows, done, networks)
                     saved = monotonic()
-    if checkpoint and networks is not None: keep(checkpoint, run, rows, done, networks)
+    if checkpoint and networks is not None and trained: keep(checkpoint, run, rows, done, networks)
     table = {n: np.stack([row[n] for row in rows]).reshape(repeats, len(marks), len(sizes), *rows[0][n].shape[1:]).swapaxes(1, 2)
              for n in rows[0]}
     dims = ("seed", "width", "time", "bin")
@@ -255,10 +269,15 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
                                  bin=np.sqrt(EDGES[1:] * EDGES[:-1])), about)
 
 # %% ../nbs/05_finite_width.ipynb #b62376a0
+def published_rows() -> list[dict[str, str]]:
+    "The points of the published curves, as digitised."
+    text = (resources.files("poc_book") / "data" / "published.csv").read_text()
+    return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+
+
 def published(name: str) -> xr.Dataset:
     "The published curves of `he4`, `misspecified`, `xor4` or `circle`, over (width, time) as in the result of `sgd`."
-    text = (resources.files("poc_book") / "data" / "published.csv").read_text()
-    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    rows = published_rows()
     check_name("name", name, {row["problem"] for row in rows})
     rows = [row for row in rows if row["problem"] == name]
     widths, times = (sorted({kind(row[field]) for row in rows}) for kind, field in ((int, "width"), (float, "time")))
@@ -277,8 +296,10 @@ def published(name: str) -> xr.Dataset:
 # %% ../nbs/05_finite_width.ipynb #135a7819
 def corrected(data: xr.Dataset) -> xr.Dataset:
     "For a result of `sgd`, or published curves: both scaled errors over (1 - m/M), for the widths below M."
-    data = data.sel(width=data.width < data.attrs["reference_width"])
-    share = 1 - data.width / data.attrs["reference_width"]
+    M, widths = data.attrs["reference_width"], data.width.values
+    require(bool(np.any(widths < M)), "widths", widths.tolist(), f"at least one below the reference width {M}")
+    data = data.sel(width=data.width < M)
+    share = 1 - data.width / M
     found = xr.Dataset({n: data[n] / share for n in ("scaled_function_error", "scaled_coupling_error")}, attrs=data.attrs)
     for error in found.values(): error.attrs["missing_allowed"] = "no value at m = M, nor where a published axis clips it"
     return found

@@ -14,8 +14,8 @@ from poc_book.batch import PROBLEMS as PAGES
 from poc_book.batch import open_book, select
 from poc_book.checks import BadInput
 from poc_book.experiments import PROTOCOLS, error_budget, initial_error, kept, rate, shifts
-from poc_book.finite_width import check_memory, corrected, free_memory, metrics, recall, required_memory, sgd
-from poc_book.model import Problem, SoftPlus
+from poc_book.finite_width import check_memory, corrected, free_memory, identity, metrics, recall, required_memory, sgd
+from poc_book.model import Atoms, Gaussian, Hermite, Problem, SoftPlus
 from poc_book.problems import PROBLEMS, he, xor
 from poc_book.results import save
 
@@ -55,6 +55,8 @@ def test_a_killed_run_continues_to_the_same_bits(problem, tmp_path, monkeypatch)
         with pytest.raises(Killed): sgd(problem, **RUN, checkpoint=path)
     monkeypatch.setattr(finite_width, "keep", write)
     assert recall(path, "another run") == ([], 0, None)
+    fewer = sgd(problem, **{**RUN, "repeats": 1}, checkpoint=path)
+    xr.testing.assert_identical(fewer, whole.isel(seed=[0]))
     xr.testing.assert_identical(sgd(problem, **RUN, checkpoint=path), whole)
     xr.testing.assert_identical(sgd(problem, **RUN, checkpoint=path), whole)  # nothing left to do
     path.write_bytes(path.read_bytes()[:200])
@@ -137,8 +139,41 @@ def test_budget_sees_a_change_and_only_that():
     assert float(moved["median"].sel(change="float64").max()) < 1e-3
     assert float(moved["median"].sel(change="twice M", panel="risk")) < 1e-5  # the small network does not know of the large one
     assert float(moved["median"].sel(change="another seed").min()) > 1e-3
+    for change in ("fresh samples", "half the step", "4 times the batch"):
+        assert float(moved["median"].sel(change=change, panel="risk")) > 1e-4, change
+    assert float(moved["median"].sel(change="twice M", panel="scaled_coupling_error")) > 1e-3
     assert np.abs(budget.step_risk / budget.flow_risk - 1).max() < 0.3
     np.testing.assert_allclose(budget.step_risk[0], budget.flow_risk[0], rtol=1e-5)
+
+
+def test_what_decides_the_bits_is_part_of_a_checkpoint():
+    "Problems of one name and size with another teacher or activation are other runs; the same one made anew is not."
+    def named(activation, weights):
+        return Problem(Gaussian(8), activation, Atoms(np.eye(2, 8), weights, Hermite(4, 1.0)), name="same")
+    one, same, teacher, link = (identity(named(Hermite(4, c), [0.5, weight]), {}) for c, weight in (
+        (1.0, 0.5), (1.0, 0.5), (1.0, 0.6), (2.0, 0.5)))
+    assert one == same and len({one, teacher, link}) == 3
+    about = json.loads(one)
+    assert about["jax"] == jax.__version__ and "cpu" in about["device"]
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    given = {**RUN, "batch": np.int64(64), "samples": np.int32(512), "step": np.float64(0.05), "widths": np.array([4, 8])}
+    run = sgd(he(4, 8), **given, checkpoint=tmp_path / "run.npz")
+    xr.testing.assert_identical(run, sgd(he(4, 8), **RUN))
+    assert type(run.attrs["batch"]) is int and type(run.attrs["step"]) is float
+
+
+def test_bad_sizes_of_rates_and_budgets_are_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("poc_book.experiments.sgd", None)
+    small = dict(key=jax.random.key(0), width=8, reference_width=16, samples=16384, batch=4096, step=0.02, time=0.4, records=3)
+    for field, value in (("width", 16), ("samples", 8192), ("records", 8)):
+        with pytest.raises(BadInput, match=field): error_budget(he(4, 8), 8, **{**small, field: value})
+    one = xr.DataArray(np.ones((1, 3)), dict(seed=[0], width=[4, 8, 16]), ("seed", "width"))
+    for errors in (one, xr.concat([one, one], "seed").isel(width=[0]), 0 * xr.concat([one, one], "seed")):
+        with pytest.raises(BadInput, match="errors"): rate(errors)
+    widest = sgd(he(4, 8), **{**RUN, "widths": [16]})
+    with pytest.raises(BadInput, match="below the reference width"): corrected(widest)
 
 
 def test_corrected_divides_the_bias_out():
