@@ -31,7 +31,7 @@ sync: $(READY)  ## export the modules from the notebooks and clean the notebooks
 
 constraints: $(READY)  ## pin anew all versions, for every supported Python
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --no-annotate --no-header \
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra site --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file constraints.txt
 
 clean:  ## remove all results (not .venv)
@@ -43,5 +43,5 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "PYTHON = '$(PYTHON)': Python 3.11 or newer with venv is needed" >&2; exit 2; }
 	@echo "installing the environment in .venv with $$($(PYTHON) --version): a few minutes, once" >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,site]'
 	@touch $(READY)
