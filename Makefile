@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUITABLE)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help figures profiles test lint sync constraints clean
+.PHONY: help figures profiles site test lint sync constraints clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -13,6 +13,9 @@ help:  ## list the commands
 figures: $(READY)  ## redraw what is out of date: PROFILE=reader|smoke|paper, ONLY=04_mean_field, RESUME=1
 	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book figures --profile '$(PROFILE)' \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(RESUME),--resume)
+
+site: $(READY)  ## figures, then the site in build/PROFILE/site: PROFILE=reader|smoke, SERVE=1 to look at it
+	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book site --profile '$(PROFILE)' $(if $(SERVE),--serve)
 
 profiles: $(READY)  ## list the parameters of every chapter in every profile
 	@$(BIN)/python -m poc_book profiles

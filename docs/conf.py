@@ -10,6 +10,7 @@ language = "en"
 
 extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinxcontrib.bibtex"]
 myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath"]
+myst_dmath_double_inline = True  # $$ within a paragraph is display mathematics, as in JupyterLab
 myst_heading_anchors = 4
 myst_html_meta = {"description": website["description"]}
 nb_execution_mode = "off"  # the chapters were executed by `make figures`

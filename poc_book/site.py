@@ -118,7 +118,7 @@ def as_page(cells: list[dict], meta: str, frames: Mapping[str, str], suffix: str
     return {"cells": [markdown(f"{title}{suffix}\n{rest}"), markdown(f"{{.meta}}\n{meta}"), *kept[1:]],
             "metadata": {"language_info": python}, "nbformat": 4, "nbformat_minor": 5}
 
-# %% ../nbs/94_site.ipynb #07ea756b
+# %% ../nbs/94_site.ipynb #445a848d
 def executed(folder: Path) -> dict[str, str]:
     "What a finished chapter tells of its run: profile, device, versions, commit, date, seconds."
     sealed = json.loads((folder / "provenance.json").read_text())
@@ -128,8 +128,8 @@ def executed(folder: Path) -> dict[str, str]:
     if not records: return found
     one = records[0]
     device, versions = one["device"], one["versions"]
-    return found | {"device": f"{device['count']} {device['kind']}, {device['cores']} cores, {device['cpu']}",
-                    "versions": ", ".join(f"{v} {versions[v]}" for v in ("python", "jax", "diffrax", "numpy")),
+    return found | {"device": f"{device['count']} {device['kind']}, {device['cores']} cores of {device['cpu']}",
+                    "versions": ", ".join(f"{v} {versions[v]}" for v in ("python", "jax", "diffrax")),
                     "commit": one["commit"][:9] + (" with local changes" if one["dirty"] else "")}
 
 # %% ../nbs/94_site.ipynb #c4168de7
