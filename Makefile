@@ -20,8 +20,8 @@ site: $(READY)  ## figures, then the site in build/PROFILE/site: PROFILE=reader|
 profiles: $(READY)  ## list the parameters of every chapter in every profile
 	@$(BIN)/python -m poc_book profiles
 
-test: $(READY)  ## unit tests, then every notebook at smoke size
-	$(BIN)/python -m pytest -q
+test: $(READY)  ## unit tests (those of a site if there is one), then every notebook at smoke size
+	$(BIN)/python -m pytest -q -rs
 	$(BIN)/nbdev-test --n-workers 2
 
 lint: $(READY)  ## style of modules and notebooks, types

@@ -378,6 +378,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'poc_book.site.frame': ('site.html#frame', 'poc_book/site.py'),
                                'poc_book.site.framed': ('site.html#framed', 'poc_book/site.py'),
                                'poc_book.site.hub': ('site.html#hub', 'poc_book/site.py'),
+                               'poc_book.site.label': ('site.html#label', 'poc_book/site.py'),
                                'poc_book.site.make_site': ('site.html#make_site', 'poc_book/site.py'),
                                'poc_book.site.markdown': ('site.html#markdown', 'poc_book/site.py'),
                                'poc_book.site.meta': ('site.html#meta', 'poc_book/site.py'),

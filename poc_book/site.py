@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['DIRECTIVE', 'LIGHT', 'CAPTION', 'ENGINE', 'Definition', 'REFERENCE', 'MATHJAX', 'navigation', 'fold', 'readable',
-           'copy_files', 'frame', 'framed', 'read_notebook', 'markdown', 'as_page', 'executed', 'meta', 'hub',
-           'toctree', 'signature', 'entry', 'entries', 'module_page', 'modules', 'section', 'runs_page', 'write_page',
-           'write_reference', 'write_pages', 'copy_mathjax', 'build', 'make_site', 'Quiet', 'server', 'serve_forever']
+           'copy_files', 'frame', 'framed', 'read_notebook', 'markdown', 'as_page', 'executed', 'meta', 'toctree',
+           'label', 'hub', 'signature', 'entry', 'entries', 'module_page', 'modules', 'section', 'runs_page',
+           'write_page', 'write_reference', 'write_pages', 'copy_mathjax', 'build', 'make_site', 'Quiet', 'server',
+           'serve_forever']
 
 # %% ../nbs/94_site.ipynb #9f460189
 import ast
@@ -146,17 +147,23 @@ def meta(notebook: Path, name: str, folder: Path | None) -> str:
     when = f"[executed](runs.md) {run['date']} at profile {run['profile']} in {run['seconds']} s"
     return " · ".join([*parts, when, "[symbols](glossary.md)"])
 
-# %% ../nbs/94_site.ipynb #2242a84c
-def hub(notebook: Path, pages: list[str]) -> dict[str, Any]:
-    "The page of a notebook that is executed for several problems: its introduction and the list of `pages`."
-    cells = [c for c in read_notebook(notebook)["cells"] if c["cell_type"] == "markdown"][:2]
-    tree = markdown("## The pages\n\n" + toctree(pages))
-    return as_page([*cells, tree], f"[executed](runs.md) for {len(pages)} problems · [symbols](glossary.md)", {})
-
-
+# %% ../nbs/94_site.ipynb #aec13785
 def toctree(pages: list[str], caption: str = "", *options: str) -> str:
     "Sphinx's directive for a list of pages."
     return "\n".join(["```{toctree}", *options, *([f":caption: {caption}"] if caption else []), "", *pages, "```"])
+
+
+def label(notebook: Path, chapter: str) -> str:
+    "What a chapter is called among those of its notebook: its problem, as the paper writes it; empty if it is the only one."
+    return "" if chapter == notebook.stem else TITLES[chapter.removeprefix(f"{notebook.stem}_")].replace("$", "")
+
+
+def hub(notebook: Path, chapters: list[str]) -> dict[str, Any]:
+    "The page of a notebook that is executed for several problems: its introduction and the list of its chapters."
+    cells = [c for c in read_notebook(notebook)["cells"] if c["cell_type"] == "markdown"][:2]
+    pages = toctree([f"{label(notebook, c)} <{c}>" for c in chapters])
+    line = f"[executed](runs.md) for {len(chapters)} problems · [symbols](glossary.md)"
+    return as_page([*cells, markdown(f"## The pages\n\n{pages}")], line, {})
 
 # %% ../nbs/94_site.ipynb #e748d5bc
 Definition = ast.FunctionDef | ast.ClassDef
@@ -195,12 +202,12 @@ def entries(node: ast.stmt, public: list[str]) -> Iterator[str]:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         yield from (entry("data", t.id, "") for t in targets if isinstance(t, ast.Name) and t.id in public)
 
-# %% ../nbs/94_site.ipynb #47edaeec
+# %% ../nbs/94_site.ipynb #01580d50
 def module_page(path: Path) -> str:
     "The reference of a module as markdown: its purpose, then every public name in the order of the source."
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    public = next(ast.literal_eval(n.value) for n in tree.body
-                  if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__")
+    public = next((ast.literal_eval(n.value) for n in tree.body
+                   if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"), [])
     body = "\n".join(text for node in tree.body for text in entries(node, public))
     return f"# poc_book.{path.stem}\n\n```{{py:module}} poc_book.{path.stem}\n```\n\n{ast.get_docstring(tree)}\n\n{body}"
 
@@ -226,7 +233,7 @@ def runs_page(root: Path) -> str:
     intro = "Dates are in UTC. A chapter without a figure records no device."
     return "\n".join(["# What was run where and when\n", intro, "", head, *rows])
 
-# %% ../nbs/94_site.ipynb #6224940a
+# %% ../nbs/94_site.ipynb #ebf8948a
 def write_page(book: Book, profile: str, name: str, place: Path) -> dict[str, Any]:
     "The page of a chapter, or of a notebook of the engine; what it offers for download goes to the folder `place`."
     notebook = book.chapters.get(name, book.root / "nbs" / f"{name}.ipynb")
@@ -236,7 +243,7 @@ def write_page(book: Book, profile: str, name: str, place: Path) -> dict[str, An
         place.mkdir(parents=True)
         shutil.copy(notebook, place)
     frames = {p.stem: frame(folder, place, p.stem) for p in place.glob("*.json") if folder and p.name != "provenance.json"}
-    suffix = "" if name == notebook.stem else ": " + TITLES[name.removeprefix(f"{notebook.stem}_")].replace("$", "")
+    suffix = label(notebook, name) and f": {label(notebook, name)}"
     return as_page(read_notebook(place / f"{name}.ipynb")["cells"], meta(notebook, name, folder), frames, suffix)
 
 # %% ../nbs/94_site.ipynb #6d0e2b7f
@@ -269,7 +276,7 @@ def write_pages(book: Book, profile: str, folder: Path) -> None:
     found["index"]["cells"].append(markdown("\n\n".join(trees)))
     for name, page in found.items(): (pages / f"{name}.ipynb").write_text(json.dumps(page), encoding="utf-8")
 
-# %% ../nbs/94_site.ipynb #7784f200
+# %% ../nbs/94_site.ipynb #76aa1020
 MATHJAX = ("startup.js", "core.js", "loader.js", "input", "output/chtml.js", "output/chtml", "a11y/assistive-mml.js")
 
 
@@ -288,16 +295,17 @@ def build(book: Book, profile: str) -> int:
     home = book.home(profile)
     partial = home / f".partial-{os.getpid()}"
     site = partial / "site"
-    write_pages(book, profile, partial)
-    command = ["-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", "--jobs", "2", "--conf-dir",
+    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", "--jobs", "2", "--conf-dir",
                book.root / "docs", "--doctree-dir", partial / "doctrees", partial / "pages", site]
-    code = subprocess.run([sys.executable, *map(str, command)]).returncode
-    if code: shutil.rmtree(partial)
-    else:
+    try:
+        write_pages(book, profile, partial)
+        code = subprocess.run([str(c) for c in command]).returncode
+        if code: return code
         (partial / "files").rename(site / "files")
         copy_mathjax(site / "_static" / "mathjax")
         swap(site, home / "site")
-    return code
+        return 0
+    finally: shutil.rmtree(partial, ignore_errors=True)
 
 # %% ../nbs/94_site.ipynb #355e4cc1
 def make_site(root: Path, profile: str, serve: bool = False) -> int:
