@@ -13,6 +13,7 @@ myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath"]
 myst_dmath_double_inline = True  # $$ within a paragraph is display mathematics, as in JupyterLab
 myst_heading_anchors = 4
 myst_html_meta = {"description": website["description"]}
+nb_merge_streams = True
 nb_execution_mode = "off"  # the chapters were executed by `make figures`
 nb_render_markdown_format = "myst"
 bibtex_bibfiles = ["references.bib"]
@@ -27,4 +28,4 @@ html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_favicon = "_static/favicon.svg"
 html_copy_source = False
-html_show_sourcelink = False
+html_show_copyright = html_show_sourcelink = False

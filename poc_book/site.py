@@ -64,7 +64,7 @@ def readable(cell: Mapping[str, Any]) -> dict[str, Any] | None:
     folded = {"tags": ["hide-input"], "mystnb": {"code_prompt_show": label, "code_prompt_hide": label}}
     return {**cell, "source": code, "metadata": folded if label else {}}
 
-# %% ../nbs/94_site.ipynb #e76daa26
+# %% ../nbs/94_site.ipynb #736e7afe
 LIGHT = 50_000  # bytes
 
 
@@ -84,8 +84,8 @@ def frame(folder: Path, place: Path, name: str) -> str:
     links = {"svg": "Figure (SVG)"} if still else {"webp": "Animation (WebP)"}
     buttons = [f'<a href="{url}.{kind}" download>{text}</a>'
                for kind, text in {**links, "nc": "Data (NetCDF)", "json": "Provenance (JSON)"}.items()]
-    return (f'<figure class="picture" id="figure-{name}"><img class="dark-light" src="{url}.{"webp" if webp else "svg"}" '
-            f'alt="{escape(record["alt"])}" width="{width}" height="{height}"></figure>'
+    picture = f'{url}.{"webp" if webp else "svg"}" alt="{escape(record["alt"])}" width="{width}" height="{height}'
+    return (f'<figure class="picture" id="figure-{name}"><a href="{url}.{next(iter(links))}"><img src="{picture}"></a></figure>'
             f'<p class="downloads">{"".join(buttons)}</p>')
 
 # %% ../nbs/94_site.ipynb #71b7266e
@@ -147,7 +147,7 @@ def meta(notebook: Path, name: str, folder: Path | None) -> str:
     when = f"[executed](runs.md) {run['date']} at profile {run['profile']} in {run['seconds']} s"
     return " · ".join([*parts, when, "[symbols](glossary.md)"])
 
-# %% ../nbs/94_site.ipynb #aec13785
+# %% ../nbs/94_site.ipynb #4799ea98
 def toctree(pages: list[str], caption: str = "", *options: str) -> str:
     "Sphinx's directive for a list of pages."
     return "\n".join(["```{toctree}", *options, *([f":caption: {caption}"] if caption else []), "", *pages, "```"])
@@ -159,11 +159,12 @@ def label(notebook: Path, chapter: str) -> str:
 
 
 def hub(notebook: Path, chapters: list[str]) -> dict[str, Any]:
-    "The page of a notebook that is executed for several problems: its introduction and the list of its chapters."
-    cells = [c for c in read_notebook(notebook)["cells"] if c["cell_type"] == "markdown"][:2]
-    pages = toctree([f"{label(notebook, c)} <{c}>" for c in chapters])
+    "The page of a notebook that is executed for several problems: its question, its rough answer, and the list of its chapters."
+    title, start = [c for c in read_notebook(notebook)["cells"] if c["cell_type"] == "markdown"][:2]
+    question = markdown("\n\n".join("".join(start["source"]).split("\n\n")[:2]))
+    pages = toctree([f"{label(notebook, c)} <{c}>" for c in chapters], "", ":maxdepth: 1")
     line = f"[executed](runs.md) for {len(chapters)} problems · [symbols](glossary.md)"
-    return as_page([*cells, markdown(f"## The pages\n\n{pages}")], line, {})
+    return as_page([title, question, markdown(f"## The pages\n\n{pages}")], line, {})
 
 # %% ../nbs/94_site.ipynb #e748d5bc
 Definition = ast.FunctionDef | ast.ClassDef
@@ -181,7 +182,7 @@ def signature(node: Definition, method: bool = False) -> str:
     default = re.compile(r" = eqx\.field\((?:.*\bdefault=([^,)]+))?.*\)$")
     return f"{node.name}({', '.join(default.sub(lambda m: f' = {m[1]}' if m[1] else '', f) for f in fields)})"
 
-# %% ../nbs/94_site.ipynb #189de4d8
+# %% ../nbs/94_site.ipynb #1b86c458
 def entry(kind: str, head: str, text: str) -> str:
     "An entry of the reference: what it is, its signature, its docstring."
     return f"````{{py:{kind}}} {head}\n\n{text}\n````\n"
@@ -200,14 +201,16 @@ def entries(node: ast.stmt, public: list[str]) -> Iterator[str]:
             yield entry(kind, f"{node.name}.{head}", ast.get_docstring(part) or "")
     elif isinstance(node, (ast.Assign, ast.AnnAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        yield from (entry("data", t.id, "") for t in targets if isinstance(t, ast.Name) and t.id in public)
+        value = f"`{ast.unparse(node.value)}`" if node.value else ""
+        names = [t.id for t in targets if isinstance(t, ast.Name) and t.id in public]
+        yield from (entry("data", name, value if len(value) < 100 else "") for name in names)
 
-# %% ../nbs/94_site.ipynb #01580d50
+# %% ../nbs/94_site.ipynb #4874c132
 def module_page(path: Path) -> str:
     "The reference of a module as markdown: its purpose, then every public name in the order of the source."
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    public = next((ast.literal_eval(n.value) for n in tree.body
-                   if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"), [])
+    public: list[str] = next((ast.literal_eval(n.value) for n in tree.body
+                              if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"), [])
     body = "\n".join(text for node in tree.body for text in entries(node, public))
     return f"# poc_book.{path.stem}\n\n```{{py:module}} poc_book.{path.stem}\n```\n\n{ast.get_docstring(tree)}\n\n{body}"
 
