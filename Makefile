@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUITABLE)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help figures profiles test lint sync constraints clean
+.PHONY: help figures profiles site test lint sync constraints clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -14,11 +14,14 @@ figures: $(READY)  ## redraw what is out of date: PROFILE=reader|smoke|paper, ON
 	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book figures --profile '$(PROFILE)' \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(RESUME),--resume)
 
+site: $(READY)  ## figures, then the site in build/PROFILE/site: PROFILE=reader|smoke, SERVE=1 to look at it
+	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book site --profile '$(PROFILE)' $(if $(SERVE),--serve)
+
 profiles: $(READY)  ## list the parameters of every chapter in every profile
 	@$(BIN)/python -m poc_book profiles
 
-test: $(READY)  ## unit tests, then every notebook at smoke size
-	$(BIN)/python -m pytest -q
+test: $(READY)  ## unit tests (those of a site if there is one), then every notebook at smoke size
+	$(BIN)/python -m pytest -q -rs
 	$(BIN)/nbdev-test --n-workers 2
 
 lint: $(READY)  ## style of modules and notebooks, types
@@ -31,7 +34,7 @@ sync: $(READY)  ## export the modules from the notebooks and clean the notebooks
 
 constraints: $(READY)  ## pin anew all versions, for every supported Python
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --no-annotate --no-header \
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra site --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file constraints.txt
 
 clean:  ## remove all results (not .venv)
@@ -43,5 +46,5 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "PYTHON = '$(PYTHON)': Python 3.11 or newer with venv is needed" >&2; exit 2; }
 	@echo "installing the environment in .venv with $$($(PYTHON) --version): a few minutes, once" >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,site]'
 	@touch $(READY)

@@ -1,0 +1,31 @@
+"How Sphinx renders the site. Title and description are those of _quarto.yml; the pages come from poc_book.site."
+from pathlib import Path
+
+import yaml
+
+website = yaml.safe_load((Path(__file__).resolve().parents[1] / "_quarto.yml").read_text(encoding="utf-8"))["website"]
+project = html_title = website["title"]
+author = "The poc_book authors"
+language = "en"
+
+extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinxcontrib.bibtex"]
+myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath"]
+myst_dmath_double_inline = True  # $$ within a paragraph is display mathematics, as in JupyterLab
+myst_heading_anchors = 4
+myst_html_meta = {"description": website["description"]}
+nb_merge_streams = True
+nb_execution_mode = "off"  # the chapters were executed by `make figures`
+nb_render_markdown_format = "myst"
+bibtex_bibfiles = ["references.bib"]
+
+# MathJax from the site itself, in parts: two thirds of the size of the whole
+mathjax_path = "mathjax/startup.js"
+mathjax3_config = {"loader": {"load": ["input/tex", "output/chtml", "a11y/assistive-mml"]}}
+
+html_theme = "furo"
+html_theme_options = {"light_css_variables": {"font-stack": "system-ui, sans-serif"}}
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
+html_favicon = "_static/favicon.svg"
+html_copy_source = False
+html_show_copyright = html_show_sourcelink = False

@@ -1,0 +1,204 @@
+"The site: what becomes of a chapter, and every page in a real browser (skipped without Chromium or a built site)."
+import json
+import re
+import shutil
+from threading import Thread
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from conftest import CHECKOUT, TinyBook
+
+playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: install the extra [site]")
+pytest.importorskip("sphinx", reason="no Sphinx: install the extra [site]")
+from poc_book.site import server  # noqa: E402
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SITES = sorted(CHECKOUT.glob("build/*/site"))
+LIMIT = 2_000_000  # bytes of a page with all it loads, uncompressed, nothing cached
+PHONE = {"width": 390, "height": 844}
+
+# What a page looks like to its reader, asked of the page itself once every fold is open.
+INSPECT = """() => {
+  document.querySelectorAll("details").forEach(d => d.open = true);
+  const article = document.querySelector("article") || document.body, wide = innerWidth + 1;
+  const scrolls = e => e && e !== document.body && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+  const dollars = document.createTreeWalker(article, NodeFilter.SHOW_TEXT), raw = [];
+  for (let n; n = dollars.nextNode();)
+    if (n.data.includes("$") && !n.parentElement.closest("code, pre, script, style, .sig, mjx-container"))
+      raw.push(n.data.trim());
+  return {
+    ids: [...document.querySelectorAll("[id]")].map(e => e.id),
+    links: [...document.querySelectorAll("a[href]")].map(e => e.href).filter(h => h.startsWith(location.origin)),
+    wordless: [...document.images].filter(i => !(i.alt || "").trim()).map(i => i.src),
+    broken: [...document.images].filter(i => !i.naturalWidth).map(i => i.src),
+    pictures: document.querySelectorAll("figure.picture img").length,
+    overflow: [...(document.documentElement.scrollWidth >= wide ? ["the page"] : []),
+      ...[...article.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > wide && !scrolls(e.parentElement))
+        .map(e => e.outerHTML.slice(0, 80))],
+    untypeset: [...raw, ...[...document.querySelectorAll("mjx-merror, .math:not(:has(mjx-container))")].map(e => e.textContent)],
+    formulas: document.querySelectorAll("mjx-container").length,
+    weight: performance.getEntries().reduce((sum, e) => sum + (e.decodedBodySize || 0), 0),
+    text: article.innerText,
+  };
+}"""
+
+
+def look(browser, url: str, **options) -> dict:
+    "What a reader with an empty cache gets at `url` on a phone, with what the console said and what was asked of whom."
+    with browser.new_context(viewport=PHONE, **options) as context:
+        page, console, asked = context.new_page(), [], []
+        page.on("console", lambda m: console.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda e: console.append(str(e)))
+        page.on("request", lambda r: asked.append(r.url))
+        page.goto(url, wait_until="networkidle")
+        page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => document.fonts.ready).then(() => 1) : 1")
+        origin = "/".join(url.split("/")[:3])
+        foreign = [u for u in asked if not u.startswith((origin, "data:", "blob:"))]
+        return page.evaluate(INSPECT) | {"console": console, "foreign": foreign}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None: pytest.skip("no Chromium here: pages are not tested in a browser")
+    with playwright.sync_playwright() as driver:
+        one = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield one
+        one.close()
+
+
+@pytest.fixture(scope="module", params=SITES or [None], ids=lambda p: p.parent.name if p else "none")
+def site(request):
+    "The folder and the address of a built site."
+    if request.param is None: pytest.skip("no site here: make site")
+    with server(request.param, 0) as one:
+        Thread(target=one.serve_forever, daemon=True).start()
+        yield request.param, f"http://127.0.0.1:{one.server_port}"
+        one.shutdown()
+
+
+@pytest.fixture(scope="module")
+def seen(browser, site):
+    "Every page of a site, by path."
+    folder, url = site
+    return {str(p.relative_to(folder)): look(browser, f"{url}/{p.relative_to(folder)}") for p in sorted(folder.rglob("*.html"))}
+
+
+def complaints(seen: dict, field: str) -> dict: return {path: page[field] for path, page in seen.items() if page[field]}
+
+
+@pytest.mark.parametrize("field", ["console", "foreign", "wordless", "broken", "untypeset", "overflow"])
+def test_every_page_loads_alone_is_typeset_has_words_for_pictures_and_fits_a_phone(seen, field):
+    assert complaints(seen, field) == {}
+
+
+def test_every_page_is_light(seen):
+    heaviest = max(seen, key=lambda path: seen[path]["weight"])
+    print(f"heaviest page: {heaviest}, {seen[heaviest]['weight']} bytes")
+    assert 100_000 < seen[heaviest]["weight"] < LIMIT
+
+
+def test_mathematics_and_pictures_are_there(seen, site):
+    folder, _ = site
+    assert all(seen[f"{name}.html"]["formulas"] > 5 for name in ("index", "glossary", "02_model", "09_single_index", "api/model"))
+    for chapter in (folder / "files").iterdir():
+        assert seen[f"{chapter.name}.html"]["pictures"] == len(list(chapter.glob("*.nc"))), chapter.name
+        if list(chapter.glob("*.nc")): assert "redraw: make figures ONLY=" in seen[f"{chapter.name}.html"]["text"]
+
+
+def test_links_and_anchors_resolve(seen, site):
+    folder, _ = site
+    links = {(path, urlsplit(unquote(link))) for path, page in seen.items() for link in page["links"]}
+    dead = []
+    for path, link in links:
+        target = link.path.lstrip("/") or "index.html"
+        anchors = ["", *seen[target]["ids"]] if target in seen else [""]
+        if not (folder / target).is_file() or link.fragment not in anchors: dead.append((path, link.geturl()))
+    assert len(links) > 1000
+    assert dead == []
+
+
+def test_no_directive_shows_and_no_exported_code_is_gone(seen):
+    page = seen["09_single_index.html"]["text"]
+    assert "def descend(" in page and "def single_index(" in page
+    assert [path for path, p in seen.items() if "#| " in p["text"] and not path.startswith(("9", "api/"))] == []
+
+
+def test_search_finds_the_interaction_hessian(browser, site):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site[1]}/search.html?q=interaction+Hessian")
+        page.wait_for_selector("#search-results li a", timeout=20_000)
+        found = page.eval_on_selector_all("#search-results li a", "links => links.map(a => a.getAttribute('href'))")
+    assert any(link.startswith("07_stability.html") for link in found), found
+
+
+def test_dark_and_light(browser, site):
+    colours = []
+    for scheme in ("dark", "light"):
+        with browser.new_context(color_scheme=scheme) as context:
+            page = context.new_page()
+            page.goto(f"{site[1]}/index.html")
+            colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert colours[0] != colours[1]
+
+
+def test_the_inspection_sees_each_fault(browser, tmp_path):
+    (tmp_path / "index.html").write_text("""<article><img src="gone.png"><p>a raw $x$</p><div style="width: 900px">wide</div>
+        <div style="overflow-x: auto"><div style="width: 900px">scrolls</div></div>
+        <script src="http://localhost:9/elsewhere.js"></script><script>undefined_name()</script></article>""")
+    with server(tmp_path, 0) as one:
+        Thread(target=one.serve_forever, daemon=True).start()
+        page = look(browser, f"http://127.0.0.1:{one.server_port}/index.html")
+        one.shutdown()
+    assert page["wordless"] and page["broken"] and page["untypeset"] == ["a raw $x$"] and len(page["console"]) >= 2
+    assert page["foreign"] == ["http://localhost:9/elsewhere.js"] and "the page" in page["overflow"]
+    assert not any("scrolls" in e for e in page["overflow"])
+
+
+# --- without a browser: a site of the tiny book ---
+
+@pytest.fixture
+def tiny(made: TinyBook) -> TinyBook:
+    "The finished tiny book with all that a site needs."
+    for name in ("site", "figures"): shutil.copy(CHECKOUT / "poc_book" / f"{name}.py", made.root / "poc_book")
+    shutil.copytree(CHECKOUT / "docs", made.root / "docs")
+    (made.root / "README.md").write_text("# Tiny\n## What to expect\nSeconds.\n")
+    contents = {"website": {"title": "Tiny", "description": "Two chapters.", "sidebar": {"contents": [
+        "index.ipynb", {"section": "Lines", "contents": ["01_line.ipynb", "02_square.ipynb"]}]}}}
+    (made.root / "_quarto.yml").write_text(json.dumps(contents))
+    write(made, "index", "# Tiny\n> A book.", "Read [the line](01_line.ipynb).")
+    for name in ("01_line", "02_square"):
+        title = dict(cell_type="markdown", id="title", metadata={}, source=f"# {name}\n> A chapter.")
+        path = made.root / "nbs" / f"{name}.ipynb"
+        notebook = json.loads(path.read_text())
+        path.write_text(json.dumps(notebook | {"cells": [title, *notebook["cells"]]}))
+    return made
+
+
+def write(book: TinyBook, name: str, *texts: str) -> None:
+    cells = [dict(cell_type="markdown", id=f"m{i}", metadata={}, source=text) for i, text in enumerate(texts)]
+    (book.root / "nbs" / f"{name}.ipynb").write_text(json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5)))
+
+
+def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny):
+    made = tiny.run("site", "--profile", "smoke")
+    assert made.returncode == 0, made.stderr
+    site = tiny.home / "site"
+    page = (site / "01_line.html").read_text()
+    assert 'alt="A line."' in page and "redraw:" in page and "from poc_book.curve import value" in re.sub("<[^>]*>", "", page)
+    for kind in ("svg", "nc", "json"): assert f'href="files/01_line/line.{kind}"' in page
+    assert (site / "files/01_line/line.nc").read_bytes() == (tiny.home / "01_line" / "line.nc").read_bytes()
+    assert "Tiny" in (site / "index.html").read_text() and "Seconds." in (site / "expect.html").read_text()
+    old = (site / "index.html").read_bytes()
+    write(tiny, "index", "# Tiny\n> A book.", "Read [nothing](03_none.ipynb).")
+    broken = tiny.run("site", "--profile", "smoke")
+    assert broken.returncode == 1 and "03_none.ipynb" in broken.stderr
+    assert (site / "index.html").read_bytes() == old
+    assert not list(tiny.home.glob(".partial-*"))
+
+
+def test_a_site_of_an_unknown_profile_is_refused_in_one_line(book):
+    shutil.copy(CHECKOUT / "poc_book" / "site.py", book.root / "poc_book")
+    shutil.copy(CHECKOUT / "poc_book" / "figures.py", book.root / "poc_book")
+    refused = book.run("site", "--profile", "huge")
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1 and "profile = 'huge'" in refused.stderr
