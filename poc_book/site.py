@@ -42,7 +42,7 @@ def navigation(root: Path) -> dict[str, list[str]]:
         else: found[entry["section"]] = [Path(e).stem for e in entry["contents"]]
     return found
 
-# %% ../nbs/94_site.ipynb #f4776022
+# %% ../nbs/94_site.ipynb #1ab80822
 DIRECTIVE = re.compile(r"^#\s*\|\s*(\w+).*\n?", re.M)
 
 
@@ -53,7 +53,7 @@ def fold(code: str, tags: list[str]) -> str:
     imports = all(isinstance(line, (ast.Import, ast.ImportFrom)) for line in parsed(code).body)
     return "Imports" if imports else "Setting up" if "Chapter(" in code else ""
 
-
+# %% ../nbs/94_site.ipynb #7cb881e0
 def readable(cell: Mapping[str, Any]) -> dict[str, Any] | None:
     "A cell of a notebook without directives, folded under its label if it has one; None if it is hidden or holds nothing else."
     if cell["cell_type"] != "code": return dict(cell)
@@ -182,12 +182,12 @@ def signature(node: Definition, method: bool = False) -> str:
     default = re.compile(r" = eqx\.field\((?:.*\bdefault=([^,)]+))?.*\)$")
     return f"{node.name}({', '.join(default.sub(lambda m: f' = {m[1]}' if m[1] else '', f) for f in fields)})"
 
-# %% ../nbs/94_site.ipynb #1b86c458
+# %% ../nbs/94_site.ipynb #b746e013
 def entry(kind: str, head: str, text: str) -> str:
     "An entry of the reference: what it is, its signature, its docstring."
     return f"````{{py:{kind}}} {head}\n\n{text}\n````\n"
 
-
+# %% ../nbs/94_site.ipynb #241cc423
 def entries(node: ast.stmt, public: list[str]) -> Iterator[str]:
     "The entries of a statement of a module, as far as it defines `public` names."
     if isinstance(node, ast.FunctionDef) and node.name in public:
@@ -279,7 +279,7 @@ def write_pages(book: Book, profile: str, folder: Path) -> None:
     found["index"]["cells"].append(markdown("\n\n".join(trees)))
     for name, page in found.items(): (pages / f"{name}.ipynb").write_text(json.dumps(page), encoding="utf-8")
 
-# %% ../nbs/94_site.ipynb #76aa1020
+# %% ../nbs/94_site.ipynb #93d0dac4
 MATHJAX = ("startup.js", "core.js", "loader.js", "input", "output/chtml.js", "output/chtml", "a11y/assistive-mml.js")
 
 
@@ -292,7 +292,7 @@ def copy_mathjax(place: Path) -> None:
         if (source / name).is_dir(): shutil.copytree(source / name, place / name)
         else: shutil.copy(source / name, place / name)
 
-
+# %% ../nbs/94_site.ipynb #8d3f05ed
 def build(book: Book, profile: str) -> int:
     "Render `build/PROFILE` into `build/PROFILE/site`; Sphinx's exit code, with the old site in place unless it is 0."
     home = book.home(profile)
