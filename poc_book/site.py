@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['DIRECTIVE', 'LIGHT', 'CAPTION', 'ENGINE', 'Definition', 'REFERENCE', 'MATHJAX', 'navigation', 'fold', 'readable',
-           'copy_files', 'frame', 'framed', 'read_notebook', 'markdown', 'as_page', 'executed', 'meta', 'toctree',
-           'label', 'hub', 'signature', 'entry', 'entries', 'module_page', 'modules', 'section', 'runs_page',
-           'write_page', 'write_reference', 'write_pages', 'copy_mathjax', 'build', 'make_site', 'Quiet', 'server',
-           'serve_forever']
+           'copy_files', 'frame', 'framed', 'read_notebook', 'markdown', 'as_page', 'executed', 'elsewhere', 'meta',
+           'toctree', 'label', 'hub', 'signature', 'entry', 'entries', 'module_page', 'modules', 'section', 'runs_page',
+           'write_page', 'write_reference', 'table', 'landing', 'write_pages', 'copy_mathjax', 'build', 'make_site',
+           'Quiet', 'server', 'serve_forever']
 
 # %% ../nbs/94_site.ipynb #9f460189
 import ast
@@ -137,10 +137,19 @@ def executed(folder: Path) -> dict[str, str]:
 ENGINE = "part of the engine, not of a batch: `make test` executes it, and it is shown without output"
 
 
+def elsewhere(name: str) -> list[str]:
+    "Links that open a notebook in Binder and Colab, where GitHub's workflow says which repository this is."
+    repository = os.environ.get("GITHUB_REPOSITORY")
+    if not repository: return []
+    return [f"[Binder](https://mybinder.org/v2/gh/{repository}/main?labpath=nbs/{name}.ipynb)",
+            f"[Colab](https://colab.research.google.com/github/{repository}/blob/main/nbs/{name}.ipynb)"]
+
+
 def meta(notebook: Path, name: str, folder: Path | None) -> str:
     "The line under a title, as markdown: the notebook to download, its module, and its run (`folder` is None without one)."
     module = re.search(r"#\|\s*default_exp (\w+)", notebook.read_text(encoding="utf-8"))
     parts = [f'<a href="files/{name}/{name}.ipynb" download>Download this notebook</a>']
+    parts += elsewhere(notebook.stem)
     if module: parts.append(f"module [`poc_book.{module[1]}`](api/{module[1]}.md)")
     if folder is None: return " · ".join([*parts, ENGINE])
     run = executed(folder)
@@ -264,6 +273,27 @@ def write_reference(root: Path, pages: Path) -> None:
     generated = {"library": library + toctree([f"api/{n}" for n in names]), "expect": expect, "runs": runs_page(root)}
     for name, text in generated.items(): (pages / f"{name}.md").write_text(text, encoding="utf-8")
 
+# %% ../nbs/94_site.ipynb #00ae2d7d
+def table(notebook: Path, first: str) -> str:
+    "The table of an executed notebook whose first column is called `first`."
+    outputs = [o for cell in read_notebook(notebook)["cells"] for o in cell.get("outputs", [])]
+    shown = ["".join(o.get("data", {}).get("text/markdown", "")) for o in outputs]
+    return next(text for text in shown if text.startswith(f"| {first} |"))
+
+
+def landing(book: Book, profile: str, files: Path) -> list[dict]:
+    "What the first page shows of the chapters, as far as the book has them."
+    home, cells = book.home(profile), []
+    if "06_coupling" in book.chapters:
+        picture = frame(home / "06_coupling", files / "06_coupling", "moving_picture")
+        text = "Dots are neurons of a finite network, rings their shadows in the limit ([Chapter 6](06_coupling.ipynb))."
+        cells.append(f"{text}\n\n{picture}")
+    if "10_table1" in book.chapters:
+        measured = table(home / "10_table1" / "10_table1.ipynb", "problem")
+        text = "Ours / the paper's; [the chapter](10_table1.ipynb) has criteria, numbers and where the two differ."
+        cells.append(f"## Table 1, measured\n{text}\n\n{measured}")
+    return [markdown(text) for text in cells]
+
 # %% ../nbs/94_site.ipynb #a0e8413f
 def write_pages(book: Book, profile: str, folder: Path) -> None:
     "Write all sources of the site into `folder/pages`, and what it offers for download into `folder/files`."
@@ -276,7 +306,10 @@ def write_pages(book: Book, profile: str, folder: Path) -> None:
         if parts != [name]: found[name] = hub(book.root / "nbs" / f"{name}.ipynb", parts)
     lists = {title: [n for n in names if n != "index"] for title, names in {**sections, "Reference": REFERENCE}.items()}
     trees = [toctree(names, title, ":hidden:") for title, names in lists.items() if names]
-    found["index"]["cells"].append(markdown("\n\n".join(trees)))
+    first = found["index"]["cells"]
+    start = next((i for i, cell in enumerate(first) if "".join(cell["source"]).startswith("## ")), len(first))
+    first[start:start] = landing(book, profile, folder / "files")
+    first.append(markdown("\n\n".join(trees)))
     for name, page in found.items(): (pages / f"{name}.ipynb").write_text(json.dumps(page), encoding="utf-8")
 
 # %% ../nbs/94_site.ipynb #93d0dac4

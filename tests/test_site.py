@@ -101,8 +101,15 @@ def test_mathematics_and_pictures_are_there(seen, site):
     folder, _ = site
     assert all(seen[f"{name}.html"]["formulas"] > 5 for name in ("index", "glossary", "02_model", "09_single_index", "api/model"))
     for chapter in (folder / "files").iterdir():
-        assert seen[f"{chapter.name}.html"]["pictures"] == len(list(chapter.glob("*.nc"))), chapter.name
+        borrowed = chapter.name == "index"  # the moving picture of Chapter 6
+        assert seen[f"{chapter.name}.html"]["pictures"] == len(list(chapter.glob("*.nc"))) + borrowed, chapter.name
         if list(chapter.glob("*.nc")): assert "redraw: make figures ONLY=" in seen[f"{chapter.name}.html"]["text"]
+
+
+def test_the_first_page_shows_the_measured_table(seen):
+    "Every problem of Table 1, with letters of both sides."
+    text = seen["index.html"]["text"]
+    for name in ("Circle", "Misspecified", "Staircase"): assert re.search(rf"{name}\s+[YN?] / [YN]", text), name
 
 
 def test_links_and_anchors_resolve(seen, site):
@@ -195,6 +202,14 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
     assert broken.returncode == 1 and "03_none.ipynb" in broken.stderr
     assert (site / "index.html").read_bytes() == old
     assert not list(tiny.home.glob(".partial-*"))
+
+
+def test_a_site_published_by_github_opens_notebooks_elsewhere(tiny, monkeypatch):
+    monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/book")
+    assert tiny.run("site", "--profile", "smoke").returncode == 0
+    page = (tiny.home / "site" / "01_line.html").read_text()
+    assert "mybinder.org/v2/gh/somebody/book/main?labpath=nbs/01_line.ipynb" in page
+    assert "colab.research.google.com/github/somebody/book/blob/main/nbs/01_line.ipynb" in page
 
 
 def test_a_site_of_an_unknown_profile_is_refused_in_one_line(book):
