@@ -238,6 +238,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'poc_book.mean_field.anderson': ('mean_field.html#anderson', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.average_kernel': ('mean_field.html#average_kernel', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.carry': ('mean_field.html#carry', 'poc_book/mean_field.py'),
+                                     'poc_book.mean_field.clock_rate': ('mean_field.html#clock_rate', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.feet': ('mean_field.html#feet', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.follow': ('mean_field.html#follow', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.follow_particles': ('mean_field.html#follow_particles', 'poc_book/mean_field.py'),

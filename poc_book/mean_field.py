@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'LEVELS', 'Radial', 'teacher_span', 'average_kernel',
-           'radial', 'waiting_clock', 'log_odds', 'horner', 'interpolate', 'slopes', 'feet', 'Path', 'anderson',
-           'lowest', 'Grid', 'panel', 'follow', 'RadialLimit', 'carry', 'Latent', 'Network', 'particle_velocity',
-           'ParticleLimit', 'Carried', 'Own', 'particle_rates', 'follow_particles', 'path_risk', 'solve_radial',
-           'particle_risk', 'solve_particles', 'MeanField', 'solve']
+           'radial', 'waiting_clock', 'log_odds', 'horner', 'interpolate', 'slopes', 'clock_rate', 'feet', 'Path',
+           'anderson', 'lowest', 'Grid', 'panel', 'follow', 'RadialLimit', 'carry', 'Latent', 'Network',
+           'particle_velocity', 'ParticleLimit', 'Carried', 'Own', 'particle_rates', 'follow_particles', 'path_risk',
+           'solve_radial', 'particle_risk', 'solve_particles', 'MeanField', 'solve']
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
 from collections.abc import Callable
@@ -125,6 +125,11 @@ def slopes(reduction: Radial, M):
     return U[..., 1:] * jnp.arange(1, U.shape[-1])
 
 
+def clock_rate(rows, y, exponent: int):
+    "For coefficients `rows` of U' / scale: the rate at which `waiting_clock` runs at y, $4\\sum_ip_iy^{i+1-p}$ in flow time."
+    return 4 * sum(rows[i] * y ** (i + 1 - exponent) for i in range(rows.size))
+
+
 @eqx.filter_jit
 def feet(reduction: Radial, xi, M, length, tol):
     """Where log-odds `xi` (N,) at the panel's Chebyshev times were at its start: shape (ORDER, N).
@@ -136,7 +141,7 @@ def feet(reduction: Radial, xi, M, length, tol):
         def drift(s, psi, _):
             y = jax.nn.sigmoid(log_odds(psi, p))
             powers = horner(rows, 2 * (end - s) - 1)
-            return -4 * length * sum(powers[i] * y ** (i + 1 - p) for i in range(powers.size))
+            return -length * clock_rate(powers, y, p)
         step = diffrax.PIDController(rtol=tol, atol=tol)
         run = diffrax.diffeqsolve(diffrax.ODETerm(drift), diffrax.Dopri8(), 0.0, end, None, psi,
                                   stepsize_controller=step, max_steps=4096, throw=False)
@@ -285,7 +290,7 @@ def carry(limit: RadialLimit, w0, times):
     def drift(t, psi, _):
         y = jax.nn.sigmoid(log_odds(psi, p))
         powers = slopes(limit.reduction, limit.path.moments(t))
-        return 4 * sum(powers[i] * y ** (i + 1 - p) for i in range(powers.size))
+        return clock_rate(powers, y, p)
 
     def one(psi):
         return diffrax.diffeqsolve(

@@ -19,7 +19,19 @@ from jaxtyping import Array, Float
 from scipy import integrate, optimize, special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, require
-from .mean_field import MeanField, Path, Radial, RadialLimit, follow, log_odds, path_risk, radial, slopes, waiting_clock
+from poc_book.mean_field import (
+    MeanField,
+    Path,
+    Radial,
+    RadialLimit,
+    clock_rate,
+    follow,
+    log_odds,
+    path_risk,
+    radial,
+    slopes,
+    waiting_clock,
+)
 from .model import Problem, series
 from .sphere import coordinate_moment, latitude_quadrature
 from .stability import hessian_scalars, one_direction
@@ -114,8 +126,7 @@ def trace_back(reduction: Radial, path: Path, t, lags, xi):
 
     def field(lag, state, _):
         M, y = path.moments(t - lag), jax.nn.sigmoid(log_odds(state[0], p))
-        rows = slopes(reduction, M)
-        clock = 4 * sum(rows[i] * y ** (i + 1 - p) for i in range(rows.size))
+        clock = clock_rate(slopes(reduction, M), y, p)
         return -clock, hessian_scalars(reduction, M, y)[0]
 
     def one(x):
