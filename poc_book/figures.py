@@ -460,7 +460,8 @@ def assumptions(data: xr.Dataset) -> Figure:
     ticks = sorted({int(d) for d in data.dim.values.ravel() if np.isfinite(d)})
     right.set_xticks(ticks, [str(d) for d in ticks], minor=False)
     right.minorticks_off()
-    label(left, "time in units of T, flow time to half the risk", r"$C_{LSC}(t)$", "local strong convexity, caps of radius 0.1")
+    title = "local strong convexity, caps of radius 0.1"
+    label(left, "time in units of T, flow time to half the risk", r"$C_{LSC}(t)$", title, legend=False)
     label(right, "dimension d", r"$J_{avg}\,T$", "average stability, two standard errors")
     return fig
 
