@@ -235,6 +235,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'poc_book/mean_field.py'),
                                      'poc_book.mean_field.RadialLimit.velocity': ( 'mean_field.html#radiallimit.velocity',
                                                                                    'poc_book/mean_field.py'),
+                                     'poc_book.mean_field.advance': ('mean_field.html#advance', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.anderson': ('mean_field.html#anderson', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.average_kernel': ('mean_field.html#average_kernel', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.carry': ('mean_field.html#carry', 'poc_book/mean_field.py'),

@@ -113,7 +113,8 @@ def error_budget(problem: Problem, flow_width: int, *, key, width: int, referenc
     runs = [collapse(sgd(problem, **{**base, **change}, checkpoint=saved(name))) for name, change in changes.items()]
     data = xr.concat(runs, "change", join="exact").assign_coords(change=list(changes))
     if not problem.closed_form: return data
-    narrow = sgd(problem, **{**base, "widths": [flow_width], "reference_width": flow_width, "samples": None})
+    alone = {**base, "widths": [flow_width], "reference_width": flow_width, "samples": None}
+    narrow = sgd(problem, **alone, checkpoint=saved("beside the flow"))
     return data.assign(step_risk=("time", narrow.risk.values[0, 0]),
                        flow_risk=("time", flow_risk(problem, key, flow_width, narrow.time.values, test)))
 

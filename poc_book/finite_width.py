@@ -247,11 +247,10 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
     rows = rows[: repeats * len(marks)]  # an earlier run may have had more repeats
     with tqdm(total=repeats * len(marks), desc=f"sgd {problem.name}", unit="record", leave=False, disable=None) as bar:
         bar.update(len(rows))
-        saved, trained = monotonic(), False
+        saved, known = monotonic(), len(rows)
         for r in range(len(rows) // len(marks), repeats):
             begun = len(rows) - r * len(marks)
             if not begun: done, networks = 0, None
-            trained = True
             once = train_once(problem, jax.random.fold_in(key, r), sizes, samples, batch, step, marks[begun:], test, kind,
                               done, networks)
             for done, networks, found in once:
@@ -259,7 +258,7 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
                 if checkpoint and monotonic() - saved > PATIENCE:
                     keep(checkpoint, run, rows, done, networks)
                     saved = monotonic()
-    if checkpoint and networks is not None and trained: keep(checkpoint, run, rows, done, networks)
+    if checkpoint and networks is not None and len(rows) > known: keep(checkpoint, run, rows, done, networks)
     table = {n: np.stack([row[n] for row in rows]).reshape(repeats, len(marks), len(sizes), *rows[0][n].shape[1:]).swapaxes(1, 2)
              for n in rows[0]}
     dims = ("seed", "width", "time", "bin")

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'LEVELS', 'Radial', 'teacher_span', 'average_kernel',
-           'radial', 'waiting_clock', 'log_odds', 'horner', 'interpolate', 'slopes', 'clock_rate', 'feet', 'Path',
-           'anderson', 'lowest', 'Grid', 'panel', 'follow', 'RadialLimit', 'carry', 'Latent', 'Network',
+           'radial', 'waiting_clock', 'log_odds', 'horner', 'interpolate', 'slopes', 'clock_rate', 'advance', 'feet',
+           'Path', 'anderson', 'lowest', 'Grid', 'panel', 'follow', 'RadialLimit', 'carry', 'Latent', 'Network',
            'particle_velocity', 'ParticleLimit', 'Carried', 'Own', 'particle_rates', 'follow_particles', 'path_risk',
            'solve_radial', 'particle_risk', 'solve_particles', 'MeanField', 'solve']
 
@@ -128,6 +128,12 @@ def slopes(reduction: Radial, M):
 def clock_rate(rows, y, exponent: int):
     "For coefficients `rows` of U' / scale: the rate at which `waiting_clock` runs at y, $4\\sum_ip_iy^{i+1-p}$ in flow time."
     return 4 * sum(rows[i] * y ** (i + 1 - exponent) for i in range(rows.size))
+
+
+def advance(reduction: Radial, M, psi):
+    "For moments M and neurons whose `waiting_clock` shows psi: the rate of that clock in flow time, and $y=\\alpha^2$."
+    y = jax.nn.sigmoid(log_odds(psi, reduction.exponent))
+    return clock_rate(slopes(reduction, M), y, reduction.exponent), y
 
 
 @eqx.filter_jit
@@ -287,10 +293,7 @@ def carry(limit: RadialLimit, w0, times):
     rest = w0 - u @ V.T
     y0, r0 = jnp.sum(u * u, -1), jnp.sum(rest * rest, -1)
 
-    def drift(t, psi, _):
-        y = jax.nn.sigmoid(log_odds(psi, p))
-        powers = slopes(limit.reduction, limit.path.moments(t))
-        return clock_rate(powers, y, p)
+    def drift(t, psi, _): return advance(limit.reduction, limit.path.moments(t), psi)[0]
 
     def one(psi):
         return diffrax.diffeqsolve(

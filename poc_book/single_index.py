@@ -19,19 +19,7 @@ from jaxtyping import Array, Float
 from scipy import integrate, optimize, special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, require
-from poc_book.mean_field import (
-    MeanField,
-    Path,
-    Radial,
-    RadialLimit,
-    clock_rate,
-    follow,
-    log_odds,
-    path_risk,
-    radial,
-    slopes,
-    waiting_clock,
-)
+from .mean_field import MeanField, Path, Radial, RadialLimit, advance, follow, log_odds, path_risk, radial, waiting_clock
 from .model import Problem, series
 from .sphere import coordinate_moment, latitude_quadrature
 from .stability import hessian_scalars, one_direction
@@ -125,8 +113,8 @@ def trace_back(reduction: Radial, path: Path, t, lags, xi):
     p = reduction.exponent
 
     def field(lag, state, _):
-        M, y = path.moments(t - lag), jax.nn.sigmoid(log_odds(state[0], p))
-        clock = clock_rate(slopes(reduction, M), y, p)
+        M = path.moments(t - lag)
+        clock, y = advance(reduction, M, state[0])
         return -clock, hessian_scalars(reduction, M, y)[0]
 
     def one(x):

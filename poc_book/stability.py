@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .checks import BadInput, NotResolved, check_integer, check_positive, check_sphere, check_times, require
-from .mean_field import MeanField, Path, Radial, RadialLimit, clock_rate, horner, log_odds, slopes, waiting_clock
+from .mean_field import MeanField, Path, Radial, RadialLimit, advance, horner, log_odds, slopes, waiting_clock
 from .model import Atoms, Measure, Problem, series
 from .sphere import normalise, project, uniform
 
@@ -139,8 +139,8 @@ def solve_scalars(reduction: Radial, path: Path, y0, times):
     p = reduction.exponent
 
     def drift(t, state, _):
-        M, y = path.moments(t), jax.nn.sigmoid(log_odds(state[0], p))
-        clock = clock_rate(slopes(reduction, M), y, p)
+        M = path.moments(t)
+        clock, y = advance(reduction, M, state[0])
         return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
 
     def one(psi):

@@ -38,9 +38,13 @@ def corners(problem: Problem) -> Measure | None:
 
 
 def endpoints(problem: Problem) -> Measure | None:
-    "The measure training is expected to end at: the teacher's atoms, the `corners` of a parity, None for any other teacher."
+    """The measure training is expected to end at: the teacher's atoms, the `corners` of a parity, None for any other teacher.
+
+    None also for atoms of negative weight in a problem without signs, as no neuron can take their place."""
     t = problem.teacher
-    if isinstance(t, Atoms): return Measure(t.points, jnp.abs(t.weights), jnp.sign(t.weights))
+    if isinstance(t, Atoms):
+        reached = problem.signed or bool(jnp.all(t.weights > 0))
+        return Measure(t.points, jnp.abs(t.weights), jnp.sign(t.weights)) if reached else None
     fits = isinstance(t, Monomials) and isinstance(problem.activation, SoftPlus) and problem.signed
     return corners(problem) if fits else None
 

@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
 from conftest import CHECKOUT, DRAW, HEAD, TinyBook
 
@@ -269,11 +268,7 @@ def test_resume_continues_and_a_fresh_start_sets_a_checkpoint_aside(book: TinyBo
     assert book.run(*only).returncode == 1  # without --resume it starts anew, and what was there is not lost
     assert kept.read_bytes() == b"half way"
     assert (book.home / "checkpoints" / "01_line.before" / "run.npz").read_bytes() == b"hours of work"
-    cell = nbformat.v4.new_markdown_cell("another word")
-    path = book.root / "nbs" / "01_line.ipynb"
-    notebook = nbformat.read(path, 4)
-    notebook.cells.append(cell)
-    nbformat.write(notebook, path)  # prose does not cost the checkpoint: what is in it says whether it may be used
+    book.notebook("01_line", HEAD, CHECKPOINT, "# another word")  # does not cost the checkpoint: its content says what it is for
     assert book.run(*only, "--resume").returncode == 0
     assert "continues" in (book.home / "01_line" / "01_line.ipynb").read_text()
     assert not any((book.home / "checkpoints").glob("01_line*"))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from poc_book.mean_field import solve
-from poc_book.model import Boolean, Gaussian, Hermite, Measure, Monomials, Problem, SoftPlus
+from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, SoftPlus
 from poc_book.problems import he, staircase, xor
 from poc_book.single_index import time_to_risk
 from poc_book.sphere import normalise, uniform
@@ -58,6 +58,10 @@ def test_where_neurons_arrive_is_not_guessed():
     odd = Monomials(((0, 1, 2),), (1.0,))  # a ReLU has no degree 3
     assert endpoints(Problem(Boolean(6), SoftPlus(16.0), odd, 8.0, True)) is None
     assert endpoints(Problem(Gaussian(6), Hermite(4, 1.0), lambda x: x[:, 0] ** 2)) is None
+    h = Hermite(4, 1.0)
+    mixed = Atoms(np.eye(2, 6), [1.0, -1.0], h)  # a neuron of sign 1 cannot stand for the second
+    assert endpoints(Problem(Gaussian(6), h, mixed)) is None
+    assert endpoints(Problem(Gaussian(6), h, mixed, signed=True)).signs.tolist() == [1.0, -1.0]
 
 
 def test_a_neuron_arrives_at_places_of_its_own_sign_only():
@@ -115,5 +119,4 @@ def test_the_charge_decides_who_is_alike():
     "The corners of a parity: alike by their positions, not by their charges."
     rho = endpoints(xor(6))
     assert transitive(rho.points, np.ones(16), False) and not transitive(rho.points, rho.charge, False)
-    near = uniform(jax.random.key(0), 3, 6)
-    assert not transitive(Measure(near).points, np.ones(3), False)
+    assert not transitive(uniform(jax.random.key(0), 3, 6), np.ones(3), False)
