@@ -8,7 +8,8 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', '
            'error_budget', 'fixed_or_fresh', 'collapse', 'linear_coupling', 'decomposition', 'gronwall',
            'hessian_trajectory', 'lemma49', 'convexity', 'mean_example', 'growth_families', 'potential', 'slack',
            'time_by_dimension', 'time_by_risk', 'stability_by_dimension', 'error_at_risk', 'theorem_bounds',
-           'sample_size', 'assumptions', 'long_times', 'margins', 'moving_picture']
+           'sample_size', 'assumptions', 'long_times', 'with_error', 'law_against_networks', 'law_by_harmonics',
+           'coupling_and_risk', 'law_by_dimension', 'law_at_long_times', 'explorer', 'margins', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import itertools
@@ -477,6 +478,109 @@ def long_times(data: xr.Dataset) -> Figure:
                 ax.plot(data.time, runs.mean("seed"), label=f"k = {k}, d = {d}", **style)
                 ax.fill_between(data.time, runs.min("seed"), runs.max("seed"), color=COLOURS[i], alpha=0.15, lw=0)
         label(ax, "time in units of the flow time to risk 1/2", text, f"m = {data.width}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #20ea368d
+def with_error(ax, x, y, error, **style) -> None:
+    "Points with bars of two standard errors."
+    ax.errorbar(x, y, 2 * np.asarray(error), ls="", ms=4, capsize=2, **style)
+
+
+def law_against_networks(data: xr.Dataset) -> Figure:
+    "The exact 1/m law, the static error, networks of several widths and their extrapolation, by problem."
+    fig, axes = panels(data.sizes["problem"], width=3.9)
+    for ax, name in zip(axes, data.problem.values):
+        d = data.sel(problem=name)
+        ax.plot(d.time, d.static, "--", color=GREY, label="static Monte Carlo")
+        ax.plot(d.time, d.law, color=COLOURS[0], label="exact law")
+        for i, (m, mark) in enumerate(zip(d.width.values, "ov^sD")):
+            shift = 1 + 0.03 * (i - 1)
+            with_error(ax, d.time * shift, d.networks.sel(width=m), d.network_error.sel(width=m), fmt=mark, color=COLOURS[i + 1],
+                       label=f"m = {m}")
+        with_error(ax, d.time * 1.12, d.leading, d.leading_error, fmt="*", color=COLOURS[6], label="extrapolated in 1/m")
+        ax.set_xscale("symlog", linthresh=float(d.time[1]))
+        ax.set_ylim(0)
+        label(ax, "flow time", r"$m\,E\|f_m-f_{MF}\|^2$", f"{TITLES[str(name)]}, d = {data.dim}", legend=ax is axes[0])
+    return fig
+
+# %% ../nbs/91_figures.ipynb #a2e7fe38
+def law_by_harmonics(data: xr.Dataset) -> Figure:
+    "The exact law stacked by blocks of harmonics, by problem."
+    fig, axes = panels(data.sizes["problem"], width=3.9)
+    shades = itertools.cycle(itertools.product(("", "///", "..."), COLOURS[:6]))
+    look = {str(block): next(shades) for block in data.block.values}
+    for ax, name in zip(axes, data.problem.values):
+        share = data.share.sel(problem=name)
+        low = np.zeros(share.sizes["time"])
+        for block in share.block.values:
+            s = share.sel(block=block).values
+            if s.max() < 0.01 * share.sum("block").max(): continue
+            hatch, colour = look[str(block)]
+            ax.fill_between(share.time, low, low + s, fc=colour, hatch=hatch, alpha=0.75, ec="white", lw=0.5, label=str(block))
+            low = low + s
+        ax.set_xscale("symlog", linthresh=float(share.time[1]))
+        label(ax, "flow time", "share of the law" if ax is axes[0] else "", f"{TITLES[str(name)]}, d = {data.dim}")
+        ax.legend(title="(p, l)", fontsize="x-small", frameon=True, ncols=2)
+    return fig
+
+# %% ../nbs/91_figures.ipynb #8aef4a88
+def coupling_and_risk(data: xr.Dataset) -> Figure:
+    "Above the mean squared coupling error, below the risk's correction: exact leading orders and networks."
+    fig, axes = panels(data.sizes["problem"], 2, width=3.9, height=3)
+    for i, name in enumerate(data.problem.values):
+        d, (top, low) = data.sel(problem=name).isel(time=slice(1, None)), axes.reshape(2, -1)[:, i]
+        top.plot(d.time, d.coupling_law, color=COLOURS[0], label="exact law")
+        low.plot(d.time, d.risk_law, color=COLOURS[0], label="exact")
+        for k, (m, mark) in enumerate(zip(d.width.values, "ov^sD")):
+            style = dict(fmt=mark, color=COLOURS[k + 1], label=f"m = {m}")
+            with_error(top, d.time, d.coupling.sel(width=m), d.coupling_error.sel(width=m), **style)
+            with_error(low, d.time * (1 + 0.03 * k), d.risk.sel(width=m), d.risk_error.sel(width=m), **style)
+        with_error(low, d.time * 1.12, d.leading, d.leading_error, fmt="*", color=COLOURS[6], label="extrapolated in 1/m")
+        top.set(xscale="log", yscale="log")
+        low.set(xscale="log")
+        label(top, "", r"$m\,E|\Delta_i|^2$", f"{TITLES[str(name)]}, d = {data.dim}", legend=i == 0)
+        label(low, "flow time", r"$m\,(E L_m-L)$", legend=i == 0)
+    return fig
+
+# %% ../nbs/91_figures.ipynb #5f90ce3c
+def law_by_dimension(data: xr.Dataset) -> Figure:
+    "The exact law at fixed risk against dimension, one panel a degree, with the limit of high dimension where it is known."
+    degrees = np.unique(data.degree)
+    fig, axes = panels(degrees.size, width=3.9)
+    for ax, k in zip(axes, degrees):
+        d = data.isel(case=data.degree.values == k)
+        for i, (r, line) in enumerate(zip(d.risk.values, LINES)):
+            ax.plot(d.dim, d.law.sel(risk=r), "o", ls=line, color=COLOURS[i], label=f"risk {r:g}")
+            if k > 2: ax.axhline(float(d.limit.sel(risk=r)[0]), color=COLOURS[i], ls=":", lw=1)
+        ax.set(xscale="log", ylim=(0, 1.05))
+        title = f"He$_{{{k}}}$; " + ("dotted: infinite dimension" if k > 2 else "no explicit limit")
+        label(ax, "dimension d", r"$m\,E\|f_m-f_{MF}\|^2$ at T(risk)" if ax is axes[0] else "", title, legend=ax is axes[0])
+    return fig
+
+# %% ../nbs/91_figures.ipynb #f2a00f6e
+def law_at_long_times(data: xr.Dataset) -> Figure:
+    "Law, static Monte Carlo error and risk against flow time, by problem."
+    fig, axes = panels(data.sizes["problem"], width=3.9)
+    for ax, name in zip(axes, data.problem.values):
+        d = data.sel(problem=name)
+        for quantity, line, colour, text in (("static", "--", GREY, "static Monte Carlo"), ("law", "-", COLOURS[0], "exact law"),
+                                             ("risk", "-.", COLOURS[1], "risk of the limit")):
+            ax.loglog(d.time, d[quantity], line, color=colour, label=text)
+        label(ax, "flow time", "risk, or m times squared error" if ax is axes[0] else "", f"{TITLES[str(name)]}, d = {data.dim}",
+              legend=ax is axes[0])
+    return fig
+
+# %% ../nbs/91_figures.ipynb #6a67a4b9
+def explorer(data: xr.Dataset, width: int = 1024) -> Figure:
+    "One case of the explorer, the last of degree 4: what a page without its script shows."
+    d = data.isel(case=int(np.flatnonzero(data.degree.values == 4)[-1]))
+    fig, (ax,) = panels(width=6.5)
+    ax.semilogy(d.time, d.risk, color=COLOURS[0], label="risk of the limit")
+    for i, (name, line, text) in enumerate((("law", "-", r"$E\|f_m-f_{MF}\|^2$"), ("coupling", "-.", r"$E|\Delta_i|^2$"),
+                                            ("gronwall", "--", "Gronwall's bound of it"))):
+        ax.semilogy(d.time[1:], d[name][1:] / width, line, color=COLOURS[i + 1], label=text)
+    ax.set_ylim(1e-5, 10)
+    label(ax, "flow time", "risk and squared errors", f"He$_4$, d = {int(d.dim)}, m = {width}")
     return fig
 
 # %% ../nbs/91_figures.ipynb #f9274392

@@ -1,0 +1,127 @@
+"The exact 1/m law against networks at cases shown nowhere in the book, against brute force, and its limits."
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from poc_book import fluctuations, mean_field, problems
+from poc_book.checks import BadInput, NotResolved
+from poc_book.finite_width import flow
+from poc_book.fluctuations import extrapolate, fluctuate, function_error_law, infinite_dimension_law, risk_correction, simulate
+from poc_book.model import Measure, static_error
+from poc_book.sphere import normalise, uniform
+
+LIMITED = "a problem whose limit is exact"
+
+
+@pytest.mark.parametrize("problem, times", [
+    (problems.he(4, 11), [1.5, 7.0]), (problems.he(2, 9), [0.4, 2.0]), (problems.circle(7), [1.0, 4.0])], ids=lambda x: str(x))
+def test_the_law_is_what_networks_tend_to(problem, times):
+    "The intercept in 1/m of networks of two widths, within 3.5 of its standard errors (4 and 6 %)."
+    limit = mean_field.solve(problem, times)
+    law = function_error_law(problem, times)
+    widths, draws = (48, 192), (240, 60)
+    runs = [m * simulate(limit, m, R, seed=5).function_error for m, R in zip(widths, draws)]
+    found = extrapolate(widths, runs)
+    assert np.all(found.leading_error < 0.1 * law)
+    assert np.all(np.abs(found.leading - law) < 3.5 * found.leading_error), (law, found)
+
+
+def test_the_influence_of_a_neuron_is_a_derivative():
+    """Brute force in all d dimensions: one of m neurons, moved to a chosen start, changes the risk by influence / m.
+
+    The mean field is replaced by a cloud of neurons, whose own influence is subtracted."""
+    problem, times = problems.he(4, 6), [1.0, 3.0]
+    limit = mean_field.solve(problem, times)
+    found = fluctuate(limit)
+    order = np.argsort(found.start)
+    cloud = uniform(jax.random.key(3), 512, 6)
+    for overlap in (0.2, 0.6):
+        rest = np.eye(6)[1]
+        neuron = overlap * np.eye(6)[0] + np.sqrt(1 - overlap**2) * rest
+        risks = [weighted_risk(problem, cloud, neuron, eps, times) for eps in (2e-3, -2e-3)]
+        slope = (risks[0] - risks[1]) / 4e-3
+        own = np.array([np.interp(overlap, found.start[order], row[order]) for row in found.influence])
+        base = np.mean([influence_of_cloud(found, order, cloud)], 0)
+        assert np.allclose(slope, own - base, rtol=0.15, atol=0.05), (overlap, slope, own - base)
+
+
+def influence_of_cloud(found, order, cloud):
+    "The mean influence of the cloud's own neurons: zero for the limit, not for a sample."
+    return np.array([np.interp(np.abs(cloud[:, 0]), found.start[order], row[order]).mean() for row in found.influence])
+
+
+def weighted_risk(problem, cloud, neuron, eps, times):
+    "The risk at `times` of the cloud with weight 1 - eps and one neuron with weight eps, by SciPy."
+    from scipy.integrate import solve_ivp
+    m, d = cloud.shape
+    weights = jnp.append(jnp.full(m, (1 - eps) / m), eps)
+
+    @jax.jit
+    def velocity(w): return problem.velocity(w, Measure(w, weights))
+    start = np.vstack([np.asarray(cloud), neuron])
+    rate = lambda t, y: np.asarray(velocity(jnp.asarray(y.reshape(m + 1, d)))).ravel()
+    run = solve_ivp(rate, (0, times[-1]), start.ravel(), t_eval=times, rtol=1e-8, atol=1e-10)
+    rows = [normalise(jnp.asarray(y.reshape(m + 1, d))) for y in run.y.T]
+    return np.array([float(problem.risk(Measure(w, weights))) for w in rows])
+
+
+def test_the_law_starts_at_the_static_error_and_stays_below():
+    for problem in (problems.he(6, 7), problems.misspecified(9), problems.circle(12)):
+        found = fluctuate(mean_field.solve(problem, [0.0, 0.5, 2.0]))
+        assert found.law[0] == pytest.approx(static_error(problem, 1), rel=1e-5) and found.coupling[0] == 0
+        assert np.all(found.law[1:] < found.static[1:])
+        assert risk_correction(mean_field.solve(problem, [0.0]))[0] == pytest.approx(static_error(problem, 1), rel=1e-5)
+
+
+def test_published_prototype_of_the_design():
+    law = function_error_law(problems.he(4, 16), [10 / 3, 10.0, 20.0, 40.0])
+    assert law == pytest.approx([0.6913, 0.4627, 0.3347, 0.2274], abs=1e-4)
+
+
+def test_the_coupling_law_is_reached_early_by_a_wide_network():
+    problem, times = problems.he(4, 9), [0.5]
+    limit = mean_field.solve(problem, times)
+    runs = simulate(limit, 512, 24, seed=2)
+    scaled = 512 * runs.coupling[0]
+    assert abs(scaled.mean() - fluctuate(limit).coupling[0]) < 4 * scaled.std() / np.sqrt(24)
+
+
+def test_simulated_networks_are_those_of_chapter_5():
+    problem, times = problems.he(4, 6), [0.5, 2.0]
+    limit = mean_field.solve(problem, times)
+    runs = simulate(limit, 16, 3, seed=1)
+    w0 = uniform(jax.random.fold_in(jax.random.key(1), 16), 48, 6)[16:32]
+    assert runs.risk_gap[:, 1] + limit.risk == pytest.approx(np.asarray(flow(problem, w0, times).risk), rel=1e-6)
+
+
+def test_high_dimension_approaches_its_limit():
+    from poc_book.single_index import time_to_risk
+    gaps = []
+    for d in (16, 64, 256):
+        problem = problems.he(4, d)
+        law = float(function_error_law(problem, [time_to_risk(problem, 0.7)])[0])
+        gaps.append(1 - law / infinite_dimension_law(4, 0.7))
+    assert gaps[0] > 3 * gaps[1] > 9 * gaps[2] > 0, gaps
+
+
+@pytest.mark.parametrize("call, field", [
+    (lambda: function_error_law(problems.xor(6), [1.0]), LIMITED),
+    (lambda: function_error_law(problems.random_teachers(8), [1.0]), LIMITED),
+    (lambda: function_error_law(problems.he(4, 6), [1.0], tol=0.0), "tol = 0.0"),
+    (lambda: function_error_law(problems.he(4, 6), []), "times"), (lambda: infinite_dimension_law(2, 0.5), "degree = 2"),
+    (lambda: infinite_dimension_law(4, 1.5), "risk = 1.5"), (lambda: extrapolate([8], [np.ones((1, 2))]), "widths"),
+    (lambda: extrapolate([8, 16], [np.ones((1, 1)), np.ones((1, 2))]), "samples"),
+    (lambda: fluctuate(mean_field.solve(problems.he(4, 6), [1.0]), ratio=1.0), "ratio = 1.0"),
+    (lambda: simulate(mean_field.solve(problems.he(4, 6), [1.0]), 8, 1), "repeats = 1")])
+def test_bad_input_is_named(call, field):
+    with pytest.raises(BadInput, match=field): call()
+
+
+def test_an_unresolved_law_is_refused():
+    with pytest.raises(NotResolved, match="tol = 1e-14"): function_error_law(problems.he(2, 6), [1.0], tol=1e-14)
+
+
+def test_fluctuations_of_a_network_of_any_shape_are_refused():
+    with pytest.raises(BadInput, match=LIMITED): fluctuate(mean_field.solve(problems.xor(5), [0.5], particles=8))
+    assert fluctuations.degree(problems.misspecified(6)) == 6
