@@ -553,6 +553,8 @@ def law_by_dimension(data: xr.Dataset) -> Figure:
             ax.plot(d.dim, d.law.sel(risk=r), "o", ls=line, color=COLOURS[i], label=f"risk {r:g}")
             if k > 2: ax.axhline(float(d.limit.sel(risk=r)[0]), color=COLOURS[i], ls=":", lw=1)
         ax.set(xscale="log", ylim=(0, 1.05))
+        ax.set_xticks(d.dim.values, labels=[str(n) for n in d.dim.values])
+        ax.minorticks_off()
         title = f"He$_{{{k}}}$; " + ("dotted: infinite dimension" if k > 2 else "no explicit limit")
         label(ax, "dimension d", r"$m\,E\|f_m-f_{MF}\|^2$ at T(risk)" if ax is axes[0] else "", title, legend=ax is axes[0])
     return fig
@@ -572,8 +574,8 @@ def law_at_long_times(data: xr.Dataset) -> Figure:
 
 # %% ../nbs/91_figures.ipynb #6a67a4b9
 def explorer(data: xr.Dataset, width: int = 1024) -> Figure:
-    "One case of the explorer, the last of degree 4: what a page without its script shows."
-    d = data.isel(case=int(np.flatnonzero(data.degree.values == 4)[-1]))
+    "One case of the explorer, the second of degree 4: what a page without its script shows."
+    d = data.isel(case=int(np.flatnonzero(data.degree.values == 4)[1]))
     fig, (ax,) = panels(width=6.5)
     ax.semilogy(d.time, d.risk, color=COLOURS[0], label="risk of the limit")
     for i, (name, line, text) in enumerate((("law", "-", r"$E\|f_m-f_{MF}\|^2$"), ("coupling", "-.", r"$E|\Delta_i|^2$"),

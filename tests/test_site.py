@@ -149,6 +149,40 @@ def test_dark_and_light(browser, site):
     assert colours[0] != colours[1]
 
 
+def test_the_reader_moves_degree_dimension_and_width(browser, site):
+    "Chapter 11: every control changes curves and words, as the stored results say; the still picture makes way."
+    with browser.new_context(viewport=PHONE) as context:
+        page = context.new_page()
+        page.goto(f"{site[1]}/11_fluctuations.html")
+        place = page.locator(".explorer")
+        cases = json.loads(place.locator("script").text_content())
+        seen = lambda: (place.locator("[data-curve=law]").get_attribute("d"), place.locator("p[aria-live]").inner_text())
+        assert page.locator("#figure-explorer").is_hidden() and place.locator("[data-curve]").count() == 4
+        before = [seen()]
+        for control, key in (("width", "ArrowRight"), ("dim", "ArrowLeft")):  # by keyboard, as some readers do
+            place.locator(f"input[name={control}]").press(key)
+            before.append(seen())
+        place.locator("select").select_option("2")
+        before.append(seen())
+        m, d = (int(place.locator(f"label:has([name={name}]) output").inner_text()) for name in ("width", "dim"))
+        one = next(c for c in cases if (c["degree"], c["dim"]) == (2, d))
+        error = float(re.search(r"from its limit by ([\d.]+)(?:·10\^(-?\d+))?", before[-1][1])[1])
+        power = re.search(r"from its limit by [\d.]+·10\^(-?\d+)", before[-1][1])
+        assert error * 10.0 ** int(power[1] if power else 0) == pytest.approx(one["law"][-1] / m, rel=0.06)
+    assert len({curve for curve, _ in before}) == len({words for _, words in before}) == 4
+
+
+def test_answers_are_folded_until_asked_for(browser, site):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site[1]}/01_sphere.html")
+        fold = page.locator("details", has=page.get_by_text("A worked answer"))
+        answer = fold.get_by_text("expected of a million", exact=False).last
+        assert fold.count() == 1 and not answer.is_visible()
+        fold.locator("summary").click()
+        assert answer.is_visible()
+
+
 def test_the_inspection_sees_each_fault(browser, tmp_path):
     (tmp_path / "index.html").write_text("""<article><img src="gone.png"><p>a raw $x$</p><div style="width: 900px">wide</div>
         <div style="overflow-x: auto"><div style="width: 900px">scrolls</div></div>
