@@ -33,6 +33,9 @@ function axes(end) {
       String(Number(t.toPrecision(3)))));
   const middle = BOX.left + BOX.width / 2;
   parts.push(element("text", { x: middle, y: BOX.top + BOX.height + 38, "text-anchor": "middle", "font-size": 13, fill: "#333" }, "flow time"));
+  const centre = BOX.top + BOX.height / 2;
+  parts.push(element("text", { x: 12, y: centre, transform: `rotate(-90 12 ${centre})`, "text-anchor": "middle", "font-size": 13,
+    fill: "#333" }, "risk, mean square error"));
   return parts;
 }
 
