@@ -26,7 +26,6 @@ html_theme = "furo"
 html_theme_options = {"light_css_variables": {"font-stack": "system-ui, sans-serif"}}
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
-html_js_files = ["explorer.js"]
 html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_copyright = html_show_sourcelink = False

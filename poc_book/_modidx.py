@@ -218,6 +218,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'poc_book.fluctuations.Side': ('fluctuations.html#side', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.Side.__call__': ( 'fluctuations.html#side.__call__',
                                                                                 'poc_book/fluctuations.py'),
+                                       'poc_book.fluctuations.block_shares': ('fluctuations.html#block_shares', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.blocks': ('fluctuations.html#blocks', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.carried': ('fluctuations.html#carried', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.clock_nodes': ('fluctuations.html#clock_nodes', 'poc_book/fluctuations.py'),

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['GAUSS', 'NO_LIMIT', 'harmonics', 'harmonic_share', 'wave', 'Block', 'blocks', 'Latitudes', 'carried', 'clock_range',
            'clock_nodes', 'last_to_leave', 'time_panels', 'solve_panel', 'displaced', 'degree', 'exact_limit',
-           'Setting', 'prepare', 'own_features', 'exchange', 'displacement', 'unfold', 'Fluctuations', 'mean_square',
-           'teacher_features', 'teacher_gap', 'observe', 'fluctuate', 'function_error_law', 'Side', 'Networks',
-           'compare', 'simulate', 'standard_error', 'Extrapolated', 'extrapolate', 'Second', 'risk_correction',
-           'infinite_dimension_law', 'push_norm', 'gronwall_law']
+           'Setting', 'teacher_features', 'prepare', 'own_features', 'exchange', 'displacement', 'unfold',
+           'Fluctuations', 'mean_square', 'teacher_gap', 'block_shares', 'observe', 'fluctuate', 'function_error_law',
+           'Side', 'Networks', 'compare', 'simulate', 'standard_error', 'Extrapolated', 'extrapolate', 'Second',
+           'risk_correction', 'infinite_dimension_law', 'push_norm', 'gronwall_law']
 
 # %% ../nbs/11_fluctuations.ipynb #576ce23d
 from collections.abc import Iterator
@@ -100,15 +100,15 @@ class Latitudes(NamedTuple):
         return np.exp(logs[:, rows] - logs[:, rows[:1] - 1])
 
 
-def carried(exact: RadialLimit, xi, times) -> Latitudes:
-    "Neurons at log-odds `xi` (N,) at time 0, at `times`: `Latitudes` of weight 1."
+def carried(exact: RadialLimit, xi, times) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    "Neurons at log-odds `xi` (N,) at time 0, at `times`: the three logarithms of `Latitudes`, (T, N) each."
     N, T, q = len(xi), len(times), exact.reduction.basis.shape[1]
     size, more = -N % 1024, np.full(-T % 128, times[-1])  # a few shapes share compiled code, and so do all dimensions
     reduction = eqx.tree_at(lambda r: r.basis, exact.reduction, jnp.eye(q))
     y0 = jnp.asarray(special.expit(np.append(xi, np.repeat(xi[-1], size))))
     now, along = (np.asarray(x)[:T, :N] for x in solve_scalars(reduction, exact.path, y0, jnp.asarray(np.append(times, more))))
     if not np.all(np.isfinite(now + along)): raise NotResolved("times", times, "times that neurons can be carried to")
-    return Latitudes(np.ones(N), special.log_expit(now) / 2, special.log_expit(-now) / 2, along)
+    return special.log_expit(now) / 2, special.log_expit(-now) / 2, along
 
 # %% ../nbs/11_fluctuations.ipynb #a05778eb
 def clock_range(exact: RadialLimit, dim: int) -> tuple[float, float]:
@@ -142,8 +142,8 @@ def last_to_leave(exact: RadialLimit, dim: int, end: float) -> float:
     p = exact.reduction.exponent
     psi = np.append(np.arange(10.0), np.geomspace(10, max(11, *clock_range(exact, dim)), 80))
     start = np.asarray(log_odds(jnp.asarray(psi), p))
-    then = carried(exact, start, [end])
-    clock = waiting_clock(jnp.asarray(2 * (then.log_rho[0] - then.log_r[0])), p)
+    log_rho, log_r, _ = carried(exact, start, [end])
+    clock = waiting_clock(jnp.asarray(2 * (log_rho[0] - log_r[0])), p)
     return float(np.min(psi[np.asarray(clock) > 8], initial=psi[-1]))
 
 # %% ../nbs/11_fluctuations.ipynb #9eaf4606
@@ -189,19 +189,30 @@ def exact_limit(limit: MeanField) -> RadialLimit:
 
 
 class Setting(NamedTuple):
-    "Panel `edges` (P + 1,), their `rule`, moments M of the limit and all neurons and sources at every node, and the blocks."
+    """Panel `edges` (P + 1,) and which of them were `asked` for, their `rule`, moments M of the limit and all neurons and sources
+    at every node, the blocks, and the teacher in the features of the first, (f,)."""
     reduction: Radial
     edges: np.ndarray
+    asked: np.ndarray
     rule: np.ndarray
     M: np.ndarray
     neurons: Latitudes
     sources: Latitudes
     blocks: list[Block]
+    teacher: np.ndarray
+
+
+def teacher_features(reduction: Radial, block: Block) -> np.ndarray:
+    "The teacher in the features of block (0, 0), (f,): F is its product with them."
+    y = np.linspace(0.01, 0.99, 60)
+    F = np.polynomial.polynomial.polyval(y, np.asarray(reduction.F))
+    return np.linalg.lstsq(block.features(np.log(y) / 2, np.log1p(-y) / 2).T, F, rcond=None)[0]
 
 
 def prepare(limit: MeanField, step: float, ratio: float, longest: float | None) -> Setting:
     "Panels of at most `longest` flow time (default 10 / degree), neurons at clock steps `step`, sources at steps by `ratio`."
     exact, problem = exact_limit(limit), limit.problem
+    parts = blocks(problem, exact.reduction.basis.shape[1])
     require(ratio > 1, "ratio", ratio, "above 1")
     longest = 10 / degree(problem) if longest is None else check_positive("longest", longest)
     edges, t, rule = time_panels(limit.times, longest, GAUSS)
@@ -209,10 +220,10 @@ def prepare(limit: MeanField, step: float, ratio: float, longest: float | None) 
     xi, w = clock_nodes(exact, problem.dim, front, 8, check_positive("step", step), 1.0)
     xs, p = clock_nodes(exact, problem.dim, front, 4, 2.0, ratio)
     every = carried(exact, np.append(xi, xs), t)
-    neurons, sources = (Latitudes(weights, *(x[:, part] for x in every[1:]))
-                        for weights, part in ((w, slice(0, w.size)), (p, slice(w.size, None))))
+    neurons, sources = Latitudes(w, *(x[:, : w.size] for x in every)), Latitudes(p, *(x[:, w.size :] for x in every))
     M = np.array(jax.vmap(exact.path.moments)(jnp.asarray(t)))
-    return Setting(exact.reduction, edges, rule, M, neurons, sources, blocks(problem, exact.reduction.basis.shape[1]))
+    return Setting(exact.reduction, edges, np.isin(edges, limit.times), rule, M, neurons, sources, parts,
+                   teacher_features(exact.reduction, parts[0]))
 
 # %% ../nbs/11_fluctuations.ipynb #1b54d1f0
 def own_features(block: Block, setting: Setting, rows):
@@ -279,28 +290,26 @@ def mean_square(block: Block, setting: Setting, moved) -> float:
     return float(block.number * block.turning @ (moved**2 @ setting.sources.weights) @ setting.neurons.weights)
 
 # %% ../nbs/11_fluctuations.ipynb #c76f5a6b
-def teacher_features(setting: Setting) -> np.ndarray:
-    "The teacher in the features of block (0, 0), (f,): F is its product with them."
-    y = np.linspace(0.01, 0.99, 60)
-    F = np.polynomial.polynomial.polyval(y, np.asarray(setting.reduction.F))
-    return np.linalg.lstsq(setting.blocks[0].features(np.log(y) / 2, np.log1p(-y) / 2).T, F, rcond=None)[0]
-
-
 def teacher_gap(setting: Setting, row: int) -> np.ndarray:
     "$f_{MF}-f^*$ in the features of block (0, 0), (f,)."
     neurons = setting.neurons
-    return (setting.blocks[0].features(neurons.log_rho[row], neurons.log_r[row]) @ neurons.weights) - teacher_features(setting)
+    return setting.blocks[0].features(neurons.log_rho[row], neurons.log_r[row]) @ neurons.weights - setting.teacher
+
+
+def block_shares(setting: Setting, panel) -> np.ndarray:
+    "The law at the end of a panel by block, (B,)."
+    return np.array([block.number * np.sum(setting.sources.weights * X[-1] ** 2) for block, X, _ in panel])
 
 
 def observe(setting: Setting, row: int, panel) -> tuple:
-    "At the end of a panel: shares (B,), coupling, source and influence (S,)."
-    neurons, p = setting.neurons, setting.sources.weights
-    shares = np.array([block.number * np.sum(p * X[-1] ** 2) for block, X, _ in panel])
+    "At the end of a panel: shares (B,), coupling, source, influence (S,) and the square norm of the limit."
+    neurons, M = setting.neurons, setting.M[row]
     coupling = sum(mean_square(block, setting, path(-1)) for block, _, path in panel)
     alone = lambda block: np.einsum("afn,fs->ans", block.slopes(neurons.log_rho[row], neurons.log_r[row]),
                                     own_features(block, setting, np.array([row]))[0]) / setting.reduction.scale
     source = sum(mean_square(block, setting, alone(block)) for block in setting.blocks)
-    return shares, coupling, source, 2 * teacher_gap(setting, row) @ panel[0][1][-1]
+    influence = 2 * teacher_gap(setting, row) @ panel[0][1][-1]
+    return block_shares(setting, panel), coupling, source, influence, M @ np.asarray(setting.reduction.G) @ M
 
 # %% ../nbs/11_fluctuations.ipynb #5011b761
 def fluctuate(limit: MeanField, step: float = 4.0, ratio: float = 1.08, longest: float | None = None) -> Fluctuations:
@@ -310,13 +319,10 @@ def fluctuate(limit: MeanField, step: float = 4.0, ratio: float = 1.08, longest:
     `NotResolved` for results that are not finite. Memory 24 N S bytes a block: about 50 MB at N = 2000 nodes, S = 300 sources."""
     setting, found = prepare(limit, step, ratio, longest), []
     for i, (rows, _, panel) in enumerate(unfold(setting)):
-        if np.isclose(limit.times, setting.edges[i], rtol=1e-12).any(): found.append(observe(setting, rows[-1], panel))
-    shares, coupling, source, influence = (np.array(x) for x in zip(*found))
+        if setting.asked[i]: found.append(observe(setting, rows[-1], panel))
+    shares, coupling, source, influence, norm = (np.array(x) for x in zip(*found))
     if not np.all(np.isfinite(shares)): raise NotResolved("times", limit.times, "times up to which the law stays finite")
-    K, G = series(limit.problem)[0], np.asarray(setting.reduction.G)
-    M = np.array(jax.vmap(exact_limit(limit).path.moments)(jnp.asarray(limit.times)))
-    static = float(K(1.0)) - np.einsum("ti,ij,tj->t", M, G, M)
-    start = np.exp(setting.sources.log_rho[0])
+    static, start = float(series(limit.problem)[0](1.0)) - norm, np.exp(setting.sources.log_rho[0])
     return Fluctuations(limit.times, setting.blocks, shares.T, static, coupling, source, start, influence)
 
 
@@ -456,8 +462,7 @@ def risk_correction(limit: MeanField, step: float = 1.0, ratio: float = 1.07, lo
     second = Second(setting)
     for i, (rows, length, panel) in enumerate(unfold(setting)):
         shift = second.step(rows, length, panel) if length else np.zeros(setting.blocks[0].c.size)
-        if not np.isclose(limit.times, setting.edges[i], rtol=1e-12).any(): continue
-        found.append(observe(setting, rows[-1], panel)[0].sum() + 2 * teacher_gap(setting, rows[-1]) @ shift)
+        if setting.asked[i]: found.append(block_shares(setting, panel).sum() + 2 * teacher_gap(setting, rows[-1]) @ shift)
     if not np.all(np.isfinite(found)): raise NotResolved("times", limit.times, "times up to which the correction stays finite")
     return np.array(found)
 
@@ -485,7 +490,7 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
 def push_norm(problem: Problem) -> float:
     "For closed-form problems: $\\sup\\|H(w,v)\\|$ in 1 / flow time over all w and v, along their great circle or across."
     K, s = series(problem)[0], np.linspace(-1, 1, 4001)
-    first = sum(k * c * s ** (k - 1) for k, c in zip(K.degrees, K.coefficients))
+    first = K.slope(s)
     second = sum(k * (k - 1) * c * s ** max(k - 2, 0) for k, c in zip(K.degrees, K.coefficients))
     return float(max(np.abs(first).max(), np.abs(second * (1 - s**2) - first * s).max()) / problem.scale)
 

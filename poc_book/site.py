@@ -78,7 +78,9 @@ def interactive(data: Path) -> str:
     four = lambda x: float(f"{x:.4g}")
     cases = [{str(name): [four(x) for x in one[name].values] if one[name].ndim else one[name].item() for name in one.variables}
              for one in (numbers.isel(case=i) for i in range(numbers.sizes["case"]))]
-    return f'<div class="explorer" hidden><script type="application/json">{json.dumps(cases).replace("<", "&lt;")}</script></div>'
+    embedded = json.dumps(cases).replace("<", r"\u003c")  # nothing in the data can end the script
+    return (f'<div class="{data.stem}" hidden><script type="application/json">{embedded}</script></div>'
+            f'<script src="_static/{data.stem}.js" defer></script>')
 
 # %% ../nbs/94_site.ipynb #736e7afe
 LIGHT = 50_000  # bytes
