@@ -9,7 +9,8 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', '
            'hessian_trajectory', 'lemma49', 'convexity', 'mean_example', 'growth_families', 'potential', 'slack',
            'time_by_dimension', 'time_by_risk', 'stability_by_dimension', 'error_at_risk', 'theorem_bounds',
            'sample_size', 'assumptions', 'long_times', 'with_error', 'law_against_networks', 'law_by_harmonics',
-           'coupling_and_risk', 'law_by_dimension', 'law_at_long_times', 'explorer', 'margins', 'moving_picture']
+           'coupling_and_risk', 'law_by_dimension', 'law_at_long_times', 'explorer', 'spectral_gaps', 'noisy_risk',
+           'uniform_in_time', 'noise_bias', 'noise_price', 'margins', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import itertools
@@ -583,6 +584,74 @@ def explorer(data: xr.Dataset, width: int = 1024) -> Figure:
         ax.semilogy(d.time[1:], d[name][1:] / width, line, color=COLOURS[i + 1], label=text)
     ax.set_ylim(1e-5, 10)
     label(ax, "flow time", "risk and squared errors", f"He$_4$, d = {int(d.dim)}, m = {width}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #273c46e1
+def spectral_gaps(data: xr.Dataset) -> Figure:
+    "Spectral gaps against noise: start and end, even functions and all; dotted, the gap without a field."
+    fig, (ax,) = panels(width=5.5)
+    shown = {"start_even": "field at the start, even", "end_even": "fixed point, even", "end_all": "fixed point, all functions"}
+    for i, (name, text) in enumerate(shown.items()):
+        ax.loglog(data.noise, data[name], "osD"[i], ls=STYLES[i], color=COLOURS[i], ms=4, label=text)
+    ax.loglog(data.noise, 2 * data.dim * data.noise, ":", color=GREY, label=r"no field, $2d\lambda$")
+    label(ax, r"noise $\lambda$ per flow time", r"spectral gap (estimate of $\alpha_{LS}\lambda$)", rf"He$_4$, d = {data.dim}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #fc8bc183
+def noisy_risk(data: xr.Dataset) -> Figure:
+    "Risk by noise with its fixed points; the free energy less its minimum with twice the spectral gap."
+    fig, (left, right) = panels(2, width=4.6)
+    left.plot(data.time, data.calm, color=COLOURS[6], lw=1, label="no noise")
+    for i, noise in enumerate(data.noise.values):
+        d, style = data.sel(noise=noise), dict(color=COLOURS[i], ls=STYLES[i % 4], label=rf"$\lambda$ = {noise:g}")
+        left.plot(d.time, d.risk, **style)
+        left.axhline(float(d.end), color=COLOURS[i], ls=":", lw=1)
+        right.semilogy(d.time, d.excess, **style)
+        end = np.flatnonzero(d.excess.values > 1e-9)[-1]
+        fall = d.excess[end] * np.exp(2 * d.gap * (d.time[end] - d.time[: end + 1]))
+        right.semilogy(d.time[: end + 1], fall.where(fall < d.excess[0]), ":", color=COLOURS[i], lw=1)
+    left.set(xscale="symlog", yscale="log", xlim=(0, float(data.time[-1])))
+    right.set_ylim(1e-10)
+    label(left, "flow time", "risk", rf"He$_4$, d = {data.dim}; dotted: fixed points")
+    label(right, "flow time", r"$\mathcal{F}-\min\mathcal{F}$", "dotted: twice the spectral gap", legend=False)
+    return fig
+
+# %% ../nbs/91_figures.ipynb #072cfb60
+def uniform_in_time(data: xr.Dataset) -> Figure:
+    "Scaled squared errors of noisy networks by width, the equilibrium law, the static error, and the law without noise."
+    fig, (ax,) = panels(width=5.5)
+    for i, m in enumerate(data.width.values):
+        with_error(ax, data.time * (1 + 0.03 * i), data.error.sel(width=m), data.sigma.sel(width=m), fmt="osD^v"[i],
+                   color=COLOURS[i], label=f"m = {m}")
+    ax.plot(data.time, data.calm, "--", color=COLOURS[6], lw=1, label="no noise, exact law (Chapter 11)")
+    ax.axhline(data.equilibrium, color=COLOURS[2], lw=1.5, label="equilibrium law, exact")
+    ax.axhline(data.static, color=GREY, ls=":", label="independent neurons of the fixed point")
+    ax.set_xscale("symlog", linthresh=float(data.time[1]))
+    ax.set(xlim=(0, 1.2 * float(data.time[-1])), ylim=0)
+    label(ax, "flow time", r"$m\,E\|f_m-f_t\|^2$", rf"He$_4$, d = {data.dim}, $\lambda$ = {data.noise:g}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #16a79346
+def noise_bias(data: xr.Dataset) -> Figure:
+    "Risk of the fixed point against noise times dimension, by dimension, and the limit of high dimension."
+    fig, (ax,) = panels(width=5.5)
+    for i, d in enumerate(data.dim.values):
+        ax.loglog(data.kappa, data.risk.sel(dim=d), ls=STYLES[i % 4], color=COLOURS[i], label=f"d = {d}")
+    ax.loglog(data.kappa, data.limit, "o", ms=3, color=COLOURS[6], label="infinite dimension")
+    ax.axvline(data.critical, color=GREY, ls=":", lw=1)
+    label(ax, r"noise times dimension $\kappa=\lambda d$", "risk of the fixed point", r"He$_4$; dotted: $\kappa_c$")
+    return fig
+
+
+def noise_price(data: xr.Dataset) -> Figure:
+    "Flow time to a risk against dimension by plan of noise, and without noise."
+    fig, (ax,) = panels(width=5.5)
+    ax.loglog(data.dim, data.calm, color=COLOURS[6], lw=1, label="no noise")
+    for i, plan in enumerate(data.plan.values):
+        ax.loglog(data.dim, data.time.sel(plan=plan), "osD^v"[i], ls=STYLES[i % 4], color=COLOURS[i], ms=4, label=str(plan))
+    ax.set_xticks(data.dim.values, labels=[str(n) for n in data.dim.values])
+    ax.minorticks_off()
+    label(ax, "dimension d", f"flow time to risk {data.risk:g}", r"He$_4$")
     return fig
 
 # %% ../nbs/91_figures.ipynb #f9274392
