@@ -10,7 +10,8 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', '
            'time_by_dimension', 'time_by_risk', 'stability_by_dimension', 'error_at_risk', 'theorem_bounds',
            'sample_size', 'assumptions', 'long_times', 'with_error', 'law_against_networks', 'law_by_harmonics',
            'coupling_and_risk', 'law_by_dimension', 'law_at_long_times', 'explorer', 'spectral_gaps', 'noisy_risk',
-           'uniform_in_time', 'noise_bias', 'noise_price', 'margins', 'moving_picture']
+           'uniform_in_time', 'noise_bias', 'noise_price', 'step_size', 'samples_and_neurons', 'uniform_conditions',
+           'lost_shadows', 'scaling', 'margins', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import itertools
@@ -652,6 +653,97 @@ def noise_price(data: xr.Dataset) -> Figure:
     ax.set_xticks(data.dim.values, labels=[str(n) for n in data.dim.values])
     ax.minorticks_off()
     label(ax, "dimension d", f"flow time to risk {data.risk:g}", r"He$_4$")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #d24dd860
+def step_size(data: xr.Dataset) -> Figure:
+    "Risk by step with the middles of two iterates, sharpness along the flow, and swings on both sides of 2 / sharpness."
+    fig, (left, middle, right) = panels(3, width=4)
+    left.plot(data.time, data.flow_risk, color=COLOURS[6], lw=1, label="flow")
+    middle.plot(data.time, data.sharpness, color=COLOURS[6])
+    for i, step in enumerate(data.step.values):
+        d = data.sel(step=step)
+        left.plot(d.time, d.risk, STYLES[i % 4], color=COLOURS[i], label=rf"$\eta$ = {step:g}")
+        left.plot(d.time[1:], d.middle[1:], "o", ms=3, color=COLOURS[i])
+        middle.axhline(2 / step, color=COLOURS[i], ls=STYLES[i % 4], lw=1, label=rf"$2/\eta$, $\eta$ = {step:g}")
+    for i, name in enumerate(data.problem.values):
+        text = f"{TITLES[str(name)]}, $2/S$ = {2 / float(data.peak.sel(problem=name)):.2f}"
+        right.plot(data.ratio, data.swing.sel(problem=name), "osD"[i % 3], ls=STYLES[i % 4], color=COLOURS[i], ms=4, label=text)
+    right.axvline(1, color=GREY, lw=1)
+    middle.set_ylim(0, 2 * float(data.sharpness.max()))
+    label(left, "flow time", "risk", rf"He$_4$, d = {data.dim}, m = {data.width}; dots: middles")
+    label(middle, "flow time", "sharpness S per flow time", "along the flow")
+    label(right, r"step $\eta$ over $2/S$", "swing, mean over neurons", "at the last time")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #7545f873
+def samples_and_neurons(data: xr.Dataset) -> Figure:
+    "Squared function error against samples by width with the sum of two laws; fixed and fresh samples alone."
+    fig, (left, right) = panels(2, width=4.6)
+    for i, m in enumerate(data.width.values):
+        d = data.sel(width=m)
+        error = d.error.std("seed") / np.sqrt(d.sizes["seed"])
+        with_error(left, d.samples, d.error.mean("seed"), error, fmt="osD^v"[i], color=COLOURS[i], label=f"m = {m}")
+        left.plot(d.samples, d.expected, STYLES[i % 4], color=COLOURS[i], lw=1)
+    shown = {"noisy": "fixed samples, label noise 1", "clean": "fixed samples, no noise", "fresh": "one fresh pass, no noise"}
+    for i, (name, text) in enumerate(shown.items()):
+        mean, error = data[name].mean("seed"), data[name].std("seed") / np.sqrt(data.sizes["seed"])
+        with_error(right, data.samples, mean, error, fmt="osD"[i], color=COLOURS[i], label=text)
+        right.plot(data.samples, mean[-1] * data.samples[-1] / data.samples, STYLES[i], color=COLOURS[i], lw=1)
+    for ax in (left, right):
+        ax.set(xscale="log", yscale="log")
+        ax.set_xticks(data.samples.values, labels=[str(n) for n in data.samples.values])
+        ax.xaxis.minorticks_off()
+    title = rf"He$_4$, d = {data.dim}, t = {data.time:g}; lines: $V/m+q_n$"
+    label(left, "samples n", r"$E\|f_{m,n}-f_{MF}\|^2$", title)
+    label(right, "samples n", r"$E\|f_{m,n}-f_m\|^2$", f"m = {data.width.values[-1]}; lines: 1/n")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #9b20694e
+def uniform_conditions(data: xr.Dataset) -> Figure:
+    "By problem: the decay exponents, the growth of the integral with dimension, and promised and measured rates in m."
+    fig, (left, middle, right) = panels(3, width=4)
+    place, names = np.arange(data.sizes["problem"]), [TITLES.get(str(n), r"He$_2$") for n in data.problem.values]
+    left.plot(data.c[:, -1], place, "o", color=COLOURS[0], label="all times from 2 on")
+    left.plot(data["last"][:, -1], place, "s", color=COLOURS[1], label="last third of the times")
+    middle.plot(data.growth, place, "o", color=COLOURS[0])
+    right.plot(np.minimum(1, data.c[:, 0] / 6), place, "o", color=COLOURS[0], label=r"promised, min(1, c/6)")
+    right.errorbar(data.rate, place, xerr=2 * data.rate_error, fmt="s", color=COLOURS[1], label="measured, worst time")
+    for ax in (left, middle, right):
+        ax.set_yticks(place, names)
+        ax.invert_yaxis()
+    label(left, "exponent c", "", "decay of the risk")
+    label(middle, r"$p$ in $\int\sqrt{L}\,dt\sim d^{\,p}$", "", "between two dimensions")
+    label(right, "rate in 1/m of the squared error", "", f"m = {data.widths[0]} and {data.widths[-1]}")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #b2e6168b
+def lost_shadows(data: xr.Dataset) -> Figure:
+    "Exact laws of the coupling error by direction, of the function error, and the risk, by problem."
+    fig, axes = panels(data.sizes["problem"], width=3.9)
+    for ax, name in zip(axes, data.problem.values):
+        d = data.sel(problem=name).isel(time=slice(1, None))
+        for i, direction in enumerate(d.direction.values):
+            part = d.coupling.sel(direction=direction)
+            if part.max() > 0: ax.loglog(d.time, part, STYLES[i], color=COLOURS[i], label=rf"$m\,E|\Delta|^2$, {direction}")
+        ax.loglog(d.time, d.law, color=COLOURS[6], label=r"$m\,E\|f_m-f_{MF}\|^2$")
+        ax.loglog(d.time, d.risk, ":", color=GREY, label="risk of the limit")
+        label(ax, "flow time", "exact laws" if ax is axes[0] else "", f"{TITLES[str(name)]}, d = {data.dim}", False)
+    axes[-1].legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+# %% ../nbs/91_figures.ipynb #da41cb87
+def scaling(data: xr.Dataset) -> Figure:
+    "The least risk against the budget, and how it is best spent, by problem."
+    fig, (left, right) = panels(2, width=4.6)
+    for i, name in enumerate(data.problem.values):
+        d = data.sel(problem=name)
+        left.loglog(d.budget, d.best, STYLES[i], color=COLOURS[i], label=TITLES[str(name)])
+        shown = {"best_time": "flow time t", "best_width": "neurons m", "best_samples": "samples n"}
+        for j, (what, text) in enumerate(shown.items()):
+            right.loglog(d.budget, d[what], STYLES[i], color=COLOURS[j + 2], label=text if i == 0 else None)
+    label(left, "budget m n t", "least risk", f"d = {data.dim}")
+    label(right, "budget m n t", "best t, m, n", "solid and dashed as on the left")
     return fig
 
 # %% ../nbs/91_figures.ipynb #f9274392

@@ -349,6 +349,7 @@ class Network(eqx.Module):
 def particle_velocity(view, t, v):
     "Velocity of the particles of a `Latent` or `Network` view in their own field."
     if isinstance(view, Network):
+        v = normalise(v)  # an error of the norm must not grow
         rho = view.problem.measure(v)
         return view.problem.velocity(v, rho, rho.signs)
     pull = view.pull(v, v)

@@ -15,7 +15,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 from scipy import integrate, optimize, special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, require

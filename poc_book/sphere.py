@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['project', 'normalise', 'uniform', 'coordinate_moment', 'riemannian_gradient', 'riemannian_hessian', 'solve_flow',
-           'integrate', 'latitude_quadrature']
+           'OnSphere', 'integrate', 'latitude_quadrature']
 
 # %% ../nbs/01_sphere.ipynb #62b7bb7a
 from collections.abc import Callable
@@ -69,13 +69,20 @@ def solve_flow(velocity, w0, times, tol):
     return solution.ys, solution.result == diffrax.RESULTS.successful
 
 
+class OnSphere(eqx.Module):
+    "A tangent field read at the nearest point of the sphere: an error of the norm is then kept, not amplified."
+    velocity: Callable
+
+    def __call__(self, t, w): return self.velocity(t, normalise(w))
+
+
 def integrate(velocity: Callable, w0: Float[Array, "m d"], times, tol: float) -> Float[Array, "times m d"]:
     """For a tangent field `velocity(t, w)`: the flow from unit `w0` (m, d) at time 0, at `times`, shape (times, m, d).
 
     `tol` bounds the error of a step. Raises `NotResolved` when the solver gives up or the result is not finite."""
     times = check_times(times)
     if times[-1] == 0: return w0[None]
-    points, ok = solve_flow(velocity, w0, jnp.asarray(times, w0.dtype), tol)
+    points, ok = solve_flow(OnSphere(velocity), w0, jnp.asarray(times, w0.dtype), tol)
     if not (ok and bool(jnp.all(jnp.isfinite(points)))):
         raise NotResolved("tol", tol, f"a flow that stays finite and resolved up to t = {times[-1]:g}")
     return normalise(points)
