@@ -15,7 +15,8 @@ LIMITED = "a problem whose limit is exact"
 
 
 @pytest.mark.parametrize("problem, times", [
-    (problems.he(4, 11), [1.5, 7.0]), (problems.he(2, 9), [0.4, 2.0]), (problems.circle(7), [1.0, 4.0])], ids=lambda x: str(x))
+    (problems.he(4, 11), [1.5, 7.0]), (problems.he(2, 9), [0.4, 2.0]), (problems.circle(7), [1.0, 4.0]),
+    (problems.misspecified(10), [0.4, 3.0])], ids=lambda x: getattr(x, "name", str(x)))
 def test_the_law_is_what_networks_tend_to(problem, times):
     "The intercept in 1/m of networks of two widths, within 3.5 of its standard errors (4 and 6 %)."
     limit = mean_field.solve(problem, times)
