@@ -291,6 +291,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'poc_book.langevin.Noisy.moments': ('langevin.html#noisy.moments', 'poc_book/langevin.py'),
                                    'poc_book.langevin.bernoulli': ('langevin.html#bernoulli', 'poc_book/langevin.py'),
                                    'poc_book.langevin.cap': ('langevin.html#cap', 'poc_book/langevin.py'),
+                                   'poc_book.langevin.dual': ('langevin.html#dual', 'poc_book/langevin.py'),
                                    'poc_book.langevin.ends': ('langevin.html#ends', 'poc_book/langevin.py'),
                                    'poc_book.langevin.equilibrium_law': ('langevin.html#equilibrium_law', 'poc_book/langevin.py'),
                                    'poc_book.langevin.exactly': ('langevin.html#exactly', 'poc_book/langevin.py'),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Cells', 'latitude_cells', 'gibbs', 'bernoulli', 'moments', 'tilt', 'spread', 'solve_cells', 'follow_cells', 'exactly',
-           'reduced', 'Noisy', 'squared_distance', 'langevin', 'fixed_point', 'rest', 'spectral_gap', 'walk',
+           'reduced', 'Noisy', 'squared_distance', 'langevin', 'dual', 'rest', 'fixed_point', 'spectral_gap', 'walk',
            'noisy_networks', 'equilibrium_law', 'cap', 'largest_noise', 'infinite_dimension_bias', 'ends',
            'noisy_time_to_risk']
 
@@ -159,6 +159,32 @@ def langevin(problem: Problem, noise: float, times, cells: int = 400, tol: float
     return Noisy(problem, noise, grid, times, p, risk, gap)
 
 # %% ../nbs/12_langevin.ipynb #1684b9c7
+def dual(reduction: Radial, grid: Cells, noise: float, M):
+    "For moments M with M[0] = 1: the convex function that the fixed point minimises, its slope and curvature in M[1:]."
+    G, F, s = np.asarray(reduction.G), np.asarray(reduction.F), reduction.scale
+    powers = grid.y ** np.arange(F.size)[:, None]
+    V = (M @ G - F) @ powers / (s * noise) - grid.log_area
+    p = np.exp(V.min() - V)
+    mean, whole = powers @ p / p.sum(), p.sum()
+    covariance = (powers * p / whole) @ powers.T - np.outer(mean, mean)
+    value = M @ G @ M / (2 * s) + noise * (np.log(whole) - V.min())
+    return value, (G @ (M - mean) / s)[1:], (G / s + G @ covariance @ G / (s * s * noise))[1:, 1:]
+
+
+def rest(reduction: Radial, grid: Cells, noise: float) -> np.ndarray:
+    "Moments of the fixed point on the given cells, (h,), by Newton's method with backtracking."
+    M = np.array(moments(gibbs(-grid.log_area), grid.y, reduction.F.size))
+    for _ in range(200):
+        value, slope, curve = dual(reduction, grid, noise, M)
+        move, size = np.append(0.0, -np.linalg.lstsq(curve, slope, rcond=1e-15)[0]), 1.0
+        ahead = lambda size: dual(reduction, grid, noise, M + size * move)[0] - value
+        while size > 1e-9 and ahead(size) > 1e-4 * size * (slope @ move[1:]): size /= 2
+        M = M + size * move
+        if np.abs(size * move).max() < 1e-13: break
+    return M
+
+
+# %% ../nbs/12_langevin.ipynb #49c161c7
 def fixed_point(problem: Problem, noise: float, cells: int = 2000) -> Noisy:
     """For problems of one radius and noise > 0: the only stationary law of `langevin`, as a `Noisy` at time infinity.
 
@@ -175,30 +201,6 @@ def fixed_point(problem: Problem, noise: float, cells: int = 2000) -> Noisy:
     (_, _, coarse), (grid, p, risk) = found
     return Noisy(problem, noise, grid, np.array([np.inf]), p[None], np.array([risk]), np.array([abs(risk - coarse)]))
 
-
-def rest(reduction: Radial, grid: Cells, noise: float) -> np.ndarray:
-    "Moments of the fixed point on the given cells, (h,)."
-    G, F, s = np.asarray(reduction.G), np.asarray(reduction.F), reduction.scale
-    powers = grid.y ** np.arange(F.size)[:, None]
-    full = lambda x: np.append(1.0, x)
-
-    def dual(x):
-        M = full(x)
-        V = (M @ G - F) @ powers / (s * noise) - grid.log_area
-        p = np.exp(V.min() - V)
-        mean = powers @ p / p.sum()
-        spread = (powers * p / p.sum()) @ powers.T - np.outer(mean, mean)
-        value = M @ G @ M / (2 * s) + noise * (np.log(p.sum()) - V.min())
-        return value, (G @ (M - mean) / s)[1:], (G / s + G @ spread @ G / (s * s * noise))[1:, 1:]
-    x = np.asarray(moments(gibbs(-grid.log_area), grid.y, F.size))[1:]
-    for _ in range(200):
-        value, slope, curve = dual(x)
-        move = -np.linalg.lstsq(curve, slope, rcond=1e-15)[0]
-        size = 1.0
-        while size > 1e-9 and dual(x + size * move)[0] > value + 1e-4 * size * (slope @ move): size /= 2
-        x = x + size * move
-        if np.abs(size * move).max() < 1e-13: break
-    return full(x)
 
 # %% ../nbs/12_langevin.ipynb #77644e61
 def spectral_gap(problem: Problem, noise: float, M, l: int = 0, odd: bool = False, cells: int = 800) -> float:
