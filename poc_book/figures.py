@@ -708,13 +708,16 @@ def uniform_conditions(data: xr.Dataset) -> Figure:
     left.plot(data["last"][:, -1], place, "s", color=COLOURS[1], label="last third of the times")
     middle.plot(data.growth, place, "o", color=COLOURS[0])
     right.plot(np.minimum(1, data.c[:, 0] / 6), place, "o", color=COLOURS[0], label=r"promised, min(1, c/6)")
-    right.errorbar(data.rate, place, xerr=2 * data.rate_error, fmt="s", color=COLOURS[1], label="measured, worst time")
+    for i, (when, mark) in enumerate(zip(data.when.values, "sD")):
+        d = data.sel(when=when)
+        right.errorbar(d.rate, place + 0.2 * i, xerr=2 * d.rate_error, fmt=mark, color=COLOURS[i + 1], label=f"measured, {when}")
     for ax in (left, middle, right):
         ax.set_yticks(place, names)
         ax.invert_yaxis()
     label(left, "exponent c", "", "decay of the risk")
     label(middle, r"$p$ in $\int\sqrt{L}\,dt\sim d^{\,p}$", "", "between two dimensions")
-    label(right, "rate in 1/m of the squared error", "", f"m = {data.widths[0]} and {data.widths[-1]}")
+    label(right, "rate in 1/m of the squared error", "", f"m = {data.widths[0]} and {data.widths[-1]}", False)
+    right.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 # %% ../nbs/91_figures.ipynb #b2e6168b
