@@ -178,7 +178,7 @@ def rest(reduction: Radial, grid: Cells, noise: float) -> np.ndarray:
         value, slope, curve = dual(reduction, grid, noise, M)
         move, size = np.append(0.0, -np.linalg.lstsq(curve, slope, rcond=1e-15)[0]), 1.0
         ahead = lambda size: dual(reduction, grid, noise, M + size * move)[0] - value
-        while size > 1e-9 and ahead(size) > 1e-4 * size * (slope @ move[1:]): size /= 2
+        while size > 1e-9 and ahead(size) > 1e-4 * size * (slope @ move[1:]) + 1e-13: size /= 2  # but not on rounding
         M = M + size * move
         if np.abs(size * move).max() < 1e-13: break
     return M
