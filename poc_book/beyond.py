@@ -17,7 +17,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from .checks import NotResolved, check_positive, check_sphere, check_times, require
 from .finite_width import Field
-from .fluctuations import block_shares, prepare, unfold
+from .fluctuations import block_shares, mean_squares, prepare, unfold
 from .mean_field import MeanField
 from .model import Problem
 from .sphere import normalise, project
@@ -100,8 +100,7 @@ def coupling_by_direction(limit: MeanField, step: float = 4.0, ratio: float = 1.
     for i, (_, _, panel) in enumerate(unfold(setting)):
         if not setting.asked[i]: continue
         law.append(block_shares(setting, panel).sum())
-        coupling.append(sum(block.number * block.turning * ((path(-1) ** 2 @ setting.sources.weights) @ setting.neurons.weights)
-                            for block, _, path in panel))
+        coupling.append(np.sum([mean_squares(block, setting, path(-1)) for block, _, path in panel], 0))
     if not np.all(np.isfinite(coupling)): raise NotResolved("times", limit.times, "times up to which the law stays finite")
     return Directions(np.array(law), np.array(coupling))
 

@@ -20,7 +20,7 @@ import optimistix
 from scipy import linalg, optimize
 
 from .checks import BadInput, NotResolved, check_integer, check_positive, check_times, require
-from .fluctuations import Side, blocks
+from .fluctuations import Side, blocks, padded
 from .mean_field import Radial, horner, radial
 from .model import Problem, in_blocks
 from .sphere import normalise, project, uniform
@@ -86,8 +86,8 @@ def solve_cells(reduction: Radial, cells: Cells, noise, times, level):
 
 def follow_cells(reduction: Radial, cells: Cells, noise: float, times, level: float = -1.0):
     "The same for times of any number, which share compiled code: masses (T, N), passing time, success."
-    padded = np.append(np.maximum(times, 1e-12), np.full(-len(times) % 64, times[-1] or 1e-12))
-    p, T, ok = solve_cells(reduction, cells, jnp.asarray(noise), jnp.asarray(padded), jnp.asarray(level))
+    clock = jnp.asarray(padded(np.maximum(times, 1e-12), 64))
+    p, T, ok = solve_cells(reduction, cells, jnp.asarray(noise), clock, jnp.asarray(level))
     return np.asarray(p)[: len(times)], float(T), bool(ok)
 
 
