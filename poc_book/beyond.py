@@ -17,7 +17,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from .checks import NotResolved, check_positive, check_sphere, check_times, require
 from .finite_width import Field
-from .fluctuations import block_shares, mean_squares, prepare, unfold
+from .fluctuations import block_shares, mean_squares, stages, unfold
 from .mean_field import MeanField
 from .model import Problem
 from .sphere import normalise, project
@@ -94,13 +94,13 @@ class Directions(NamedTuple):
     coupling: np.ndarray
 
 
-def coupling_by_direction(limit: MeanField, step: float = 4.0, ratio: float = 1.08) -> Directions:
+def coupling_by_direction(limit: MeanField, step: float = 4.0, ratio: float = 1.15) -> Directions:
     "For an exact limit and uniform initial neurons: `Directions`; resolution and errors are those of `fluctuate`."
-    setting, law, coupling = prepare(limit, step, ratio, None), [], []
-    for i, (_, _, panel) in enumerate(unfold(setting)):
-        if not setting.asked[i]: continue
-        law.append(block_shares(setting, panel).sum())
-        coupling.append(np.sum([mean_squares(block, setting, path(-1)) for block, _, path in panel], 0))
+    law, coupling = [], []
+    for panel in unfold(stages(limit, step, ratio)):
+        if not panel.asked: continue
+        law.append(block_shares(panel).sum())
+        coupling.append(np.sum([mean_squares(block, panel.stage, path(-1)) for block, _, path in panel.parts], 0))
     if not np.all(np.isfinite(coupling)): raise NotResolved("times", limit.times, "times up to which the law stays finite")
     return Directions(np.array(law), np.array(coupling))
 
