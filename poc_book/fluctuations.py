@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import legendre
-from scipy import special
+from scipy import interpolate, special
 
 from .checks import BadInput, NotResolved, check_integer, check_positive, require
 from .mean_field import MeanField, Path, Radial, RadialLimit, log_odds, radial, slopes, solve, waiting_clock
@@ -362,6 +362,12 @@ class Fluctuations(NamedTuple):
 
     @property
     def law(self): return self.shares.sum(0)
+
+    def influence_of(self, overlap) -> np.ndarray:
+        "What neurons with these initial overlaps add to m times the risk, (T, ...): cubic splines in the log-odds of their squares."
+        order, odds = np.argsort(self.start), lambda alpha: 2 * np.log(alpha) - np.log1p(-np.square(alpha))
+        x = odds(self.start[order])
+        return interpolate.CubicSpline(x, self.influence[:, order], axis=1)(np.clip(odds(overlap), x[0], x[-1]))
 
 
 def mean_squares(block: Block, stage: Stage, moved) -> np.ndarray:

@@ -35,21 +35,15 @@ def test_the_influence_of_a_neuron_is_a_derivative():
     problem, times = problems.he(4, 6), [1.0, 3.0]
     limit = mean_field.solve(problem, times)
     found = fluctuate(limit)
-    order = np.argsort(found.start)
     cloud = uniform(jax.random.key(3), 512, 6)
+    base = found.influence_of(np.abs(cloud[:, 0])).mean(1)  # the cloud's own: zero for the limit, not for a sample
     for overlap in (0.2, 0.6):
         rest = np.eye(6)[1]
         neuron = overlap * np.eye(6)[0] + np.sqrt(1 - overlap**2) * rest
         risks = [weighted_risk(problem, cloud, neuron, eps, times) for eps in (2e-3, -2e-3)]
         slope = (risks[0] - risks[1]) / 4e-3
-        own = np.array([np.interp(overlap, found.start[order], row[order]) for row in found.influence])
-        base = np.mean([influence_of_cloud(found, order, cloud)], 0)
+        own = found.influence_of(overlap)
         assert np.allclose(slope, own - base, rtol=0.15, atol=0.05), (overlap, slope, own - base)
-
-
-def influence_of_cloud(found, order, cloud):
-    "The mean influence of the cloud's own neurons: zero for the limit, not for a sample."
-    return np.array([np.interp(np.abs(cloud[:, 0]), found.start[order], row[order]).mean() for row in found.influence])
 
 
 def weighted_risk(problem, cloud, neuron, eps, times):
