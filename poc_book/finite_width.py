@@ -26,7 +26,7 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_times, require
-from .model import Problem
+from .model import Problem, shard
 from .results import write_atomic
 from .sphere import integrate, normalise, uniform
 
@@ -57,11 +57,12 @@ def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = N
     """For unit `w0` (m, d) and increasing flow times >= 0: $\\dot w_i=\\nu(w_i,\\rho^m_t)$ from `w0` at time 0.
 
     `tol` bounds the error of a step, by default 1e-9 in double and 1e-5 in single precision (the dtype of `w0`).
+    Neurons are shared out over all devices.
     Raises `BadInput` off the sphere or for unsorted times, `NotResolved` where the solver gives up."""
     times, w0 = check_times(times), jnp.asarray(check_sphere("w0", w0, problem.dim))
     single = w0.dtype == jnp.float32
     tol = (1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
-    points = integrate(Field(problem), w0 if single else w0.astype(jnp.float64), times, tol)
+    points = integrate(Field(problem), shard(w0 if single else w0.astype(jnp.float64)), times, tol)
     return Trajectory(jnp.asarray(times), points, risks(problem, points))
 
 # %% ../nbs/05_finite_width.ipynb #de7ef50b
@@ -169,7 +170,7 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
                done: int = 0, networks: list | None = None):
     "Yield (step count, networks, metrics or None) of one repeat, with metrics at each of `marks`; it may go on from `done`."
     neurons, data, x, batches = setup(problem, key, sizes[-1], samples, test, dtype)
-    networks = networks or [neurons[:m] for m in sizes]
+    networks = [shard(w) for w in networks or [neurons[:m] for m in sizes]]
     y, piece = problem.teacher(x).astype(dtype), max(1, int(WORK / (6 * sum(sizes) * batch * problem.dim)))
     for mark in marks:
         while True:

@@ -364,7 +364,7 @@ class Fluctuations(NamedTuple):
     def law(self): return self.shares.sum(0)
 
     def influence_of(self, overlap) -> np.ndarray:
-        "What neurons with these initial overlaps add to m times the risk, (T, ...): cubic splines in the log-odds of their squares."
+        "What neurons with these initial overlaps add to m times the risk, (T, ...): cubic splines in log-odds of squares."
         order, odds = np.argsort(self.start), lambda alpha: 2 * np.log(alpha) - np.log1p(-np.square(alpha))
         x = odds(self.start[order])
         return interpolate.CubicSpline(x, self.influence[:, order], axis=1)(np.clip(odds(overlap), x[0], x[-1]))

@@ -22,7 +22,7 @@ from scipy import linalg, optimize
 from .checks import BadInput, NotResolved, check_integer, check_positive, check_times, require
 from .fluctuations import Side, blocks, padded
 from .mean_field import Radial, horner, radial
-from .model import Problem, in_blocks
+from .model import Problem, pair_sum, series
 from .sphere import normalise, project, uniform
 
 # %% ../nbs/12_langevin.ipynb #d3bd4e69
@@ -136,7 +136,7 @@ def squared_distance(problem: Problem, reduction: Radial, M, points):
     "$\\|f_m-f\\|^2$ of networks `points` (T, R, m, d) to laws with moments M (T, h)."
     def one(M, w):
         y, GM = jnp.sum((w @ reduction.basis) ** 2, -1), reduction.G @ M
-        own = in_blocks(lambda rows: jnp.mean(problem.kernel(rows, w), 1), w)
+        own = pair_sum(series(problem)[0], w, w, jnp.full(len(w), 1 / len(w)))
         return jnp.mean(own - 2 * horner(GM[:, None], y)) + M @ GM
     return jax.lax.map(lambda row: jax.vmap(lambda w: one(row[0], w))(row[1]), (M, points))
 

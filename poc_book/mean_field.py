@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 from scipy import special, stats
 
 from .checks import NotResolved, check_integer, check_positive, check_sphere, check_times
-from .model import Measure, Problem, in_blocks, series, teacher_norm
+from .model import Measure, Problem, in_blocks, pair_sum, series, teacher_norm
 from .sphere import coordinate_moment, integrate, normalise, solve_flow, uniform
 
 # %% ../nbs/04_mean_field.ipynb #dd1aef48
@@ -279,7 +279,7 @@ class RadialLimit(eqx.Module):
 
     def function_error(self, t, rho: Measure):
         GM, y = self.reduction.G @ self.path.moments(t), jnp.sum((rho.points @ self.reduction.basis) ** 2, -1)
-        own = in_blocks(lambda rows: self.problem.kernel(rows, rho.points) @ rho.charge, rho.points)
+        own = pair_sum(series(self.problem)[0], rho.points, rho.points, rho.charge)
         return rho.charge @ (own - 2 * horner(GM[:, None], y)) + self.path.moments(t) @ GM
 
     def transport(self, w0, times, signs=1.0): return carry(self, w0, jnp.asarray(times))
@@ -382,7 +382,7 @@ class ParticleLimit(eqx.Module):
     def function_error(self, t, rho: Measure):
         v, view = self.at(t), self.view
         if isinstance(view, Network): return self.problem.function_error(rho, self.problem.measure(v))
-        own = in_blocks(lambda rows: self.problem.kernel(rows, rho.points) @ rho.charge, rho.points)
+        own = pair_sum(series(self.problem)[0], rho.points, rho.points, rho.charge)
         mean = lambda u: in_blocks(lambda rows: jnp.mean(view.kernel(rows, v), axis=1), u)
         return rho.charge @ (own - 2 * mean(rho.points @ view.basis)) + jnp.mean(mean(v))
 

@@ -4,12 +4,17 @@
 
 # %% auto #0
 __all__ = ['Hermite', 'SoftPlus', 'Gaussian', 'Boolean', 'Sample', 'Atoms', 'Monomials', 'traced', 'Measure', 'DotProduct',
-           'paired', 'in_blocks', 'Problem', 'output', 'series', 'kernel', 'correlation', 'potential', 'velocity',
-           'closed_gradient', 'node_gradient', 'risk', 'teacher_norm', 'function_error', 'static_error', 'uniform_norm']
+           'paired', 'devices', 'shard', 'cut', 'in_blocks', 'monomials', 'features', 'feature_gradient',
+           'moment_tensor', 'prefers_moments', 'pair_sum', 'pair_pull', 'Problem', 'output', 'series', 'kernel',
+           'correlation', 'potential', 'velocity', 'closed_gradient', 'node_gradient', 'risk', 'teacher_norm',
+           'function_error', 'static_error', 'uniform_norm']
 
 # %% ../nbs/02_model.ipynb #7411ae1d
+from collections import Counter
 from collections.abc import Callable
-from math import factorial
+from functools import lru_cache
+from itertools import combinations_with_replacement
+from math import comb, factorial, prod
 from typing import Any
 
 import equinox as eqx
@@ -175,13 +180,89 @@ def paired(f: Hermite, g: Hermite) -> DotProduct:
     return DotProduct(tuple(k for k, _ in shared), tuple(c for _, c in shared))
 
 # %% ../nbs/02_model.ipynb #91791b69
+@lru_cache
+def devices(axis: str = "neurons") -> jax.sharding.Mesh:
+    "All devices that JAX sees, as a mesh along which neurons are shared out."
+    return jax.make_mesh((jax.device_count(),), (axis,), axis_types=(jax.sharding.AxisType.Auto,))
+
+
+def shard(rows: Float[Array, "m ..."]) -> Float[Array, "m ..."]:
+    "`rows` shared out over all devices; on every device where their number is no multiple of the devices'."
+    axis = "neurons" if len(rows) % devices().size == 0 else None
+    return jax.device_put(rows, jax.NamedSharding(devices(), jax.P(axis)))
+
+
+def cut(rows: Float[Array, "m ..."], block: int = 512) -> Float[Array, "k b n ..."]:
+    "`rows`, padded with zeros, as k shares (one a device) of b blocks of at most `block` rows each."
+    k = devices().size
+    block = min(block, -(-len(rows) // k))
+    padded = jnp.pad(rows, [(0, -len(rows) % (k * block))] + [(0, 0)] * (rows.ndim - 1))
+    apart = padded.reshape(k, -1, block, *rows.shape[1:])
+    return jax.lax.with_sharding_constraint(apart, jax.NamedSharding(devices(), jax.P("neurons")))
+
+
 def in_blocks(f: Callable, rows: Float[Array, "m d"], block: int = 512) -> Float[Array, "m ..."]:
     "For f acting row by row: `f(rows)`, computed on `block` rows at a time so that no m x m array is ever formed."
-    m = len(rows)
-    if m <= block: return f(rows)
-    padded = jnp.concatenate([rows, jnp.zeros((-m % block, *rows.shape[1:]), rows.dtype)])
-    out = jax.lax.map(f, padded.reshape(-1, block, *rows.shape[1:]))
-    return out.reshape(-1, *out.shape[2:])[:m]
+    if len(rows) <= block and devices().size == 1: return f(rows)
+    out = jax.vmap(lambda share: jax.lax.map(f, share))(cut(rows, block))
+    return out.reshape(-1, *out.shape[3:])[: len(rows)]
+
+# %% ../nbs/02_model.ipynb #c0a8856f
+@lru_cache
+def monomials(dim: int, power: int) -> tuple[np.ndarray, np.ndarray, dict]:
+    "All monomials of a degree >= 0 in dim variables: their indices (D, power), multinomial counts (D,), and the row of each."
+    rows = list(combinations_with_replacement(range(dim), power))
+    counts = np.array([factorial(power) // prod(map(factorial, Counter(row).values())) for row in rows], float)
+    return np.array(rows, int).reshape(len(rows), power), counts, {row: i for i, row in enumerate(rows)}
+
+
+def features(w: Float[Array, "n d"], power: int) -> Float[Array, "D n"]:
+    "$\\phi$ of each row, with $\\phi(w)\\cdot\\phi(v)=(w\\cdot v)^{power}$."
+    rows, counts, _ = monomials(w.shape[1], power)
+    return jnp.asarray(np.sqrt(counts), w.dtype)[:, None] * jnp.prod(w.T[rows.T], axis=0)
+
+
+def feature_gradient(w: Float[Array, "n d"], y: Float[Array, "D n"], power: int) -> Float[Array, "n d"]:
+    "$\\nabla_w\\,\\phi(w)\\cdot y$ of each row, for power >= 1."
+    (below, few, _), (_, counts, row) = monomials(w.shape[1], power - 1), monomials(w.shape[1], power)
+    at = np.array([[row[tuple(sorted((*b, p)))] for b in below] for p in range(w.shape[1])])
+    share, lower = jnp.asarray(power * np.sqrt(few / counts[at]), w.dtype), features(w, power - 1)
+    return jnp.stack([jnp.sum(lower * y[i] * s[:, None], 0) for i, s in zip(at, share)], 1)
+
+# %% ../nbs/02_model.ipynb #58ecf4ba
+def moment_tensor(v: Float[Array, "m d"], charge: Float[Array, " m"], power: int) -> Float[Array, "D D"]:
+    "$\\sum_jc_j\\phi(v_j)\\phi(v_j)^\\top$ with the features of that power."
+    D = len(monomials(v.shape[1], power)[0])
+
+    def add(T, block):
+        phi = features(block[:, :-1], power)
+        return T + (phi * block[:, -1]) @ phi.T, None
+    share = lambda blocks: jax.lax.scan(add, jnp.zeros((D, D), v.dtype), blocks)[0]
+    return jax.vmap(share)(cut(jnp.append(v, charge[:, None], 1))).sum(0)
+
+
+def prefers_moments(K: DotProduct, n: int, m: int, dim: int) -> bool:
+    """Whether the forces of m neurons on n cost less through moment tensors: only for even powers, and by these operations,
+
+    n m (4 d + 60) for the pairs, (n + m) (2 D^2 + 200 D) for each power (200 and 60: gathering and powers, as measured)."""
+    sizes = [comb(dim + k // 2 - 1, k // 2) for k in K.degrees]
+    even = all(k % 2 == 0 for k in K.degrees)
+    return even and (n + m) * sum(2 * D * D + 200 * D for D in sizes) < n * m * (4 * dim + 60)
+
+# %% ../nbs/02_model.ipynb #75256d56
+def pair_sum(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, " n"]:
+    "$\\sum_jc_jK(w_i\\cdot v_j)$ for unit rows, by pairs or by moment tensors, whichever `prefers_moments` finds cheaper."
+    if not prefers_moments(K, len(w), len(v), w.shape[1]): return in_blocks(lambda rows: K(rows @ v.T) @ charge, w)
+    terms = [(k // 2, c * moment_tensor(v, charge, k // 2)) for k, c in zip(K.degrees, K.coefficients)]
+    read = lambda phi, T: jnp.sum(phi * (T @ phi), 0)
+    return in_blocks(lambda rows: sum(read(features(rows, power), T) for power, T in terms), w)
+
+
+def pair_pull(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, "n d"]:
+    "$\\sum_jc_jK'(w_i\\cdot v_j)v_j$, the gradient of `pair_sum` in each row, by the same choice."
+    if not prefers_moments(K, len(w), len(v), w.shape[1]): return in_blocks(lambda rows: (K.slope(rows @ v.T) * charge) @ v, w)
+    terms = [(k // 2, 2 * c * moment_tensor(v, charge, k // 2)) for k, c in zip(K.degrees, K.coefficients)]
+    return in_blocks(lambda rows: sum(feature_gradient(rows, T @ features(rows, power), power) for power, T in terms), w)
 
 # %% ../nbs/02_model.ipynb #6f9ca035
 class Problem(eqx.Module):
@@ -277,8 +358,7 @@ def correlation(problem: Problem, w):
 def potential(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0) -> Float[Array, " n"]:
     "For unit w (n, d): $U(w;\\rho)=a(w)[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n,); `signs` are those of w."
     if problem.closed_form:
-        mean = in_blocks(lambda rows: kernel(problem, rows, rho.points) @ rho.charge, w)
-        return signs * (mean - correlation(problem, w))
+        return signs * (pair_sum(series(problem)[0], w, rho.points, rho.charge) - correlation(problem, w))
     x = problem.inputs.nodes().astype(w.dtype)
     gap = output(problem, rho, x) - problem.teacher(x)
     return signs * in_blocks(lambda rows: problem.scale * problem.activation(rows @ x.T) @ gap / len(x), w)
@@ -292,13 +372,10 @@ def velocity(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0) 
 
 # %% ../nbs/02_model.ipynb #9ecac5e8
 def closed_gradient(problem: Problem, w, rho: Measure):
-    "For closed-form problems: $\\nabla_w[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$ in blocks of rows, shape (n, d)."
-    K, F = series(problem)
-    atoms, weights = problem.teacher.points.astype(w.dtype), problem.teacher.weights.astype(w.dtype)
-
-    def pull(rows):
-        return (K.slope(rows @ rho.points.T) * rho.charge) @ rho.points - (F.slope(rows @ atoms.T) * weights) @ atoms
-    return in_blocks(pull, w)
+    "For closed-form problems: $\\nabla_w[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n, d)."
+    (K, F), t = series(problem), problem.teacher
+    teacher = pair_pull(F, w, t.points.astype(w.dtype), t.weights.astype(w.dtype))
+    return pair_pull(K, w, rho.points, rho.charge) - teacher
 
 
 def node_gradient(problem: Problem, w, rho: Measure):
@@ -333,7 +410,7 @@ def function_error(problem: Problem, rho: Measure, other: Measure) -> Float[Arra
         x = problem.inputs.nodes().astype(rho.points.dtype)
         return jnp.mean((output(problem, rho, x) - output(problem, other, x)) ** 2)
     points, charge = (jnp.concatenate(pair) for pair in zip((rho.points, rho.charge), (other.points, -other.charge)))
-    return charge @ in_blocks(lambda rows: kernel(problem, rows, points) @ charge, points)
+    return charge @ pair_sum(series(problem)[0], points, points, charge)
 
 # %% ../nbs/02_model.ipynb #c3e4a250
 def static_error(problem: Problem, m: int) -> float:

@@ -1,0 +1,98 @@
+"Sums over pairs of neurons: the same numbers from each way, on one device and on several, compiled once."
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import CHECKOUT
+
+from poc_book import mean_field, model, problems
+from poc_book.finite_width import flow
+from poc_book.model import DotProduct, moment_tensor, pair_pull, pair_sum, prefers_moments
+from poc_book.sphere import uniform
+
+EVEN = DotProduct((2, 4, 6), (0.5, 1.0, 0.25))
+
+
+@pytest.mark.parametrize("K, n, m, dim", [
+    (EVEN, 700, 3000, 4), (EVEN, 40, 3000, 4), (DotProduct((4,), (1.0,)), 1537, 2100, 8), (DotProduct((2,), (1.0,)), 600, 600, 30)])
+@pytest.mark.parametrize("dtype, near", [(jnp.float64, 1e-14), (jnp.float32, 2e-6)])
+def test_moment_tensors_and_pairs_give_the_same_numbers(monkeypatch, K, n, m, dim, dtype, near):
+    w, v = (uniform(jax.random.key(i), size, dim, dtype) for i, size in enumerate((n, m)))
+    charge = jnp.asarray(np.random.default_rng(1).normal(size=m) / m, dtype)
+    found = []
+    for way in (True, False):
+        monkeypatch.setattr(model, "prefers_moments", lambda *_, way=way: way)
+        found.append((pair_sum(K, w, v, charge), pair_pull(K, w, v, charge)))
+    s = np.asarray(w, float) @ np.asarray(v, float).T
+    exact = K(s) @ np.asarray(charge, float), (K.slope(s) * np.asarray(charge, float)) @ np.asarray(v, float)
+    for by_way in found:
+        for value, brute in zip(by_way, exact):
+            assert value.dtype == dtype and np.abs(value - brute).max() < near * max(1, np.abs(exact[1]).max())
+
+
+def test_the_moment_tensor_of_one_neuron_is_its_power():
+    w, v = (np.asarray(uniform(jax.random.key(i), 1, 5)) for i in (0, 1))
+    T = moment_tensor(jnp.asarray(v), jnp.ones(1), 3)
+    phi = np.asarray(model.features(jnp.asarray(w), 3))[:, 0]
+    assert phi @ T @ phi == pytest.approx(float((w @ v.T)[0, 0]) ** 6, rel=1e-12)
+
+
+def test_moments_are_for_many_neurons_of_even_kernels():
+    assert not prefers_moments(DotProduct((4,), (1.0,)), 512, 512, 16) and prefers_moments(DotProduct((4,), (1.0,)), 4096, 4096, 16)
+    assert not prefers_moments(DotProduct((3,), (1.0,)), 10**6, 10**6, 3)
+    widths = [next(m for m in 2 ** np.arange(30) if prefers_moments(DotProduct((4,), (1.0,)), m, m, d)) for d in (8, 16, 32, 64)]
+    assert widths == sorted(widths)  # the break-even width grows with the dimension
+
+
+DEVICES = """
+import sys
+import jax, numpy as np
+from poc_book import problems
+from poc_book.finite_width import flow, sgd
+from poc_book.sphere import uniform
+out = {}
+for name, problem, m in (("he4", problems.he(4, 8), 600), ("pairs", problems.he(4, 24), 600), ("odd", problems.he(4, 8), 601),
+                         ("xor", problems.xor(6), 200)):
+    found = flow(problem, uniform(jax.random.key(0), m, problem.dim), [0.5, 2.0])
+    out |= {name: found.points, name + "_risk": found.risk}
+    if m % jax.device_count() == 0:
+        assert len(found.points.sharding.device_set) == jax.device_count()
+        assert found.points.addressable_shards[0].data.shape[1] == m // jax.device_count(), found.points.sharding
+run = sgd(problems.he(4, 8), key=jax.random.key(1), widths=[64, 256], reference_width=1024, samples=2048, batch=256, step=0.01,
+          time=0.2, records=3, test=512, dtype="float64")
+np.savez(sys.argv[1], devices=jax.device_count(), **out, **{"sgd_" + k: v for k, v in run.data_vars.items()})
+"""
+
+
+def test_four_devices_give_what_one_gives(tmp_path):
+    found = []
+    for count in (1, 4):
+        env = os.environ | dict(XLA_FLAGS=f"--xla_force_host_platform_device_count={count}", JAX_PLATFORMS="cpu")
+        path = tmp_path / f"{count}.npz"
+        subprocess.run([sys.executable, "-c", DEVICES, str(path)], env=env, check=True, cwd=CHECKOUT)
+        found.append(np.load(path))
+    one, four = found
+    assert (int(one["devices"]), int(four["devices"])) == (1, 4)
+    for name in set(one.files) - {"devices"}:
+        if "histogram" in name: continue  # counts: a neuron at an edge may fall to either side
+        assert np.abs(one[name] - four[name]).max() < 1e-9, name
+
+
+def test_a_function_is_compiled_once_for_a_shape():
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None)
+
+    def all_three(seed, t):
+        problem, w0 = problems.he(4, 7), uniform(jax.random.key(seed), 40, 7)
+        flow(problem, w0, [0.5, t])
+        mean_field.solve(problem, [0.5, t]).transport(w0)
+    all_three(0, 1.0)
+    assert compiled
+    compiled.clear()
+    all_three(1, 1.5)  # other neurons, other times, same shapes
+    assert compiled == []
