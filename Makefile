@@ -4,8 +4,11 @@ SUITABLE := import ensurepip, sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+# What JAX compiles is kept, so that the next process need not compile it again.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/.compiled
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
 
-.PHONY: help figures profiles site test lint sync constraints clean
+.PHONY: help figures profiles site test benchmark lint sync constraints clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -23,6 +26,9 @@ profiles: $(READY)  ## list the parameters of every chapter in every profile
 test: $(READY)  ## unit tests (those of a site if there is one), then every notebook at smoke size
 	$(BIN)/python -m pytest -q -rs
 	$(BIN)/nbdev-test --n-workers 2
+
+benchmark: $(READY)  ## ratios of speed and memory on this machine, into benchmarks/cpu.json or gpu.json: a quarter of an hour
+	$(BIN)/python benchmarks/run.py
 
 lint: $(READY)  ## style of modules and notebooks, types
 	$(BIN)/ruff check .

@@ -543,6 +543,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'poc_book.site.serve_forever': ('site.html#serve_forever', 'poc_book/site.py'),
                                'poc_book.site.server': ('site.html#server', 'poc_book/site.py'),
                                'poc_book.site.signature': ('site.html#signature', 'poc_book/site.py'),
+                               'poc_book.site.speed_page': ('site.html#speed_page', 'poc_book/site.py'),
                                'poc_book.site.table': ('site.html#table', 'poc_book/site.py'),
                                'poc_book.site.toctree': ('site.html#toctree', 'poc_book/site.py'),
                                'poc_book.site.write_page': ('site.html#write_page', 'poc_book/site.py'),

@@ -6,8 +6,8 @@
 __all__ = ['DIRECTIVE', 'INTERACTIVE', 'LIGHT', 'CAPTION', 'ENGINE', 'Definition', 'REFERENCE', 'MATHJAX', 'navigation', 'fold',
            'readable', 'interactive', 'copy_files', 'frame', 'framed', 'read_notebook', 'markdown', 'as_page',
            'executed', 'elsewhere', 'meta', 'toctree', 'label', 'hub', 'signature', 'entry', 'entries', 'module_page',
-           'modules', 'section', 'runs_page', 'write_page', 'write_reference', 'table', 'landing', 'write_pages',
-           'copy_mathjax', 'build', 'make_site', 'Quiet', 'server', 'serve_forever']
+           'modules', 'section', 'runs_page', 'write_page', 'speed_page', 'write_reference', 'table', 'landing',
+           'write_pages', 'copy_mathjax', 'build', 'make_site', 'Quiet', 'server', 'serve_forever']
 
 # %% ../nbs/94_site.ipynb #9f460189
 import ast
@@ -277,8 +277,26 @@ def write_page(book: Book, profile: str, name: str, place: Path) -> dict[str, An
     suffix = label(notebook, name) and f": {label(notebook, name)}"
     return as_page(read_notebook(place / f"{name}.ipynb")["cells"], meta(notebook, name, folder), frames, suffix)
 
+# %% ../nbs/94_site.ipynb #b147fdc4
+def speed_page(root: Path) -> str:
+    "The ratios in benchmarks/cpu.json and benchmarks/gpu.json as tables, one a comparison."
+    files = {name: root / "benchmarks" / f"{name.lower()}.json" for name in ("CPU", "GPU")}
+    found = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in files.items() if path.is_file()}
+    page = "# Speed and memory\n\nRatios, each measured within one run of `make benchmark`; times depend on the machine.\n\n"
+    for name in files:
+        run = found.get(name)
+        page += f"- {name}: {run['device']}, {run['date']}, JAX {run['jax']}\n" if run else f"- {name}: not yet measured\n"
+    titles = dict.fromkeys(title for run in found.values() for title in run["ratios"])
+    for title in titles:
+        tables = {name: run["ratios"].get(title, {}) for name, run in found.items()}
+        rows = dict.fromkeys(row for table in tables.values() for row in table)
+        page += f"\n## {title}\n\n| | CPU | GPU |\n|---|---|---|\n"
+        cell = lambda name, row: f"{tables[name][row]:g}" if row in tables.get(name, {}) else "not yet measured"
+        page += "".join(f"| {row} | {cell('CPU', row)} | {cell('GPU', row)} |\n" for row in rows)
+    return page
+
 # %% ../nbs/94_site.ipynb #6d0e2b7f
-REFERENCE = ["expect", "runs", "glossary", "library", "bibliography"]
+REFERENCE = ["expect", "runs", "speed", "glossary", "library", "bibliography"]
 
 
 def write_reference(root: Path, pages: Path) -> None:
@@ -289,7 +307,8 @@ def write_reference(root: Path, pages: Path) -> None:
     for path in modules(root): (pages / "api" / f"{path.stem}.md").write_text(module_page(path), encoding="utf-8")
     library = "# The library\n\nEvery public name, by module. The chapters explain them.\n\n"
     expect = "# What to expect\n\n" + section((root / "README.md").read_text(encoding="utf-8"), "What to expect")
-    generated = {"library": library + toctree([f"api/{n}" for n in names]), "expect": expect, "runs": runs_page(root)}
+    generated = {"library": library + toctree([f"api/{n}" for n in names]), "expect": expect, "runs": runs_page(root),
+                 "speed": speed_page(root)}
     for name, text in generated.items(): (pages / f"{name}.md").write_text(text, encoding="utf-8")
 
 # %% ../nbs/94_site.ipynb #00ae2d7d

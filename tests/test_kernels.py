@@ -14,11 +14,11 @@ from poc_book.finite_width import flow
 from poc_book.model import DotProduct, moment_tensor, pair_pull, pair_sum, prefers_moments
 from poc_book.sphere import uniform
 
-EVEN = DotProduct((2, 4, 6), (0.5, 1.0, 0.25))
+EVEN, FOURTH = DotProduct((2, 4, 6), (0.5, 1.0, 0.25)), DotProduct((4,), (1.0,))
 
 
 @pytest.mark.parametrize("K, n, m, dim", [
-    (EVEN, 700, 3000, 4), (EVEN, 40, 3000, 4), (DotProduct((4,), (1.0,)), 1537, 2100, 8), (DotProduct((2,), (1.0,)), 600, 600, 30)])
+    (EVEN, 700, 3000, 4), (EVEN, 40, 3000, 4), (FOURTH, 1537, 2100, 8), (DotProduct((2,), (1.0,)), 600, 600, 30)])
 @pytest.mark.parametrize("dtype, near", [(jnp.float64, 1e-14), (jnp.float32, 2e-6)])
 def test_moment_tensors_and_pairs_give_the_same_numbers(monkeypatch, K, n, m, dim, dtype, near):
     w, v = (uniform(jax.random.key(i), size, dim, dtype) for i, size in enumerate((n, m)))
@@ -42,9 +42,9 @@ def test_the_moment_tensor_of_one_neuron_is_its_power():
 
 
 def test_moments_are_for_many_neurons_of_even_kernels():
-    assert not prefers_moments(DotProduct((4,), (1.0,)), 512, 512, 16) and prefers_moments(DotProduct((4,), (1.0,)), 4096, 4096, 16)
+    assert not prefers_moments(FOURTH, 512, 512, 16) and prefers_moments(FOURTH, 4096, 4096, 16)
     assert not prefers_moments(DotProduct((3,), (1.0,)), 10**6, 10**6, 3)
-    widths = [next(m for m in 2 ** np.arange(30) if prefers_moments(DotProduct((4,), (1.0,)), m, m, d)) for d in (8, 16, 32, 64)]
+    widths = [next(m for m in 2 ** np.arange(30) if prefers_moments(FOURTH, m, m, d)) for d in (8, 16, 32, 64)]
     assert widths == sorted(widths)  # the break-even width grows with the dimension
 
 

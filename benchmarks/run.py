@@ -1,0 +1,195 @@
+"""How fast the book is on this machine: ratios, each taken within one run.
+
+    make benchmark            on a CPU; on a GPU the same command, where JAX sees one
+
+Prints every ratio and writes benchmarks/cpu.json or benchmarks/gpu.json, from which the site makes its page. PyTorch is no part
+of the environment: `.venv/bin/python -m pip install torch` adds the comparison with it."""
+import importlib.util
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from functools import cache, partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from poc_book import __version__, model
+from poc_book.finite_width import flow, required_memory, sgd_step
+from poc_book.fluctuations import function_error_law
+from poc_book.mean_field import solve
+from poc_book.model import pair_pull, prefers_moments, series
+from poc_book.problems import he
+from poc_book.sphere import normalise, uniform
+
+HERE, F32 = Path(__file__).parent, jnp.float32
+GPU = jax.devices()[0].platform == "gpu"
+
+
+def clock(*functions, repeats: int = 3) -> list[float]:
+    "The shortest seconds of each of several functions, called in turns after one call each that compiles."
+    for f in functions: jax.block_until_ready(f())
+    best = [math.inf] * len(functions)
+    for _ in range(repeats):
+        for i, f in enumerate(functions):
+            start = time.perf_counter()
+            jax.block_until_ready(f())
+            best[i] = min(best[i], time.perf_counter() - start)
+    return best
+
+
+@cache
+def pull_by(way: bool | None):
+    "`pair_pull` by moment tensors, by pairs, or (None) as the book chooses, as one compiled function."
+    def pull(K, w):
+        chosen, model.prefers_moments = model.prefers_moments, prefers_moments if way is None else lambda *_: way
+        try: return pair_pull(K, w, w, jnp.full(len(w), 1 / len(w), w.dtype))
+        finally: model.prefers_moments = chosen
+    return jax.jit(pull, static_argnums=0)
+
+
+def rate_against_products():
+    "A velocity of m neurons (He_4, d = 32, float32) against one large matrix product: pairs count 4 m^2 d operations."
+    K, size = series(he(4, 32))[0], 8192 if GPU else 2048
+    square, product = jnp.ones((size, size), F32), jax.jit(lambda a: a @ a)
+    for m in 2 ** np.arange(12, 18 if GPU else 16):
+        w = uniform(jax.random.key(0), int(m), 32, F32)
+        gemm, pairs, book = clock(lambda: product(square), lambda: pull_by(False)(K, w), lambda: pull_by(None)(K, w))
+        yield f"pairs, m = {m}: share of the rate of a matrix product", 4 * int(m) ** 2 * 32 / pairs / (2 * size**3 / gemm)
+        yield f"as chosen, m = {m}: speed over pairs", pairs / book
+
+
+def chosen_against_best():
+    "The time of the way the cost model chooses over that of the better one."
+    for k, d in ((2, 16), (4, 8), (4, 16), (4, 32), (6, 8)):
+        for m in (512, 1024, 2048, 4096, 8192):
+            K, w = series(he(k, d))[0], uniform(jax.random.key(0), m, d, F32)
+            both = clock(lambda: pull_by(False)(K, w), lambda: pull_by(True)(K, w))
+            yield f"He_{k}, d = {d}, m = {m}", both[prefers_moments(K, m, m, d)] / min(both)
+
+
+def growth():
+    "Exponents of a velocity's time: in m and d by pairs, in m by moments."
+    fit = lambda x, t: float(np.polyfit(np.log(x), np.log(t), 1)[0])
+    seconds = lambda way, k, m, d: clock(partial(pull_by(way), series(he(k, d))[0], uniform(jax.random.key(0), m, d, F32)))[0]
+    widths, dims = (4096, 8192, 16384), (64, 256, 1024)
+    yield "pairs (He_4, d = 16), in m", fit(widths, [seconds(False, 4, m, 16) for m in widths])
+    yield "moments (He_4, d = 16), in m", fit(widths, [seconds(True, 4, m, 16) for m in widths])
+    yield "pairs (He_4, m = 2048), in d", fit(dims, [seconds(False, 4, 2048, d) for d in dims])
+    yield "moments (He_k, m = 4096, d = 8), time at k = 6 over k = 4", seconds(True, 6, 4096, 8) / seconds(True, 4, 4096, 8)
+
+
+def sgd_against_loops(m: int = 4096, dim: int = 32, batch: int = 8192):
+    "The time of plain loops over that of one step of the paper's SGD (He_4, m = 4096, d = 32, batch 8192, float32)."
+    problem = he(4, dim)
+    w, x = uniform(jax.random.key(0), m, dim, F32), problem.inputs.sample(jax.random.key(1), batch, F32)
+    y = problem.teacher(x).astype(F32)
+    loss = lambda w: jnp.mean((jnp.mean(problem.activation(x @ w.T), 1) - y) ** 2)
+    naive = jax.jit(lambda w: normalise(w - 0.01 * m * jax.grad(loss)(w)))
+    ours = jax.jit(lambda w: sgd_step(problem, w, x, y, 0.01))
+    apart = float(jnp.abs(naive(w) - ours(w)).max())
+    assert apart < 1e-5, f"the two steps differ by {apart}"
+    mine, theirs = clock(lambda: ours(w), lambda: naive(w), repeats=5)
+    yield "JAX, all pre-activations at once, automatic gradient", theirs / mine
+    if importlib.util.find_spec("torch") is None: return
+    torch = importlib.import_module("torch")
+    device = "cuda" if GPU else "cpu"
+    w_, x_, y_ = (torch.from_numpy(np.array(v)).to(device) for v in (w, x, y))
+
+    @torch.no_grad()
+    def plain():
+        z = [x_ @ part.T for part in w_.split(512)]
+        gap = sum(((v**4 - 6 * v**2 + 3) / math.sqrt(24)).sum(1) for v in z) / m - y_
+        g = torch.cat([(gap[:, None] * (4 * v**3 - 12 * v) / math.sqrt(24)).T @ x_ / batch for v in z])
+        new = w_ - 0.02 * g
+        return (new / new.norm(dim=1, keepdim=True)).cpu().numpy()
+    assert np.abs(plain() - np.asarray(ours(w))).max() < 1e-5
+    mine, theirs = clock(lambda: ours(w), plain, repeats=5)
+    yield "PyTorch, 512 neurons at a time", theirs / mine
+
+
+def exact_against_proxy(dim: int = 16, end: float = 10.0):
+    "The time of a network standing in for the limit (He_4, d = 16, t = 10) over the exact limit's, at equal function error."
+    problem, law = he(4, dim), float(function_error_law(he(4, dim), [end])[0])
+    for error in (0.03, 0.01, 0.003):
+        m = math.ceil(law / error**2)
+        w = uniform(jax.random.key(0), m, dim)
+        proxy, exact = clock(lambda: flow(problem, w, [end], 1e-4).risk, lambda: solve(problem, [end], error).risk, repeats=2)
+        yield f"function error {error:g}: {m} neurons", proxy / exact
+
+
+CHILD = """
+import json, sys, time
+import jax
+from poc_book.finite_width import flow, sgd
+from poc_book.problems import he
+from poc_book.sphere import uniform
+start = time.perf_counter()
+w = uniform(jax.random.key(0), 2000, 16)
+for _ in range(2):
+    flow(he(4, 16), w, [0.1, 1.0])
+    print(time.perf_counter() - start)
+    start = time.perf_counter()
+"""
+
+
+def compiling():
+    "The first flow of a process (2000 neurons, d = 16) over the second, without and with the compiled code of an earlier process."
+    with tempfile.TemporaryDirectory() as folder:
+        kept = dict(JAX_COMPILATION_CACHE_DIR=folder, JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.1")
+        for name, extra in (("nothing kept", {}), ("(filling)", kept), ("code kept in a folder, as `make` does", kept)):
+            env = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")} | extra
+            out = subprocess.run([sys.executable, "-c", CHILD], env=env, check=True, capture_output=True, text=True).stdout
+            first, second = map(float, out.split())
+            if name != "(filling)": yield name, first / second
+
+
+PEAK = """
+import sys, resource
+import jax
+from poc_book.finite_width import sgd
+from poc_book.problems import he
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def run(top, samples, batch):
+    sgd(he(4, 32), key=jax.random.key(0), widths=[64], reference_width=top, samples=samples, batch=batch, step=0.01, time=0.02,
+        records=2, test=batch)
+run(64, 256, 64)
+before = peak()
+run(*map(int, sys.argv[1:]))
+print((peak() - before) * 1024)
+"""
+
+
+def memory():
+    "What a run of SGD adds to the memory of the process over what it says it needs before it starts (float32, d = 32)."
+    for top, samples, batch in ((16384, 2**21, 8192), (65536, 2**22, 8192)):
+        child = [sys.executable, "-c", PEAK, str(top), str(samples), str(batch)]
+        added = int(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
+        said = required_memory(he(4, 32), [64, top], samples, batch, batch, "float32")
+        yield f"{top} neurons, {samples} samples", added / said
+
+
+def main() -> None:
+    sections = [rate_against_products, chosen_against_best, growth, sgd_against_loops, exact_against_proxy, compiling]
+    if not GPU: sections.append(memory)
+    found = {}
+    for section in sections:
+        print(f"\n{section.__doc__}")
+        found[section.__doc__] = rows = {}
+        for name, value in section():
+            rows[name] = float(f"{value:.3g}")
+            print(f"  {name}: {value:.3g}", flush=True)
+    device = jax.devices()[0].device_kind if GPU else f"{os.cpu_count()} cores, {platform.machine()}"
+    record = dict(device=device, date=time.strftime("%Y-%m-%d"), jax=jax.__version__, poc_book=__version__, ratios=found)
+    path = HERE / f"{'gpu' if GPU else 'cpu'}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"\nwritten: {path.relative_to(HERE.parent)}")
+
+
+if __name__ == "__main__": main()
