@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUITABLE)
 BIN := .venv/bin
 READY := .venv/.ready
 # What JAX compiles is kept, so that the next process need not compile it again.
-export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/.compiled
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/.jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
 
 .PHONY: help figures profiles site test benchmark lint sync constraints clean

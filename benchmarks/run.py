@@ -140,7 +140,7 @@ for _ in range(2):
 
 
 def compiling():
-    "The first flow of a process (2000 neurons, d = 16) over the second, without and with the compiled code of an earlier process."
+    "The first flow of a process (2000 neurons, d = 16) over the second, without and with compiled code of an earlier process."
     with tempfile.TemporaryDirectory() as folder:
         kept = dict(JAX_COMPILATION_CACHE_DIR=folder, JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.1")
         for name, extra in (("nothing kept", {}), ("(filling)", kept), ("code kept in a folder, as `make` does", kept)):
