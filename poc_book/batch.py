@@ -386,7 +386,8 @@ def start_snakemake(book: Book, profile: str, chapters: list[str], resume: bool)
     return snakemake(book, profile, [home / ".stamps" / c for c in chapters], "snakemake", ["params"], environment(book, resume))
 
 
-def snakemake(book: Book, profile: str, targets: list[Path], log: str, triggers: list[str], env: dict[str, str]) -> subprocess.Popen:
+def snakemake(book: Book, profile: str, targets: list[Path], log: str, triggers: list[str],
+              env: dict[str, str]) -> subprocess.Popen:
     "Start Snakemake on `targets`, which run again on `triggers` and when missing; what it says goes to `logs/LOG.log`."
     home, build = book.home(profile), book.root / "build"
     jobs = 1 if shutil.which("nvidia-smi") else min(2, os.cpu_count() or 1)
