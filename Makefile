@@ -8,7 +8,7 @@ READY := .venv/.ready
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/.jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
 
-.PHONY: help figures profiles site test benchmark lint sync constraints clean
+.PHONY: help figures sweep profiles site test benchmark lint sync constraints clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -19,6 +19,9 @@ figures: $(READY)  ## redraw what is out of date: PROFILE=reader|smoke|paper, ON
 
 site: $(READY)  ## figures, then the site in build/PROFILE/site: PROFILE=reader|smoke, SERVE=1 to look at it
 	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book site --profile '$(PROFILE)' $(if $(SERVE),--serve)
+
+sweep: $(READY)  ## make what is missing of the sweep of a profile: PROFILE=reader|smoke|paper
+	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book sweep --profile '$(PROFILE)'
 
 profiles: $(READY)  ## list the parameters of every chapter in every profile
 	@$(BIN)/python -m poc_book profiles
@@ -40,7 +43,7 @@ sync: $(READY)  ## export the modules from the notebooks and clean the notebooks
 
 constraints: $(READY)  ## pin anew all versions, for every supported Python
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra site --no-annotate --no-header \
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra site --extra cluster --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file constraints.txt
 
 clean:  ## remove all results (not .venv)

@@ -1,17 +1,33 @@
-# The book as a graph: one job a chapter. `poc-book figures` calls this file with the chapters that are out of date;
-# called directly, as in `snakemake --cores 2 --config profile=reader`, it runs them by Snakemake's own rules, on
-# whatever executor Snakemake is told to use.
+# The book as a graph: one job a chapter, and one job a run of a sweep. `poc-book figures` and `poc-book sweep` call this
+# file; called directly, as in `snakemake --cores 2 --directory build --config profile=reader [sweep]`, it runs by
+# Snakemake's own rules, on whatever executor Snakemake is told to use (`profiles/slurm` tells it SLURM).
 import sys
+from functools import cache
 from pathlib import Path
 
-from poc_book.batch import fingerprint, open_book, sources
+from poc_book.batch import fingerprint, open_book, sources, sweep_fingerprint, sweep_runs
 
 book = open_book(Path(workflow.basedir))
+shared = cache(lambda profile: sweep_fingerprint(book, profile))
+
+
+wildcard_constraints:
+    profile="[^/]+",
+    chapter="[^/]+",
+    problem="[^/]+",
+    dim=r"\d+",
+    width=r"\d+",
+    seed=r"\d+",
 
 
 rule all:
     input:
         [str(book.home(config.get("profile", "reader")) / ".stamps" / name) for name in book.chapters],
+
+
+rule sweep:
+    input:
+        str(book.home(config.get("profile", "reader")) / "sweep.nc"),
 
 
 rule chapter:
@@ -25,3 +41,26 @@ rule chapter:
         fingerprint=lambda w: fingerprint(book, w.profile, w.chapter),
     shell:
         "{sys.executable:q} -m poc_book chapter {wildcards.chapter} --profile {wildcards.profile} > {log:q} 2>&1"
+
+
+rule sweep_run:
+    output:
+        str(book.root / "build" / "{profile}" / "sweep" / "{problem}_d{dim}_m{width}_s{seed}.nc"),
+    log:
+        str(book.root / "build" / "{profile}" / "logs" / "sweep" / "{problem}_d{dim}_m{width}_s{seed}.log"),
+    params:
+        fingerprint=lambda w: shared(w.profile),
+    shell:
+        "{sys.executable:q} -m poc_book run {wildcards.problem} {wildcards.dim} {wildcards.width} {wildcards.seed}"
+        " --profile {wildcards.profile} > {log:q} 2>&1"
+
+
+rule sweep_merge:
+    input:
+        lambda w: [str(path) for path in sweep_runs(book, w.profile)],
+    output:
+        str(book.root / "build" / "{profile}" / "sweep.nc"),
+    log:
+        str(book.root / "build" / "{profile}" / "logs" / "sweep" / "sweep.log"),
+    shell:
+        "{sys.executable:q} -m poc_book merge --profile {wildcards.profile} > {log:q} 2>&1"
