@@ -13,9 +13,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from .checks import check_integer, require
+from .checks import check_finite, check_integer, require
 from .model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, Sample, SoftPlus
-from .sphere import uniform
+from .sphere import check_key, uniform
 
 # %% ../nbs/03_problems.ipynb #6abcc522
 def he(degree: int = 4, dim: int = 32) -> Problem:
@@ -74,8 +74,8 @@ class Labels(eqx.Module):
 
 def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
     "The problem seen through n >= 1 samples drawn with `key`, their labels with Gaussian noise of that standard deviation."
-    n, (one, two) = check_integer("n", n), jax.random.split(key)
-    require(np.ndim(noise) == 0 and bool(np.isfinite(noise)) and noise >= 0, "noise", noise, "a finite number >= 0")
+    n, (one, two) = check_integer("n", n), jax.random.split(check_key(key))
+    require(check_finite("noise", noise, 0) >= 0, "noise", noise, "a finite number >= 0")
     x = problem.inputs.sample(one, n)
     labels = Labels(problem.teacher(x) + noise * jax.random.normal(two, (n,)))
     return Problem(Sample(x), problem.activation, labels, problem.scale, problem.signed, problem.name)

@@ -1,0 +1,414 @@
+"""Bad input to every public function: one argument at a time is replaced by junk.
+
+`TABLE` says what is fuzzed: for each argument a good value, values that must be refused with one line naming the argument, and
+values that may be refused or must give a finite answer. Arguments that are objects of the library get other objects of their class
+(a problem without a limit, say); objects of another class are for mypy."""
+import importlib
+import re
+from collections import Counter
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from conftest import CHECKOUT
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from poc_book import problems
+from poc_book.balanced import balanced_modes
+from poc_book.batch import KINDS, check_value, declared, find_chapters, read_settings, resolve
+from poc_book.checks import BadInput, check_finite
+from poc_book.cli import main
+from poc_book.coupling import couple
+from poc_book.fluctuations import fluctuate
+from poc_book.langevin import fixed_point
+from poc_book.mean_field import solve
+from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Measure, Monomials, Problem, SoftPlus
+from poc_book.sphere import uniform
+from poc_book.stability import stability_scalars
+
+MODULES = ("problems sphere model mean_field finite_width coupling stability balanced single_index experiments table1 fluctuations "
+           "langevin beyond results diagnose checks batch cli").split()
+fuzz = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=24)
+counts: Counter = Counter()
+
+
+class Later(partial):
+    "A value that is made when a test asks for it."
+
+
+class Arg(NamedTuple):
+    "A good value, a strategy of values to refuse, one of odd values, and what else an error may name."
+    good: Any
+    bad: Any = None
+    odd: Any = None
+    names: tuple[str, ...] = ()
+
+
+# --- what stands in for an argument ---
+S = st.sampled_from
+REALS = st.floats(allow_nan=False, allow_infinity=False)
+WORDS = S([None, "3", "", b"3", {}, {1}, object(), [None], ["a"], ..., len])
+SHAPELESS = WORDS | S([1j, np.array(1j), [[1.0], [1.0, 2.0]], np.array([None, 1.0]), np.array(["a"]), np.array([1 + 1j, 2])])
+NOT_FINITE = S([np.nan, np.inf, -np.inf])
+
+
+def whole(good, least=1, even=False, **names):
+    wrong = st.integers(max_value=least - 1) | st.booleans() | REALS | NOT_FINITE | S([10**30, 2**31, 10**400]) | SHAPELESS
+    return Arg(good, wrong | st.lists(st.integers(), max_size=2) | (st.integers(0, 99).map(lambda k: 2 * k + 1) if even else WORDS),
+               S([np.int64(good), np.uint16(good)]), **names)
+
+
+def positive(good, **names):
+    wrong = st.floats(max_value=0.0) | NOT_FINITE | st.booleans() | S([10**400, np.complex128(1), [good], np.ones(2)]) | SHAPELESS
+    return Arg(good, wrong, S([np.float32(good), np.float64(good)]), **names)
+
+
+def share(good, **names):
+    own = positive(good, **names)
+    return own._replace(bad=own.bad | st.floats(min_value=1.0))
+
+
+def times(good=(0.0, 0.5, 1.0), **names):
+    lists = st.lists(st.floats(-10, 10), min_size=1, max_size=4).filter(lambda t: t[0] < 0 or np.any(np.diff(t) <= 0))
+    wrong = S([[], (), 1.0, [0.0, 0.0], [1.0, 0.5], [[0.0, 1.0]], [0.0, np.nan], [0.0, np.inf], [False, True], ["1", "2"]])
+    return Arg(list(good), lists | wrong | SHAPELESS, S([tuple(good), np.array(good), jnp.array(good)]), **names)
+
+
+def vector(good, *bad, **names):
+    "An array of finite numbers."
+    good = np.array(good, float)
+    holes = st.tuples(st.integers(0, good.size - 1), NOT_FINITE).map(lambda p: np.where(np.arange(good.size) == p[0], p[1],
+                                                                                        good.ravel()).reshape(good.shape))
+    wrong = S([good.astype(complex), good.astype(str), good.astype(object), good.astype(bool), *bad])
+    return Arg(good, holes | wrong | SHAPELESS, S([good.tolist(), good, jnp.asarray(good)]), **names)
+
+
+def points(rows=4, dim=4, **names):
+    "Unit vectors."
+    w = np.random.default_rng(0).normal(size=(rows, dim))
+    w /= np.linalg.norm(w, axis=1)[:, None]
+    scaled = st.floats(-3, 3).filter(lambda s: abs(abs(s) - 1) > 1e-2).map(lambda s: s * w)
+    own = vector(w, [], w[0], w[None], w[:, :-1], np.zeros_like(w), np.eye(2), np.zeros((0, dim)), np.eye(dim + 1), 1.0, **names)
+    odd = S([w.tolist(), w.astype(np.float32), np.eye(dim), np.eye(dim, dtype=int)[:rows], np.asfortranarray(w)])
+    return own._replace(bad=own.bad | scaled, odd=odd)
+
+
+def one_of(good, *bad, **names): return Arg(good, S(bad) | SHAPELESS | REALS, **names)
+
+
+def made(good, *bad, **names): return Arg(good, S(bad) if bad else None, **names)
+
+
+KEY = made(Later(jax.random.key, 0), None, 3, "key", Later(jax.random.split, Later(jax.random.key, 0)), jnp.zeros(2), object())
+SEED = whole(0, 0)
+
+# --- small objects of the library ---
+he4, he2, circle = (Later(cache(partial(f, *a))) for f, a in ((problems.he4, (4,)), (problems.he, (2, 4)), (problems.circle, (4,))))
+xor, mixed = Later(cache(partial(problems.xor, 4))), Later(cache(partial(problems.random_teachers, 6)))
+
+
+def grown(value): return value() if isinstance(value, Later) else value
+
+
+@cache
+def negative(): return Problem(Gaussian(4), Hermite(4, 1.0), Atoms(np.eye(1, 4), [-1.0], Hermite(3, 1.0)), name="negative")
+
+
+limit = Later(cache(lambda: solve(he4(), [0.0, 0.5, 1.0])))
+shorter = Later(cache(lambda: solve(he4(), [0.0, 1.0])))
+particles = Later(cache(lambda: solve(mixed(), [0.0, 0.5, 1.0], particles=64)))
+ring = Later(cache(lambda: solve(circle(), [0.0, 0.5, 1.0])))
+coupling = Later(cache(lambda: couple(he4(), uniform(jax.random.key(0), 4, 4), [0.0, 0.5, 1.0], limit())))
+measure = Later(cache(lambda: Measure(jnp.eye(4))))
+lines = Later(cache(lambda: balanced_modes(he4(), Measure(jnp.eye(1, 4)))))
+PROBLEM, RADIAL = made(he4), made(he4, xor, mixed)
+LIMIT, LINE, EXACT = made(limit), made(limit, particles, ring, names=("problem",)), made(limit, particles, names=("problem",))
+CLOSED = made(he4, xor)
+DIM4, DIM3, DEGREE = whole(4, 3), whole(4, 3), whole(4, 2, True)
+PSD = vector([[2.0, 1.0], [1.0, 2.0]], [[0.0, 1.0], [-1.0, 0.0]], [[-1.0, 0.0], [0.0, 1.0]], [1.0], 1.0, [], np.ones((2, 3)))
+W, W0 = points(), points()
+
+
+def flow_sizes(**own):
+    return dict(key=KEY, step=positive(0.1, names=("time",)), time=positive(0.2), batch=whole(8, names=("samples",)),
+                samples=whole(16), test=whole(8), **own)
+
+
+TABLE: dict[str, dict[str, Arg]] = {
+    # problems
+    "problems.he": dict(degree=DEGREE, dim=DIM3), "problems.misspecified": dict(dim=DIM3), "problems.he4": dict(dim=DIM3),
+    "problems.circle": dict(dim=DIM3), "problems.random_teachers": dict(dim=whole(6, 6), key=KEY._replace(bad=S([3, "k", [1]]))),
+    "problems.xor": dict(dim=whole(4, 4)), "problems.staircase": dict(dim=whole(4, 4)),
+    "problems.empirical": dict(problem=PROBLEM, n=whole(4), noise=Arg(0.1, st.floats(max_value=-1e-9) | NOT_FINITE | SHAPELESS), key=KEY),
+    # sphere
+    "sphere.uniform": dict(key=KEY, m=whole(3), dim=DIM3),
+    "sphere.coordinate_moment": dict(n=whole(3), power=whole(4, 0)),
+    "sphere.integrate": dict(velocity=made(lambda t, w: 0 * w), w0=W0, times=times(), tol=positive(1e-6)),
+    "sphere.latitude_quadrature": dict(dim=DIM3, panels=whole(3), order=whole(4)),
+    # model
+    "model.Hermite": dict(degrees=one_of([2, 4], 0, -1, 2.5, True, [2, 2], [2], []),
+                          coefficients=vector([1.0, 0.5], [1.0], [], [[1.0, 2.0]])),
+    "model.SoftPlus": dict(beta=positive(16.0)),
+    "model.Gaussian": dict(dim=DIM3, size=whole(8)), "model.Boolean": dict(dim=DIM3, size=whole(8)),
+    "model.Sample": dict(points=vector(np.ones((2, 3)), [1.0], np.ones((2, 2)), np.zeros((0, 3)), 1.0)),
+    "model.Atoms": dict(points=points(2, names=("teacher",)), weights=vector([1.0, 0.5], [1.0], 1.0, names=("teacher",)),
+                        link=made(Later(Hermite, 4, 1.0))),
+    "model.Monomials": dict(sets=one_of(((0, 1),), (0, 1), ((0.5,),), ((-1,),), (("a",),), ()),
+                            coefficients=one_of((1.0,), (1.0, 2.0), (np.nan,), (None,))),
+    "model.Measure": dict(points=points(), weights=vector(np.full(4, 0.25), [1.0], 1.0, [[1.0] * 4]),
+                          signs=vector(np.ones(4), [1.0], 1.0, [[1.0] * 4])),
+    "model.Problem": dict(inputs=made(Later(Gaussian, 4), Later(Gaussian, 5), names=("teacher",)),
+                          activation=made(Later(Hermite, 4, 1.0)), scale=positive(1.0),
+                          teacher=made(Later(Atoms, np.eye(1, 4), [1.0], Hermite(4, 1.0)),
+                                       Later(Monomials, ((0, 7),), (1.0,)), names=("dim",))),
+    "model.Problem.kernel": dict(self=PROBLEM, w=vector(np.eye(4), np.eye(3), 1.0, []), v=vector(np.eye(4), np.eye(3), 1.0, [])),
+    "model.Problem.correlation": dict(self=PROBLEM, w=vector(np.eye(4), np.eye(3), 1.0, [])),
+    "model.Problem.potential": dict(self=PROBLEM, w=vector(np.eye(4), np.eye(3), 1.0, []), rho=made(measure, np.eye(3))),
+    "model.Problem.velocity": dict(self=PROBLEM, w=vector(np.eye(4), np.eye(3), 1.0, []), rho=made(measure, np.eye(3))),
+    "model.Problem.risk": dict(self=PROBLEM, rho=made(measure, Later(Measure, np.eye(3)))),
+    "model.Problem.output": dict(self=PROBLEM, rho=made(measure, Later(Measure, np.eye(3))),
+                                 x=vector(np.eye(4), np.eye(3), 1.0, [])),
+    "model.Problem.function_error": dict(self=PROBLEM, rho=made(measure), other=made(measure, Later(Measure, np.eye(3)))),
+    "model.static_error": dict(problem=CLOSED, m=whole(3)),
+    # mean field
+    "mean_field.solve": dict(problem=PROBLEM, times=times(), tol=positive(1e-4)._replace(bad=positive(1.0).bad.filter(lambda x: x is not None)),
+                             particles=whole(64, 2), seed=SEED),
+    "mean_field.MeanField.transport": dict(self=LIMIT, w0=W0),
+    # finite width
+    "finite_width.flow": dict(problem=PROBLEM, w0=W0, times=times(),
+                              tol=positive(1e-4)._replace(bad=positive(1.0).bad.filter(lambda x: x is not None))),
+    "finite_width.sgd": flow_sizes(problem=PROBLEM, widths=one_of([4, 8], [], [8, 4], [4, 4], [0], [2.5], [True], 4, [99], "4"),
+                                   reference_width=whole(8, names=("widths",)), repeats=whole(1), records=whole(3, 2),
+                                   dtype=one_of("float32", "int8", "float16", "")),
+    "finite_width.published": dict(name=one_of("he4", "staircase", "he5", "")),
+    # coupling
+    "coupling.couple": dict(problem=PROBLEM, w0=W0, times=times(), mean_field=made(limit, shorter)),
+    "coupling.duhamel": dict(limit=LIMIT, times=times(), bars=made(Later(lambda: coupling().shadows)),
+                             linear=made(Later(lambda: coupling().delta))),
+    # stability
+    "stability.propagators": dict(limit=LIMIT, w0=W0, times=times(), tol=positive(1e-6)),
+    "stability.stability_matrix": dict(limit=LIMIT, w0=W0, s=Arg(0.5, st.floats(max_value=-1e-9) | st.floats(min_value=1.1) | NOT_FINITE | SHAPELESS),
+                                       t=Arg(1.0, st.floats(max_value=0.4) | st.floats(min_value=1.1) | NOT_FINITE | SHAPELESS, names=("s",))),
+    "stability.stability_scalars": dict(limit=LINE, alpha0=vector([0.5, 0.1], [0.0], [1.0], [2.0], 0.5, [[0.5]]),
+                                        times=times()),
+    "stability.stability_norms": dict(limit=LIMIT, w0=W0, times=times()),
+    "stability.j_max": dict(limit=LIMIT, w0=W0._replace(bad=W0.bad | st.just(np.eye(1, 4)), names=("len",)), times=times()),
+    "stability.j_avg": dict(limit=LIMIT, w0=W0, times=times(), tau=positive(0.5), candidates=whole(2), starts=whole(1), seed=SEED),
+    "stability.bound_constant": dict(scalars=made(Later(lambda: stability_scalars(limit(), [0.5], [0.0, 1.0]))), exponent=whole(4)),
+    "stability.cap": dict(places=made(measure), tau=share(0.5), count=whole(2), seed=SEED),
+    "stability.local_strong_convexity": dict(limit=LIMIT, times=times(), tau=share(0.5)._replace(bad=positive(0.5).bad | st.floats(min_value=1.1)),
+                                             count=whole(2), seed=SEED),
+    "stability.self_concordance": dict(limit=LIMIT, times=times(), w0=W0),
+    # balanced
+    "balanced.largest_sum": dict(A=vector(np.ones((2, 2, 2)), 1.0, [1.0], [], np.ones((2, 2)))),
+    "balanced.one_norm": dict(A=vector(np.eye(2), 1.0, [1.0], np.ones((2, 2, 2)), [])),
+    "balanced.spectral_projectors": dict(H=PSD, tol=positive(1e-9)), "balanced.balance": dict(H=PSD, tol=positive(1e-9)),
+    "balanced.eigensystem": dict(H=PSD, tol=positive(1e-9)),
+    "balanced.worst_l1_growth": dict(H=PSD, times=times(), tol=positive(1e-2)),
+    "balanced.mean_family": dict(m=whole(3)), "balanced.ring_family": dict(m=whole(9, 7), frequencies=whole(3, names=("m",))),
+    "balanced.spike_family": dict(m=whole(3, 2)), "balanced.random_family": dict(m=whole(4, 2), seed=SEED),
+    "balanced.balanced_modes": dict(problem=PROBLEM, atoms=made(Later(Measure, jnp.eye(1, 4)), Later(Measure, jnp.eye(1, 4), jnp.zeros(1))),
+                                    tol=positive(1e-9)),
+    "balanced.smallest_memory": dict(rate=vector([1.0, 2.0], [1.0]), known=vector([1.0, 1.0], [1.0], names=("rate", "memory")),
+                                     memory=vector([0.0, 1.0], [1.0], [-1.0, 1.0], [0.0, 0.0], names=("rate",))),
+    # single index
+    "single_index.information_exponent": dict(problem=RADIAL),
+    "single_index.single_index": dict(problem=made(he4, xor, mixed, circle)),
+    "single_index.descend": dict(problem=made(he4, xor, circle), risk=share(0.5)._replace(bad=share(0.5).bad | st.floats(0.99, 9)),
+                                 tol=positive(1e-4)),
+    "single_index.time_to_risk": dict(problem=made(he4, xor, circle), risk=share(0.5), tol=positive(1e-4)),
+    "single_index.crossing": dict(limit=made(limit), risk=share(0.5)),
+    "single_index.fit_line": dict(x=vector([1.0, 2.0, 3.0], [1.0, 2.0], [1.0, 1.0, 2.0], 1.0), y=vector([1.0, 2.0, 4.0], [1.0], 1.0, names=("x",)),
+                                  sigma=vector([1.0, 1.0, 2.0], [1.0], [0.0, 1.0, 1.0], [-1.0, 1.0, 1.0])),
+    "single_index.latitude_growth": dict(limit=LINE, t=positive(1.0)._replace(bad=positive(1.0).bad | st.floats(min_value=1.1)),
+                                         lags=times((0.0, 0.5), names=("times", "t")), xi=vector([-1.0, 0.0, 1.0])),
+    "single_index.escape_times": dict(limit=LINE, quantiles=vector([0.5, 0.9], [0.0], [1.0], [2.0], [-1.0]), level=share(0.5)),
+    "single_index.transmitted": dict(problem=CLOSED, xi=vector([-1.0, 0.0, 1.0]), beta=Arg(0.5, st.floats(min_value=1.1) | NOT_FINITE | SHAPELESS)),
+    "single_index.stability": dict(limit=made(limit, particles, names=("problem",)), end=positive(1.0, names=("t",))._replace(bad=positive(1.0).bad | st.floats(1e3, 1e9)),
+                                   tau=share(0.5), stages=whole(1), nodes=whole(1600, 12), lags=whole(8, 2)),
+    "single_index.theorem_bound": dict(times=times(), risk=vector([1.0, 1.0, 0.5], [1.0], [-1.0, 1.0, 1.0]),
+                                       source=vector([0.1, 0.1, 0.1], [1.0], [-1.0, 1.0, 1.0]),
+                                       j_max=positive(1.0), j_avg=positive(1.0), c=positive(1.0)),
+    # experiments
+    "experiments.kept": dict(problem=one_of("he4", "he5", "", "../he4")),
+    "experiments.initial_error": dict(problem=PROBLEM),
+    "experiments.rate": dict(errors=made(xr.DataArray(np.ones((2, 2)), dims=("seed", "width"), coords=dict(width=[2, 4])),
+                                         *(xr.DataArray(x, dims=("seed", "width"), coords=dict(width=range(2, 2 + x.shape[1])))
+                                           for x in (np.ones((1, 2)), np.ones((2, 1)), -np.ones((2, 2)), np.full((2, 2), np.nan),
+                                                     np.full((2, 2), np.inf))))),
+    "experiments.error_budget": flow_sizes(problem=PROBLEM, flow_width=whole(2), width=whole(4, names=("widths",)),
+                                           reference_width=whole(8, names=("width",)), records=whole(3, 2)) | dict(
+                                               samples=whole(32, names=("batch",)), step=positive(0.1, names=("time",))),
+    # table 1
+    "table1.endpoints": dict(problem=PROBLEM),
+    "table1.missed": dict(problem=PROBLEM, places=made(measure, Later(Measure, np.eye(3)), names=("rho",))),
+    "table1.until_learned": dict(problem=PROBLEM, share=share(0.99), max_time=positive(0.1), particles=whole(64, 2), seed=SEED),
+    "table1.transitive": dict(points=points(3), charge=vector(np.ones(3), [1.0], 1.0), even=made(True)),
+    "table1.average_stability": dict(limit=LIMIT, tau=positive(0.5), neurons=whole(4), seed=SEED),
+    "table1.law_stability": dict(problem=made(he4, xor), tau=share(0.5)),
+    "table1.exponent": dict(dims=vector([8, 16, 32], [8], [8, 8, 8], [0, 1, 2]), values=vector([1.0, 2.0, 4.0], [1.0], [0.0, 1.0, 2.0]),
+                            errors=vector([0.1, 0.1, 0.1], [1.0], [0.0, 1.0, 1.0])),
+    # fluctuations
+    "fluctuations.harmonics": dict(n=whole(3), l=whole(2, 0)),
+    "fluctuations.harmonic_share": dict(n=whole(3), power=whole(4, 0), l=whole(2, 0)),
+    "fluctuations.fluctuate": dict(limit=EXACT, step=positive(4.0), ratio=Arg(1.15, st.floats(max_value=1.0) | NOT_FINITE | SHAPELESS),
+                                   longest=positive(2.0)._replace(bad=positive(1.0).bad.filter(lambda x: x is not None))),
+    "fluctuations.risk_correction": dict(limit=EXACT, step=positive(4.0), ratio=Arg(1.15, st.floats(max_value=1.0) | NOT_FINITE | SHAPELESS),
+                                         longest=positive(2.0)._replace(bad=positive(1.0).bad.filter(lambda x: x is not None))),
+    "fluctuations.function_error_law": dict(problem=RADIAL, times=times(), tol=positive(0.1)),
+    "fluctuations.simulate": dict(limit=LIMIT, width=whole(2), repeats=whole(2, 2), seed=SEED),
+    "fluctuations.extrapolate": dict(widths=vector([8.0, 16.0], [8.0], [0.0, 1.0], [8.0, 8.0]),
+                                     samples=vector([[[1.0, 2.0]], [[1.0, 3.0]]], [[[1.0]], [[2.0]]], [1.0], 1.0, names=("widths",))),
+    "fluctuations.infinite_dimension_law": dict(degree=whole(4, 4, True), risk=share(0.5), nodes=whole(100)),
+    "fluctuations.push_norm": dict(problem=CLOSED),
+    "fluctuations.gronwall_law": dict(limit=LINE, found=made(Later(lambda: fluctuate(limit())))),
+    # langevin
+    "langevin.latitude_cells": dict(dim=whole(4, 3), q=whole(1), cells=whole(8)),
+    "langevin.langevin": dict(problem=RADIAL, noise=positive(0.1), times=times(), cells=whole(64, 8, True), tol=positive(0.1)),
+    "langevin.fixed_point": dict(problem=RADIAL, noise=positive(0.1), cells=whole(200, 8, True)),
+    "langevin.spectral_gap": dict(problem=made(he4, xor, circle), noise=positive(0.1), M=vector([1.0, 0.25, 0.125], [1.0], 1.0, [[1.0] * 3]),
+                                  l=whole(0, 0), cells=whole(50, 8)),
+    "langevin.noisy_networks": dict(problem=made(he4, xor), noise=positive(0.1, names=("step",)), width=whole(2), repeats=whole(2), times=times(),
+                                    step=positive(0.1), seed=SEED),
+    "langevin.equilibrium_law": dict(law=made(Later(lambda: fixed_point(he4(), 0.1, 200)))),
+    "langevin.cap": dict(degree=whole(4, 4, True)), "langevin.largest_noise": dict(degree=whole(4, 4, True)),
+    "langevin.infinite_dimension_bias": dict(degree=whole(4, 4, True), kappa=positive(0.1)),
+    "langevin.ends": dict(problem=RADIAL, noise=positive(0.1)),
+    "langevin.noisy_time_to_risk": dict(problem=RADIAL, noise=positive(0.02), risk=share(0.6), longest=positive(1e3), cells=whole(64, 8, True),
+                                        tol=positive(0.5)),
+    # beyond
+    "beyond.gradient_descent": dict(problem=PROBLEM, w0=W0, step=positive(0.5), times=times()),
+    "beyond.sharpness": dict(problem=PROBLEM, w=points(), tol=positive(1e-3)),
+    "beyond.swing": dict(problem=PROBLEM, w=points(), step=positive(0.5)),
+    "beyond.decay": dict(times=times(np.arange(12.0)), risk=vector(np.linspace(2, 1, 12), [1.0], np.zeros(12), -np.ones(12), 1.0)),
+    "beyond.coupling_by_direction": dict(limit=EXACT, step=positive(4.0), ratio=Arg(1.15, st.floats(max_value=1.0) | NOT_FINITE | SHAPELESS)),
+    "beyond.best_split": dict(times=times((1.0, 2.0)), risk=vector([1.0, 0.5], [1.0], 1.0), per_neuron=vector([1.0, 2.0], [1.0], [0.0, 1.0]),
+                              per_sample=vector([1.0, 2.0], [1.0], [-1.0, 1.0]), budgets=vector([1e3, 1e4], [0.0], [-1.0])),
+    # results
+    "results.load": dict(path=one_of(None, "", "nothing.nc", "/", "a" * 300, "a\0b", str(CHECKOUT / "README.md"))),
+    "results.check_dataset": dict(data=made(xr.Dataset(dict(x=1.0)), None, "x", {}, np.ones(2), xr.DataArray(1.0), xr.Dataset(dict(x=np.nan)))),
+    "results.data_hash": dict(data=made(xr.Dataset(dict(x=1.0)), None, {}, np.ones(2))),
+    # diagnose
+    "diagnose.lowest_degree": dict(problem=PROBLEM),
+    "diagnose.load_problem": dict(name=one_of("he4", "he5", "", "none.py", "a" * 300 + ".py", "a\0.py", "/.py", names=("problem",)), dim=whole(4, 3)._replace(
+        bad=whole(4, 3).bad.filter(lambda x: x is not None))),
+    # checks
+    "checks.check_integer": dict(field=made("value"), value=whole(3)), "checks.check_positive": dict(field=made("value"), value=positive(3.0)),
+    "checks.check_finite": dict(field=made("value"), value=vector([1.0, 2.0])), "checks.check_times": dict(times=times()),
+    "checks.check_sphere": dict(field=made("value"), w=points(names=("value",)), dim=made(4)),
+    "checks.check_name": dict(field=made("value"), value=one_of("a", "b", ""), known=made(["a"])),
+}
+
+EXEMPT: dict[str, str] = {
+    "compiled, or called by compiled code: values are checked by who calls it":
+        "sphere.project sphere.normalise sphere.riemannian_gradient sphere.riemannian_hessian sphere.solve_flow sphere.OnSphere "
+        "model.traced model.DotProduct model.paired model.in_blocks model.output model.series model.kernel model.correlation "
+        "model.potential model.velocity model.closed_gradient model.node_gradient model.risk model.teacher_norm "
+        "model.function_error model.uniform_norm finite_width.Field finite_width.risks finite_width.batch_gradient "
+        "finite_width.sgd_step finite_width.train finite_width.metrics coupling.function_errors coupling.local_term "
+        "coupling.interaction_term coupling.source coupling.Linearised coupling.term_sizes coupling.carry_tangent "
+        "coupling.injections coupling.hessian_norms stability.tangent stability.jacobian stability.local_hessian "
+        "stability.tangent_top stability.interaction_hessian stability.carry_matrix stability.hessian_scalars "
+        "stability.solve_scalars stability.maximise stability.average_push balanced.potential balanced.potential_rate "
+        "balanced.all_parts balanced.potential_parts single_index.trace_back fluctuations.moments_at fluctuations.compare "
+        "fluctuations.Side langevin.gibbs langevin.bernoulli langevin.moments langevin.tilt langevin.spread "
+        "langevin.solve_cells langevin.squared_distance langevin.walk beyond.step_on beyond.curve",
+    "a step inside a solver whose arguments are checked where it starts":
+        "mean_field.Radial mean_field.teacher_span mean_field.average_kernel mean_field.radial mean_field.waiting_clock "
+        "mean_field.log_odds mean_field.horner mean_field.interpolate mean_field.slopes mean_field.clock_rate "
+        "mean_field.advance mean_field.feet mean_field.Path mean_field.anderson mean_field.lowest mean_field.Grid "
+        "mean_field.panel mean_field.follow mean_field.RadialLimit mean_field.carry mean_field.Latent mean_field.Network "
+        "mean_field.particle_velocity mean_field.ParticleLimit mean_field.Carried mean_field.Own mean_field.particle_rates "
+        "mean_field.follow_particles mean_field.path_risk mean_field.solve_radial mean_field.particle_risk "
+        "mean_field.solve_particles finite_width.check_run finite_width.required_memory finite_width.free_memory "
+        "finite_width.check_memory finite_width.setup finite_width.train_once finite_width.keep finite_width.recall "
+        "finite_width.identity finite_width.published_rows balanced.ascend balanced.fold single_index.neuron_weights "
+        "single_index.average_push experiments.flow_risk fluctuations.compiled fluctuations.ODDS fluctuations.CLOCK "
+        "fluctuations.wave fluctuations.Block fluctuations.blocks fluctuations.Latitudes fluctuations.padded "
+        "fluctuations.carried fluctuations.translate fluctuations.clock_range fluctuations.clock_cells "
+        "fluctuations.gauss_nodes fluctuations.onto fluctuations.fronts fluctuations.reach fluctuations.time_panels "
+        "fluctuations.solve_panel fluctuations.displaced fluctuations.degree fluctuations.exact_limit fluctuations.Stage "
+        "fluctuations.teacher_features fluctuations.carry fluctuations.stages fluctuations.own_features "
+        "fluctuations.exchange fluctuations.Panel fluctuations.displacement fluctuations.unfold fluctuations.mean_squares "
+        "fluctuations.teacher_gap fluctuations.block_shares fluctuations.observe fluctuations.Second "
+        "langevin.Cells langevin.follow_cells langevin.exactly langevin.reduced langevin.dual langevin.rest "
+        "diagnose.judged diagnose.compared diagnose.probe table1.corners",
+    "an answer, or a question about the library's own answers alone":
+        "finite_width.Trajectory finite_width.corrected finite_width.collapse finite_width.distance "
+        "coupling.Coupling coupling.linearise coupling.decompose coupling.lipschitz coupling.gronwall stability.Scalars "
+        "stability.is_single_index stability.one_direction stability.Estimate stability.is_even stability.atoms_of "
+        "stability.outside balanced.Bracket balanced.Growth balanced.Modes balanced.limit_hessian balanced.contributions "
+        "single_index.Line single_index.Traced single_index.Stability experiments.Protocol experiments.kept_path "
+        "experiments.Slope experiments.shifts fluctuations.Fluctuations fluctuations.Networks fluctuations.Extrapolated "
+        "fluctuations.standard_error langevin.Noisy beyond.Decay beyond.Directions beyond.Spent diagnose.coupled_runs "
+        "diagnose.growth diagnose.Finding diagnose.hessian_findings diagnose.teacher_findings diagnose.network_findings "
+        "diagnose.Report diagnose.as_markdown diagnose.as_json diagnose.save_report problems.Labels",
+    "how a figure is written, in test_results and the tests of the engine":
+        "results.write_atomic results.cpu_model results.git_commit results.origin results.attributes results.save "
+        "results.render results.render_animation results.caption results.Chapter results.publish",
+    "the checks themselves": "checks.BadInput checks.NotResolved checks.require",
+}
+OTHERWISE = {"batch", "cli"}  # fuzzed through settings.ini and the command line, below
+UNBOUNDED = {"langevin.fixed_point", "single_index.escape_times", "fluctuations.gronwall_law"}  # documented infinities
+
+SLOW = set("""experiments.error_budget langevin.langevin single_index.descend single_index.time_to_risk single_index.escape_times
+    stability.stability_matrix mean_field.solve finite_width.sgd table1.law_stability table1.until_learned table1.average_stability
+    fluctuations.fluctuate fluctuations.function_error_law fluctuations.risk_correction coupling.duhamel
+    stability.local_strong_convexity stability.j_avg stability.j_max stability.self_concordance single_index.latitude_growth
+    single_index.stability fluctuations.simulate coupling.couple langevin.ends langevin.fixed_point langevin.noisy_time_to_risk
+    stability.propagators stability.stability_norms stability.stability_scalars beyond.coupling_by_direction""".split())
+
+
+def public() -> set[str]:
+    found = ((module, importlib.import_module(f"poc_book.{module}")) for module in MODULES if module not in OTHERWISE)
+    return {f"{module}.{name}" for module, code in found for name in code.__all__ if callable(getattr(code, name))}
+
+
+def test_every_public_function_is_fuzzed_or_exempt_with_a_reason():
+    exempt = {name for names in EXEMPT.values() for name in names.split()}
+    fuzzed = {".".join(name.split(".")[:2]) for name in TABLE}
+    assert fuzzed & exempt == set() and fuzzed | exempt == public()
+
+
+def ask(name: str, values: dict):
+    module, _, path = name.partition(".")
+    function = importlib.import_module(f"poc_book.{module}")
+    for part in path.split("."): function = getattr(function, part)
+    counts[name] += 1
+    return function(**{k: grown(v) for k, v in values.items()})
+
+
+def numbers(answer) -> list:
+    "Every number in an answer."
+    if isinstance(answer, (xr.Dataset, xr.DataArray)): answer = answer.to_dict() and [v.values for v in answer.values()]
+    arrays = [np.asarray(x) for x in jax.tree.leaves(answer) if isinstance(x, (int, float, np.ndarray, np.generic)) or type(x).__module__.startswith("jaxlib")]
+    return [x for x in arrays if x.dtype.kind in "fc"]
+
+
+def check_answer(name: str, answer):
+    sound = (lambda x: ~np.isnan(x)) if name in UNBOUNDED else np.isfinite
+    assert all(np.all(sound(x)) for x in numbers(answer)), answer
+
+
+@pytest.mark.parametrize("name", TABLE)
+@fuzz
+@given(data=st.data())
+def test_bad_input_is_refused_in_one_line_that_names_it(name, data):
+    row = TABLE[name]
+    spoiled = data.draw(S([k for k, arg in row.items() if arg.bad is not None]), "argument")
+    bad, odd = row[spoiled].bad, None if name in SLOW else row[spoiled].odd
+    value, refuse = data.draw(bad.map(lambda v: (v, True)) if odd is None else S([0, 0, 0, 1]).flatmap(
+        lambda i: odd.map(lambda v: (v, False)) if i else bad.map(lambda v: (v, True))), "value")
+    try: answer = ask(name, {k: value if k == spoiled else arg.good for k, arg in row.items()})
+    except BadInput as error:
+        field = re.split(r"[ .\[(]", str(error))[0] if "=" in str(error) else ""
+        assert "\n" not in str(error) and len(str(error)) < 400
+        assert any(field.startswith(k) or k.startswith(field) for k in (spoiled, *row[spoiled].names)), str(error)
+    else:
+        assert not refuse, f"not refused: {answer!r}"
+        check_answer(name, answer)
