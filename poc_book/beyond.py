@@ -53,7 +53,7 @@ def sharpness(problem: Problem, w, tol: float = 1e-4) -> float:
     """For unit `w` (m, d): the largest eigenvalue of the Hessian of $mL/2s$ on the sphere, per flow time, by Lanczos' method.
 
     Steps below 2 / sharpness are stable close to a minimum. `tol` is relative."""
-    w = jnp.asarray(check_sphere("w", w, problem.dim))
+    w = jnp.asarray(check_sphere("w", w, problem.dim), jnp.float64)
     act = lambda v: np.asarray(curve(problem, w, jnp.asarray(v.reshape(w.shape)))).ravel()
     operator = LinearOperator((w.size, w.size), matvec=act, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=w.size)

@@ -41,7 +41,7 @@ def check_integer(field: str, value: Any, least: int = 1, even: bool = False) ->
 def check_positive(field: str, value: Any) -> float:
     "`value` as a finite float above zero."
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    require(bool(number and 0 < value <= np.finfo(float).max), field, value, "a finite number > 0")
+    require(bool(number and 0 < value < 1e308), field, value, "a finite number > 0")
     return float(value)
 
 # %% ../nbs/00_checks.ipynb #bfe6792a

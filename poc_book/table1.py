@@ -77,6 +77,7 @@ def transitive(points, charge, even: bool) -> bool:
     With `even`, atoms count up to their sign. A search over permutations that keep charges and inner products (to 1e-9)."""
     points, charge = np.asarray(check_finite("points", points, 2)), np.asarray(check_finite("charge", charge, 1))
     n = len(points)
+    require(bool(np.allclose(np.linalg.norm(points, axis=1), 1)), "points", points, "rows of norm 1")
     require(charge.size == n > 0, "charge.shape", charge.shape, f"({n},), one per atom")
     both = np.concatenate([points, -points]) if even else points
     G, p = np.round(both @ both.T, 9) + 0.0, np.tile(np.round(charge, 9), 1 + even)

@@ -25,9 +25,8 @@ from poc_book.checks import BadInput, check_finite
 from poc_book.cli import main
 from poc_book.coupling import couple
 from poc_book.fluctuations import fluctuate
-from poc_book.langevin import fixed_point
 from poc_book.mean_field import solve
-from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Measure, Monomials, Problem, SoftPlus
+from poc_book.model import Atoms, Gaussian, Hermite, Measure, Monomials, Problem, SoftPlus
 from poc_book.sphere import uniform
 from poc_book.stability import stability_scalars
 
@@ -73,6 +72,9 @@ def share(good, **names):
     return own._replace(bad=own.bad | st.floats(min_value=1.0))
 
 
+def optional(own): return own._replace(bad=own.bad.filter(lambda x: x is not None))
+
+
 def times(good=(0.0, 0.5, 1.0), **names):
     lists = st.lists(st.floats(-10, 10), min_size=1, max_size=4).filter(lambda t: t[0] < 0 or np.any(np.diff(t) <= 0))
     wrong = S([[], (), 1.0, [0.0, 0.0], [1.0, 0.5], [[0.0, 1.0]], [0.0, np.nan], [0.0, np.inf], [False, True], ["1", "2"]])
@@ -104,7 +106,7 @@ def one_of(good, *bad, **names): return Arg(good, S(bad) | SHAPELESS | REALS, **
 def made(good, *bad, **names): return Arg(good, S(bad) if bad else None, **names)
 
 
-KEY = made(Later(jax.random.key, 0), None, 3, "key", Later(jax.random.split, Later(jax.random.key, 0)), jnp.zeros(2), object())
+KEY = made(Later(jax.random.key, 0), None, 3, "key", Later(lambda: jax.random.split(jax.random.key(0))), jnp.zeros(2), object())
 SEED = whole(0, 0)
 
 # --- small objects of the library ---
@@ -115,10 +117,7 @@ xor, mixed = Later(cache(partial(problems.xor, 4))), Later(cache(partial(problem
 def grown(value): return value() if isinstance(value, Later) else value
 
 
-@cache
-def negative(): return Problem(Gaussian(4), Hermite(4, 1.0), Atoms(np.eye(1, 4), [-1.0], Hermite(3, 1.0)), name="negative")
-
-
+rough = Later(lambda: Problem(Gaussian(4, 8), SoftPlus(), Atoms(np.eye(1, 4), [1.0], Hermite(3, 1.0))))
 limit = Later(cache(lambda: solve(he4(), [0.0, 0.5, 1.0])))
 shorter = Later(cache(lambda: solve(he4(), [0.0, 1.0])))
 particles = Later(cache(lambda: solve(mixed(), [0.0, 0.5, 1.0], particles=64)))
@@ -128,7 +127,7 @@ measure = Later(cache(lambda: Measure(jnp.eye(4))))
 lines = Later(cache(lambda: balanced_modes(he4(), Measure(jnp.eye(1, 4)))))
 PROBLEM, RADIAL = made(he4), made(he4, xor, mixed)
 LIMIT, LINE, EXACT = made(limit), made(limit, particles, ring, names=("problem",)), made(limit, particles, names=("problem",))
-CLOSED = made(he4, xor)
+CLOSED = made(he4, xor, rough)
 DIM4, DIM3, DEGREE = whole(4, 3), whole(4, 3), whole(4, 2, True)
 PSD = vector([[2.0, 1.0], [1.0, 2.0]], [[0.0, 1.0], [-1.0, 0.0]], [[-1.0, 0.0], [0.0, 1.0]], [1.0], 1.0, [], np.ones((2, 3)))
 W, W0 = points(), points()
@@ -176,12 +175,12 @@ TABLE: dict[str, dict[str, Arg]] = {
     "model.Problem.function_error": dict(self=PROBLEM, rho=made(measure), other=made(measure, Later(Measure, np.eye(3)))),
     "model.static_error": dict(problem=CLOSED, m=whole(3)),
     # mean field
-    "mean_field.solve": dict(problem=PROBLEM, times=times(), tol=positive(1e-4)._replace(bad=positive(1.0).bad.filter(lambda x: x is not None)),
+    "mean_field.solve": dict(problem=PROBLEM, times=times(), tol=optional(positive(1e-4)),
                              particles=whole(64, 2), seed=SEED),
     "mean_field.MeanField.transport": dict(self=LIMIT, w0=W0),
     # finite width
     "finite_width.flow": dict(problem=PROBLEM, w0=W0, times=times(),
-                              tol=positive(1e-4)._replace(bad=positive(1.0).bad.filter(lambda x: x is not None))),
+                              tol=optional(positive(1e-4))),
     "finite_width.sgd": flow_sizes(problem=PROBLEM, widths=one_of([4, 8], [], [8, 4], [4, 4], [0], [2.5], [True], 4, [99], "4"),
                                    reference_width=whole(8, names=("widths",)), repeats=whole(1), records=whole(3, 2),
                                    dtype=one_of("float32", "int8", "float16", "")),
@@ -196,8 +195,8 @@ TABLE: dict[str, dict[str, Arg]] = {
                                        t=Arg(1.0, st.floats(max_value=0.4) | st.floats(min_value=1.1) | NOT_FINITE | SHAPELESS, names=("s",))),
     "stability.stability_scalars": dict(limit=LINE, alpha0=vector([0.5, 0.1], [0.0], [1.0], [2.0], 0.5, [[0.5]]),
                                         times=times()),
-    "stability.stability_norms": dict(limit=LIMIT, w0=W0, times=times()),
-    "stability.j_max": dict(limit=LIMIT, w0=W0._replace(bad=W0.bad | st.just(np.eye(1, 4)), names=("len",)), times=times()),
+    "stability.stability_norms": dict(limit=LIMIT, w0=W0._replace(names=("alpha0",)), times=times()),
+    "stability.j_max": dict(limit=LIMIT, w0=W0._replace(bad=W0.bad | st.just(np.eye(1, 4)), names=("len", "alpha0")), times=times()),
     "stability.j_avg": dict(limit=LIMIT, w0=W0, times=times(), tau=positive(0.5), candidates=whole(2), starts=whole(1), seed=SEED),
     "stability.bound_constant": dict(scalars=made(Later(lambda: stability_scalars(limit(), [0.5], [0.0, 1.0]))), exponent=whole(4)),
     "stability.cap": dict(places=made(measure), tau=share(0.5), count=whole(2), seed=SEED),
@@ -236,7 +235,7 @@ TABLE: dict[str, dict[str, Arg]] = {
                                        j_max=positive(1.0), j_avg=positive(1.0), c=positive(1.0)),
     # experiments
     "experiments.kept": dict(problem=one_of("he4", "he5", "", "../he4")),
-    "experiments.initial_error": dict(problem=PROBLEM),
+    "experiments.initial_error": dict(problem=made(he4, rough)),
     "experiments.rate": dict(errors=made(xr.DataArray(np.ones((2, 2)), dims=("seed", "width"), coords=dict(width=[2, 4])),
                                          *(xr.DataArray(x, dims=("seed", "width"), coords=dict(width=range(2, 2 + x.shape[1])))
                                            for x in (np.ones((1, 2)), np.ones((2, 1)), -np.ones((2, 2)), np.full((2, 2), np.nan),
@@ -245,7 +244,6 @@ TABLE: dict[str, dict[str, Arg]] = {
                                            reference_width=whole(8, names=("width",)), records=whole(3, 2)) | dict(
                                                samples=whole(32, names=("batch",)), step=positive(0.1, names=("time",))),
     # table 1
-    "table1.endpoints": dict(problem=PROBLEM),
     "table1.missed": dict(problem=PROBLEM, places=made(measure, Later(Measure, np.eye(3)), names=("rho",))),
     "table1.until_learned": dict(problem=PROBLEM, share=share(0.99), max_time=positive(0.1), particles=whole(64, 2), seed=SEED),
     "table1.transitive": dict(points=points(3), charge=vector(np.ones(3), [1.0], 1.0), even=made(True)),
@@ -257,9 +255,9 @@ TABLE: dict[str, dict[str, Arg]] = {
     "fluctuations.harmonics": dict(n=whole(3), l=whole(2, 0)),
     "fluctuations.harmonic_share": dict(n=whole(3), power=whole(4, 0), l=whole(2, 0)),
     "fluctuations.fluctuate": dict(limit=EXACT, step=positive(4.0), ratio=Arg(1.15, st.floats(max_value=1.0) | NOT_FINITE | SHAPELESS),
-                                   longest=positive(2.0)._replace(bad=positive(1.0).bad.filter(lambda x: x is not None))),
+                                   longest=optional(positive(2.0))),
     "fluctuations.risk_correction": dict(limit=EXACT, step=positive(4.0), ratio=Arg(1.15, st.floats(max_value=1.0) | NOT_FINITE | SHAPELESS),
-                                         longest=positive(2.0)._replace(bad=positive(1.0).bad.filter(lambda x: x is not None))),
+                                         longest=optional(positive(2.0))),
     "fluctuations.function_error_law": dict(problem=RADIAL, times=times(), tol=positive(0.1)),
     "fluctuations.simulate": dict(limit=LIMIT, width=whole(2), repeats=whole(2, 2), seed=SEED),
     "fluctuations.extrapolate": dict(widths=vector([8.0, 16.0], [8.0], [0.0, 1.0], [8.0, 8.0]),
@@ -275,7 +273,6 @@ TABLE: dict[str, dict[str, Arg]] = {
                                   l=whole(0, 0), cells=whole(50, 8)),
     "langevin.noisy_networks": dict(problem=made(he4, xor), noise=positive(0.1, names=("step",)), width=whole(2), repeats=whole(2), times=times(),
                                     step=positive(0.1), seed=SEED),
-    "langevin.equilibrium_law": dict(law=made(Later(lambda: fixed_point(he4(), 0.1, 200)))),
     "langevin.cap": dict(degree=whole(4, 4, True)), "langevin.largest_noise": dict(degree=whole(4, 4, True)),
     "langevin.infinite_dimension_bias": dict(degree=whole(4, 4, True), kappa=positive(0.1)),
     "langevin.ends": dict(problem=RADIAL, noise=positive(0.1)),
@@ -292,11 +289,12 @@ TABLE: dict[str, dict[str, Arg]] = {
     # results
     "results.load": dict(path=one_of(None, "", "nothing.nc", "/", "a" * 300, "a\0b", str(CHECKOUT / "README.md"))),
     "results.check_dataset": dict(data=made(xr.Dataset(dict(x=1.0)), None, "x", {}, np.ones(2), xr.DataArray(1.0), xr.Dataset(dict(x=np.nan)))),
-    "results.data_hash": dict(data=made(xr.Dataset(dict(x=1.0)), None, {}, np.ones(2))),
     # diagnose
-    "diagnose.lowest_degree": dict(problem=PROBLEM),
-    "diagnose.load_problem": dict(name=one_of("he4", "he5", "", "none.py", "a" * 300 + ".py", "a\0.py", "/.py", names=("problem",)), dim=whole(4, 3)._replace(
-        bad=whole(4, 3).bad.filter(lambda x: x is not None))),
+    "diagnose.load_problem": dict(name=one_of("he4", "he5", "", "none.py", "a" * 300 + ".py", "a\0.py", "/.py", names=("problem",)), dim=optional(DIM3)),
+    "diagnose.diagnose": dict(
+        problem=made(he4, None, "he4", 3), share=share(0.9), max_time=positive(0.1), repeats=whole(2, 2), particles=whole(64, 2),
+        widths=one_of([4, 8], [4], [], [8, 4], [1, 2], [2.5, 3], 4, "48"), neurons=whole(4, 2), seed=SEED,
+        tau=positive(0.5)._replace(bad=positive(0.5).bad | st.floats(min_value=1.1))),
     # checks
     "checks.check_integer": dict(field=made("value"), value=whole(3)), "checks.check_positive": dict(field=made("value"), value=positive(3.0)),
     "checks.check_finite": dict(field=made("value"), value=vector([1.0, 2.0])), "checks.check_times": dict(times=times()),
@@ -345,18 +343,18 @@ EXEMPT: dict[str, str] = {
         "stability.outside balanced.Bracket balanced.Growth balanced.Modes balanced.limit_hessian balanced.contributions "
         "single_index.Line single_index.Traced single_index.Stability experiments.Protocol experiments.kept_path "
         "experiments.Slope experiments.shifts fluctuations.Fluctuations fluctuations.Networks fluctuations.Extrapolated "
-        "fluctuations.standard_error langevin.Noisy beyond.Decay beyond.Directions beyond.Spent diagnose.coupled_runs "
+        "fluctuations.standard_error langevin.Noisy langevin.equilibrium_law table1.endpoints diagnose.lowest_degree beyond.Decay beyond.Directions beyond.Spent diagnose.coupled_runs "
         "diagnose.growth diagnose.Finding diagnose.hessian_findings diagnose.teacher_findings diagnose.network_findings "
         "diagnose.Report diagnose.as_markdown diagnose.as_json diagnose.save_report problems.Labels",
     "how a figure is written, in test_results and the tests of the engine":
-        "results.write_atomic results.cpu_model results.git_commit results.origin results.attributes results.save "
+        "results.write_atomic results.cpu_model results.git_commit results.data_hash results.origin results.attributes results.save "
         "results.render results.render_animation results.caption results.Chapter results.publish",
     "the checks themselves": "checks.BadInput checks.NotResolved checks.require",
 }
 OTHERWISE = {"batch", "cli"}  # fuzzed through settings.ini and the command line, below
 UNBOUNDED = {"langevin.fixed_point", "single_index.escape_times", "fluctuations.gronwall_law"}  # documented infinities
 
-SLOW = set("""experiments.error_budget langevin.langevin single_index.descend single_index.time_to_risk single_index.escape_times
+SLOW = set("""diagnose.diagnose experiments.error_budget langevin.langevin single_index.descend single_index.time_to_risk single_index.escape_times
     stability.stability_matrix mean_field.solve finite_width.sgd table1.law_stability table1.until_learned table1.average_stability
     fluctuations.fluctuate fluctuations.function_error_law fluctuations.risk_correction coupling.duhamel
     stability.local_strong_convexity stability.j_avg stability.j_max stability.self_concordance single_index.latitude_growth
