@@ -299,12 +299,12 @@ def noisy_time_to_risk(problem: Problem, noise: float, risk: float, longest: flo
     Half as many cells must agree within the fraction `tol` and the time must be below `longest`, or `NotResolved` is raised.
     Raises `BadInput` for a risk that is never passed."""
     (reduction, q), noise, risk = reduced(problem), check_positive("noise", noise), check_positive("risk", risk)
-    cells, longest = check_integer("cells", cells, 8, even=True), check_positive("longest", longest)
+    cells, longest, tol = check_integer("cells", cells, 8, even=True), check_positive("longest", longest), check_positive("tol", tol)
     start, end = ends(problem, noise)
     require(end < risk < start, "risk", risk, f"between {end:.4g} at the fixed point and {start:.4g} at the start")
     grids = [latitude_cells(problem.dim, q, n) for n in (cells // 2, cells)]
     (_, coarse, _), (_, fine, ok) = (follow_cells(reduction, grid, noise, [longest], risk) for grid in grids)
     if not (ok and fine < longest): raise NotResolved("longest", longest, "a time by which the risk is passed")
     apart = abs(coarse / fine - 1)
-    if not apart <= check_positive("tol", tol): raise NotResolved("cells", cells, f"more: half of them are off by {apart:.1%}")
+    if not apart <= tol: raise NotResolved("cells", cells, f"more: half of them are off by {apart:.1%}")
     return fine
