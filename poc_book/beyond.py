@@ -117,10 +117,10 @@ class Spent(NamedTuple):
 def best_split(times, risk, per_neuron, per_sample, budgets) -> Spent:
     """For positive flow `times` and, at them, the limit's risk and its corrections times m and times n (T,): the best run of each
     budget $C=m\\,n\\,t$ (B,), to leading order in 1/m and 1/n. Raises `BadInput` for corrections that are not positive."""
-    times, budgets = check_times(times), np.asarray(check_finite("budgets", np.atleast_1d(budgets), 1), float)
+    times, budgets = check_times(times), np.atleast_1d(np.asarray(check_finite("budgets", budgets), float))
     given = dict(risk=risk, per_neuron=per_neuron, per_sample=per_sample)
     L, R, P = (np.asarray(check_finite(name, x, 1), float) for name, x in given.items())
-    require(bool(np.all(budgets > 0)) and budgets.size > 0, "budgets", budgets, "positive numbers")
+    require(budgets.ndim == 1 and budgets.size > 0 and bool(np.all(budgets > 0)), "budgets", budgets, "positive numbers")
     require(L.shape == times.shape, "risk", L, "one for each time")
     require(times[0] > 0, "times", times, "times > 0")
     for name, x in (("per_neuron", R), ("per_sample", P)):

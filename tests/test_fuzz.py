@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from conftest import CHECKOUT
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from poc_book import problems
@@ -24,15 +24,15 @@ from poc_book.batch import check_value, declared, find_chapters, read_settings, 
 from poc_book.checks import BadInput, check_finite
 from poc_book.cli import main
 from poc_book.coupling import couple
-from poc_book.fluctuations import fluctuate
 from poc_book.mean_field import solve
 from poc_book.model import Atoms, Gaussian, Hermite, Measure, Monomials, Problem, SoftPlus
 from poc_book.sphere import uniform
-from poc_book.stability import stability_scalars
+from poc_book.stability import Scalars
 
 MODULES = ("problems sphere model mean_field finite_width coupling stability balanced single_index experiments table1 fluctuations "
            "langevin beyond results diagnose checks batch cli").split()
-fuzz = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=10)
+fuzz = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+                max_examples=8, phases=[Phase.generate], report_multiple_bugs=False)
 counts: Counter = Counter()
 
 
@@ -139,7 +139,7 @@ W, W0 = points(), points()
 
 def flow_sizes(**own):
     return dict(key=KEY, step=positive(0.1, names=("time",)), time=positive(0.2), batch=whole(8, names=("samples",)),
-                samples=whole(16), test=whole(8), **own)
+                test=whole(8), **{"samples": optional(whole(16)), **own})
 
 
 TABLE: dict[str, dict[str, Arg]] = {
@@ -155,7 +155,7 @@ TABLE: dict[str, dict[str, Arg]] = {
     "sphere.latitude_quadrature": dict(dim=DIM3, panels=whole(3), order=whole(4)),
     # model
     "model.Hermite": dict(degrees=one_of([2, 4], 0, -1, 2.5, True, [2, 2], [2], []),
-                          coefficients=vector([1.0, 0.5], [1.0], [], [[1.0, 2.0]])),
+                          coefficients=one_of([1.0, 0.5], [1.0], [], [1.0, np.nan], [1.0, None], names=("degrees",))),
     "model.SoftPlus": dict(beta=positive(16.0)),
     "model.Gaussian": dict(dim=DIM3, size=whole(8)), "model.Boolean": dict(dim=DIM3, size=whole(8)),
     "model.Sample": dict(points=vector(np.ones((2, 3)), [1.0], np.ones((2, 2)), np.zeros((0, 3)), 1.0)),
@@ -202,7 +202,7 @@ TABLE: dict[str, dict[str, Arg]] = {
     "stability.stability_norms": dict(limit=LIMIT, w0=W0._replace(names=("alpha0",)), times=times()),
     "stability.j_max": dict(limit=LIMIT, w0=W0._replace(bad=W0.bad | st.just(np.eye(1, 4)), names=("len", "alpha0")), times=times()),
     "stability.j_avg": dict(limit=LIMIT, w0=W0, times=times(), tau=positive(0.5), candidates=whole(2), starts=whole(1), seed=SEED),
-    "stability.bound_constant": dict(scalars=made(Later(lambda: stability_scalars(limit(), [0.5], [0.0, 1.0]))), exponent=whole(4)),
+    "stability.bound_constant": dict(scalars=made(Scalars(*np.full((3, 2, 1), 0.5))), exponent=whole(4)),
     "stability.cap": dict(places=made(measure), tau=share(0.5), count=whole(2), seed=SEED),
     "stability.local_strong_convexity": dict(limit=LIMIT, times=times(), tau=share(0.5)._replace(bad=positive(0.5).bad | st.floats(min_value=1.1)),
                                              count=whole(2), seed=SEED),
@@ -245,12 +245,11 @@ TABLE: dict[str, dict[str, Arg]] = {
                                            for x in (np.ones((1, 2)), np.ones((2, 1)), -np.ones((2, 2)), np.full((2, 2), np.nan),
                                                      np.full((2, 2), np.inf))))),
     "experiments.error_budget": flow_sizes(problem=PROBLEM, flow_width=whole(2), width=whole(4, names=("widths",)),
-                                           reference_width=whole(8, names=("width",)), records=whole(3, 2)) | dict(
-                                               samples=whole(32, names=("batch",)), step=positive(0.1, names=("time",))),
+                                           reference_width=whole(8, names=("width",)), records=whole(3, 2), samples=whole(32, names=("batch",))),
     # table 1
     "table1.missed": dict(problem=PROBLEM, places=made(measure, Later(Measure, np.eye(3)), names=("rho",))),
     "table1.until_learned": dict(problem=PROBLEM, share=share(0.99), max_time=positive(0.1), particles=whole(64, 2), seed=SEED),
-    "table1.transitive": dict(points=points(3), charge=vector(np.ones(3), [1.0], 1.0), even=made(True)),
+    "table1.transitive": dict(points=points(3, names=("charge",)), charge=vector(np.ones(3), [1.0], 1.0), even=made(True)),
     "table1.average_stability": dict(limit=LIMIT, tau=positive(0.5), neurons=whole(4), seed=SEED),
     "table1.law_stability": dict(problem=made(he4, xor), tau=share(0.5)),
     "table1.exponent": dict(dims=vector([8, 16, 32], [8], [8, 8, 8], [0, 1, 2]), values=vector([1.0, 2.0, 4.0], [1.0], [0.0, 1.0, 2.0]),
@@ -268,7 +267,7 @@ TABLE: dict[str, dict[str, Arg]] = {
                                      samples=vector([[[1.0, 2.0]], [[1.0, 3.0]]], [[[1.0]], [[2.0]]], [1.0], 1.0, names=("widths",))),
     "fluctuations.infinite_dimension_law": dict(degree=whole(4, 4, True), risk=share(0.5), nodes=whole(100)),
     "fluctuations.push_norm": dict(problem=CLOSED),
-    "fluctuations.gronwall_law": dict(limit=LINE, found=made(Later(lambda: fluctuate(limit())))),
+    "fluctuations.gronwall_law": dict(limit=LINE, found=made(None)),
     # langevin
     "langevin.latitude_cells": dict(dim=whole(4, 3), q=whole(1), cells=whole(8)),
     "langevin.langevin": dict(problem=RADIAL, noise=positive(0.1), times=times(), cells=whole(64, 8, True), tol=positive(0.1)),
@@ -358,7 +357,7 @@ EXEMPT: dict[str, str] = {
 OTHERWISE = {"batch", "cli"}  # fuzzed through settings.ini and the command line, below
 UNBOUNDED = {"langevin.fixed_point", "single_index.escape_times", "fluctuations.gronwall_law"}  # documented infinities
 
-SLOW = set("""diagnose.diagnose experiments.error_budget langevin.langevin single_index.descend single_index.time_to_risk single_index.escape_times
+SLOW = set("""finite_width.flow mean_field.MeanField.transport diagnose.diagnose experiments.error_budget langevin.langevin single_index.descend single_index.time_to_risk single_index.escape_times
     stability.stability_matrix mean_field.solve finite_width.sgd table1.law_stability table1.until_learned table1.average_stability
     fluctuations.fluctuate fluctuations.function_error_law fluctuations.risk_correction coupling.duhamel
     stability.local_strong_convexity stability.j_avg stability.j_max stability.self_concordance single_index.latitude_growth
@@ -392,6 +391,13 @@ def numbers(answer) -> list:
     return [x for x in arrays if x.dtype.kind in "fc"]
 
 
+def one_line(error: BadInput, names: tuple[str, ...]):
+    "The error is one line and names one of these, or of their parts."
+    field = str(error).partition(" = ")[0]
+    assert "\n" not in str(error) and len(str(error)) < 400
+    assert any(field.startswith(k) or k.startswith(re.split(r"[.\[(]", field)[0]) for k in names), str(error)
+
+
 def check_answer(name: str, answer):
     sound = (lambda x: ~np.isnan(x)) if name in UNBOUNDED else np.isfinite
     assert all(np.all(sound(x)) for x in numbers(answer)), answer
@@ -408,7 +414,7 @@ BUGS = {
     "fluctuations.risk_correction ratio": "compared before it is checked",
     "beyond.coupling_by_direction ratio": "compared before it is checked", "fluctuations.simulate seed": "not checked",
     "fluctuations.extrapolate widths": "converted before they are checked", "fluctuations.extrapolate samples": "not checked",
-    "fluctuations.push_norm problem": "not checked",
+    "fluctuations.push_norm problem": "not checked", "model.Sample points": "their shape is asked before they are checked",
 } | {f"model.Problem.{method} {field}": "lists pass the check unconverted" for method, field in (
     ("kernel", "w"), ("kernel", "v"), ("correlation", "w"), ("potential", "w"), ("velocity", "w"), ("output", "x"))}
 CASES = [pytest.param(name, k, id=f"{name} {k}", marks=pytest.mark.xfail(strict=True, reason=BUGS[f"{name} {k}"])
@@ -421,60 +427,68 @@ CASES = [pytest.param(name, k, id=f"{name} {k}", marks=pytest.mark.xfail(strict=
 def test_bad_input_is_refused_in_one_line_that_names_it(name, spoiled, data):
     row = TABLE[name]
     bad, odd = row[spoiled].bad, None if name in SLOW else row[spoiled].odd
-    refuse = odd is None or data.draw(S([True, True, True, False]), "to refuse")
+    refuse = odd is None or data.draw(S([True, True, False]), "to refuse")
     value = data.draw(bad if refuse else odd, "value")
     try: answer = ask(name, {k: value if k == spoiled else arg.good for k, arg in row.items()})
     except BadInput as error:
-        field = re.split(r"[ .\[(]", str(error))[0]
-        assert "\n" not in str(error) and len(str(error)) < 400
-        assert any(field.startswith(k) or k.startswith(field) for k in (spoiled, *row[spoiled].names)), str(error)
+        one_line(error, (spoiled, *row[spoiled].names))
     else:
         assert not refuse, f"not refused: {answer!r}"
         check_answer(name, answer)
 
 
 # --- settings.ini ---
-SETTINGS = {(s, k): v for s, values in read_settings(CHECKOUT / "settings.ini").items() for k, v in values.items()}
 CHAPTERS = find_chapters(CHECKOUT)
+SECTIONS = read_settings(CHECKOUT / "settings.ini")
+KEYS = sorted({(f"p:{c}", k) for s, values in SECTIONS.items() for k in values for c in [s.partition(":")[2] or "01_sphere"]})
 DEFAULTS = {name: declared(path) | {"problem": "he4"} for name, path in CHAPTERS.items()}
 JUNK = ("", "~", "text", "[]", "{}", ".nan", ".inf", "-.inf", "1.5", "true", "[1, two]", "[[1]]", "{a: 1}", "1e999", "2001-01-01", "0x1F",
-        "!!python/object/apply:os.system [touch x]", "!!python/name:os.system", "&a [*a]", "[1", "'", "=", "%(x)s", "${x}", "1" * 400,
+        "!!python/object/apply:os.system [touch x]", "!!python/name:os.system", "&a [*a]", "[1", "'", "=", "%(x)s", "${x}",
         "__import__('os').system('touch x')", "- 1", "? 1", "`", "\x01")
 
 
-def set_key(path, section: str, key: str, text: str):
-    "What becomes of a value in a settings file: the parameter of a chapter, or `BadInput`."
-    counts[f"settings {key}"] += 1
-    profile, _, chapter = section.partition(":")
-    path.write_text(f"[{profile}]\n[{section}]\n{key} = {text}\n" if chapter else f"[{profile}]\n{key} = {text}\n")
-    name = next(c for c, p in CHAPTERS.items() if chapter in (c, p.stem) or (not chapter and key in DEFAULTS[c]))
-    default = DEFAULTS[name][key]
-    return default, resolve(read_settings(path), profile, name, CHAPTERS[name].stem, {key: default})[key]
-
-
-def check_setting(path, section: str, key: str, text: str):
-    try: default, value = set_key(path, section, key, text)
-    except BadInput as error: assert str(error).count("\n") == 0 and (f" {key} in profile" in str(error) or "settings" in str(error))
-    else:
-        assert type(value) is type(default) and check_value(key, value, default) == value
-        if type(value) is not str: check_finite(key, value) if key not in ("problems", "rate_problems", "scaled_problems") else None
+def check_settings(path, places: list[tuple[str, str]], text: str):
+    "A text under each of some keys (section, key) of a settings file is refused in one line, or has the type of the default."
+    counts["settings"] += len(places)
+    lines = [f"[{section}]\n{key} = {text}\n" for section, key in places]
+    path.write_text("[p]\n" + "".join(lines), encoding="utf-8")
+    try: found = read_settings(path)
+    except BadInput as error: return one_line(error, ("settings",))
+    for section, key in places:
+        name = next(c for c, p in CHAPTERS.items() if c == section[2:] or p.stem == section[2:])
+        default = DEFAULTS[name][key]
+        try: value = resolve(found, "p", name, CHAPTERS[name].stem, {key: default})[key]
+        except BadInput as error: one_line(error, (f"{name} {key}",))
+        else: assert type(value) is type(default) and value == value and repr(value) not in ("inf", "-inf")
 
 
 @pytest.mark.parametrize("text", JUNK)
 def test_junk_under_every_key_of_the_settings_is_refused_or_typed(text, tmp_path):
-    for section, key in SETTINGS: check_setting(tmp_path / "settings.ini", section, key, text)
+    check_settings(tmp_path / "settings.ini", KEYS, text)
+
+
+@pytest.mark.xfail(strict=True, reason="batch.read_settings and check_value let ValueError and OverflowError through")
+@pytest.mark.parametrize("text", ["2001-99-99", "0b_", "1" * 400, "9" * 5000])
+def test_numbers_and_dates_that_python_cannot_hold_are_refused(text, tmp_path):
+    check_settings(tmp_path / "settings.ini", [("p:04_mean_field", "time")], text)
+
+
+@pytest.mark.xfail(strict=True, reason="batch.read_settings lets UnicodeDecodeError through")
+def test_settings_in_another_encoding_are_refused(tmp_path):
+    (tmp_path / "settings.ini").write_bytes(b"[p]\nseed = \xff\n")
+    with pytest.raises(BadInput, match="settings"): read_settings(tmp_path / "settings.ini")
 
 
 @settings(fuzz, max_examples=300)
-@given(place=S(sorted(SETTINGS)), text=st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp")), max_size=20)
-       | st.floats().map(repr) | st.integers().map(str) | st.lists(st.integers() | st.text("ab#:-[", max_size=3), max_size=3).map(str))
+@given(place=S(KEYS), text=st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp")), max_size=20)
+       | st.floats().map(repr) | st.integers(-10**20, 10**20).map(str) | st.lists(st.integers() | st.text("ab#:-[", max_size=3), max_size=3).map(str))
 def test_any_text_under_a_key_of_the_settings_is_refused_or_typed(place, text, tmp_path_factory):
-    check_setting(tmp_path_factory.getbasetemp() / "settings.ini", *place, text)
+    check_settings(tmp_path_factory.getbasetemp() / "settings.ini", [place], text)
 
 
 # --- the command line ---
 NAMES = {*CHAPTERS, *(p.stem for p in CHAPTERS.values()), "smoke", "reader", "paper", *problems.PROBLEMS}
-NONSENSE = (st.text(st.characters(exclude_categories=("Cs",)), max_size=12) | S(["a" * 300, "../he4", "x.py", "/", "--profile", "--", "\0", "\n",
+NONSENSE = (st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=12) | S(["a" * 300, "../he4", "x.py", "/", "--profile", "--", "\0",
             "he4.py", "a" * 300 + ".py", "__import__('os')", "$(touch x)", "-1"])).filter(lambda t: t not in NAMES and not t.startswith("-h"))
 COMMANDS = st.one_of(
     st.lists(NONSENSE, max_size=3), st.tuples(S(["figures", "site"]), st.just("--profile"), NONSENSE),
@@ -482,13 +496,21 @@ COMMANDS = st.one_of(
     st.tuples(st.just("chapter"), NONSENSE, st.just("--profile"), NONSENSE),
     st.tuples(st.just("chapter"), NONSENSE), st.tuples(st.just("diagnose"), NONSENSE),
     st.tuples(st.just("diagnose"), st.just("he4"), st.just("--dim"), NONSENSE.filter(lambda t: not t.strip().isdigit()) | S(["2", "-3", "0", str(10**30)])),
-    st.tuples(st.just("diagnose"), S(["he4", "xor4"]), st.just("--out"), S([str(CHECKOUT / "README.md"), "a" * 300, "README.md/x"])),
+    st.tuples(st.just("diagnose"), S(["he4", "xor4"]), st.just("--out"), S([str(CHECKOUT / "README.md"), str(CHECKOUT / "README.md" / "x")])),
     st.tuples(S(["profiles", "nothing"]), NONSENSE))
 
 
-@settings(fuzz, max_examples=200)
+@settings(fuzz, max_examples=120)
 @given(arguments=COMMANDS)
-def test_bad_commands_end_with_code_2_and_one_line(arguments, capsys, monkeypatch):
+def test_bad_commands_end_with_code_2_and_one_line(arguments, capsys, monkeypatch): refused(arguments, capsys, monkeypatch)
+
+
+@pytest.mark.xfail(strict=True, reason="cli: a line break is printed as it is, and a name may be too long for the system")
+@pytest.mark.parametrize("arguments", [("profiles", "\n"), ("diagnose", "he4", "--dim", "8", "--out", "a" * 300)])
+def test_other_bad_commands_end_with_code_2_and_one_line(arguments, capsys, monkeypatch): refused(arguments, capsys, monkeypatch)
+
+
+def refused(arguments, capsys, monkeypatch):
     monkeypatch.delenv("POC_BOOK_PARENT", raising=False)
     counts["command line"] += 1
     try: code = main(list(arguments))
