@@ -413,7 +413,8 @@ def check_answer(answer):
     assert all(np.all(np.isfinite(x)) for x in arrays if x.dtype.kind in "fc"), answer
 
 
-BUGS = {
+BUGS = {  # what is not yet refused, and why
+    "finite_width.sgd widths": "an array without dimensions has no length",
     "model.Gaussian size": "not checked", "model.Boolean size": "not checked", "model.Monomials sets": "not checked",
     "model.Monomials coefficients": "not checked", "model.Atoms points": "converted before they are checked",
     "model.Atoms weights": "converted before they are checked", "model.Measure weights": "converted nowhere",
@@ -428,14 +429,23 @@ BUGS = {
     "model.Sample points": "their shape is asked before they are checked",
 } | {f"model.Problem.{method} {field}": "lists pass the check unconverted" for method, field in (
     ("kernel", "w"), ("kernel", "v"), ("correlation", "w"), ("potential", "w"), ("velocity", "w"), ("output", "x"))}
-CASES = [pytest.param(name, k, id=f"{name} {k}", marks=pytest.mark.xfail(strict=True, reason=BUGS[f"{name} {k}"])
-                      if f"{name} {k}" in BUGS else ()) for name, row in TABLE.items() for k in row if row[k].bad is not None]
+CASES = [(name, k) for name, row in TABLE.items() for k in row if row[k].bad is not None]
 
 
-@pytest.mark.parametrize(("name", "spoiled"), CASES)
+@pytest.mark.parametrize(("name", "spoiled"), [c for c in CASES if " ".join(c) not in BUGS])
 @fuzz
 @given(data=st.data())
-def test_bad_input_is_refused_in_one_line_that_names_it(name, spoiled, data):
+def test_bad_input_is_refused_in_one_line_that_names_it(name, spoiled, data): spoil(name, spoiled, data)
+
+
+@pytest.mark.xfail(strict=True, reason="see BUGS")
+@pytest.mark.parametrize(("name", "spoiled"), [c for c in CASES if " ".join(c) in BUGS])
+@settings(fuzz, max_examples=300)
+@given(data=st.data())
+def test_known_bugs(name, spoiled, data): spoil(name, spoiled, data)
+
+
+def spoil(name: str, spoiled: str, data):
     row = TABLE[name]
     bad, odd = row[spoiled].bad, None if name in SLOW else row[spoiled].odd
     refuse = odd is None or data.draw(S([True, True, False]), "to refuse")
