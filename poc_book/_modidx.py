@@ -564,6 +564,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'poc_book.site.write_reference': ('site.html#write_reference', 'poc_book/site.py')},
             'poc_book.sphere': { 'poc_book.sphere.OnSphere': ('sphere.html#onsphere', 'poc_book/sphere.py'),
                                  'poc_book.sphere.OnSphere.__call__': ('sphere.html#onsphere.__call__', 'poc_book/sphere.py'),
+                                 'poc_book.sphere.check_key': ('sphere.html#check_key', 'poc_book/sphere.py'),
                                  'poc_book.sphere.coordinate_moment': ('sphere.html#coordinate_moment', 'poc_book/sphere.py'),
                                  'poc_book.sphere.integrate': ('sphere.html#integrate', 'poc_book/sphere.py'),
                                  'poc_book.sphere.latitude_quadrature': ('sphere.html#latitude_quadrature', 'poc_book/sphere.py'),

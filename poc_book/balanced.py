@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, require
+from .checks import NotResolved, check_finite, check_integer, check_positive, check_times, require
 from .coupling import Coupling, interaction_term, local_term, source
 from .mean_field import MeanField
 from .model import Measure, Problem
@@ -47,6 +47,8 @@ def largest_sum(A: Float[np.ndarray, "... m p q"]) -> tuple[np.ndarray, np.ndarr
     """For finite blocks `A` (..., m, p, q): lower and upper bound, (...,) each, of $\\sup_{|v|=1}\\sum_i|A_iv|$.
 
     Exact for q = 1. Otherwise the lower end is attained by a v, the upper end is certified by Cauchy-Schwarz."""
+    A = np.asarray(check_finite("A", A), float)
+    require(A.ndim >= 3 and A.size > 0, "A.shape", A.shape, "(..., m, p, q)")
     if A.shape[-1] == 1: return (total := np.linalg.norm(A, axis=(-2, -1)).sum(-1)), total
     gram = lambda c: np.einsum("...ipq,...ipr,...i->...qr", A, A, 1 / c)
     top = lambda c: np.sqrt(c.sum(-1) * np.linalg.eigvalsh(gram(c))[..., -1])
@@ -63,6 +65,8 @@ def largest_sum(A: Float[np.ndarray, "... m p q"]) -> tuple[np.ndarray, np.ndarr
 # %% ../nbs/08_balanced.ipynb #98723b7a
 def one_norm(A: Float[np.ndarray, "m m *block"]) -> Bracket:
     "For finite `A`, (m, n) or blocks (m, n, p, q): the norm $\\|A\\|_{1\\to1}$, exact for scalars, a bracket for blocks."
+    A = np.asarray(check_finite("A", A), float)
+    require(A.ndim in (2, 4) and A.size > 0, "A.shape", A.shape, "(m, n) or (m, n, p, q)")
     if A.ndim == 2: return Bracket(*2 * (float(np.abs(A).sum(0).max()),))
     lower, upper = largest_sum(np.swapaxes(A, 0, 1))
     return Bracket(float(lower.max()), float(upper.max()))
@@ -70,8 +74,7 @@ def one_norm(A: Float[np.ndarray, "m m *block"]) -> Bracket:
 # %% ../nbs/08_balanced.ipynb #84eaa768
 def eigensystem(H, tol: float = 1e-9):
     "For symmetric PSD `H`: clustered eigenvalues, increasing, and orthonormal bases (rows, multiplicity) of their eigenspaces."
-    try: H = check_finite("H", np.asarray(H, float))
-    except (TypeError, ValueError): raise BadInput("H", H, "an array of finite numbers") from None
+    H = np.asarray(check_finite("H", H), float)
     square = H.ndim in (2, 4) and H.shape[0] == H.shape[1] > 0 and (H.ndim == 2 or H.shape[2] == H.shape[3] > 0)
     require(square, "H.shape", H.shape, "(m, m) or (m, m, d, d)")
     flat = H if H.ndim == 2 else H.transpose(0, 2, 1, 3).reshape(2 * (H.shape[0] * H.shape[2],))
@@ -157,7 +160,7 @@ def spike_family(m: int) -> Float[np.ndarray, "m m"]:
 
 def random_family(m: int, seed: int = 0) -> Float[np.ndarray, "m m"]:
     "For m >= 2: $GG^T/m$ with a Gaussian G of m rows and m/2 columns."
-    G = np.random.default_rng(seed).normal(size=(check_integer("m", m, 2), m // 2))
+    G = np.random.default_rng(check_integer("seed", seed, 0)).normal(size=(check_integer("m", m, 2), m // 2))
     return G @ G.T / m
 
 
@@ -252,7 +255,8 @@ def smallest_memory(rate, known, memory) -> float:
     """For equally long arrays with memory >= 0: the least b >= 0 with rate <= known + b memory everywhere, as in (8).
 
     Raises `NotResolved` when the inequality fails where there is no memory yet."""
-    rate, known, memory = (check_finite("rate", np.asarray(x, float)) for x in (rate, known, memory))
+    given = dict(rate=rate, known=known, memory=memory)
+    rate, known, memory = (np.asarray(check_finite(name, x), float) for name, x in given.items())
     require(rate.shape == known.shape == memory.shape, "memory.shape", memory.shape, f"{rate.shape}, as the rate")
     require(bool(np.all(memory >= 0)), "memory", memory.min(), "numbers >= 0")
     lack = rate - known

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from .checks import NotResolved, check_positive, check_sphere, check_times, require
+from .checks import NotResolved, check_finite, check_positive, check_sphere, check_times, require
 from .finite_width import Field
 from .fluctuations import block_shares, mean_squares, stages, unfold
 from .mean_field import MeanField
@@ -53,7 +53,7 @@ def sharpness(problem: Problem, w, tol: float = 1e-4) -> float:
     """For unit `w` (m, d): the largest eigenvalue of the Hessian of $mL/2s$ on the sphere, per flow time, by Lanczos' method.
 
     Steps below 2 / sharpness are stable close to a minimum. `tol` is relative."""
-    w = jnp.asarray(check_sphere("w", w, problem.dim))
+    w = jnp.asarray(check_sphere("w", w, problem.dim), jnp.float64)
     act = lambda v: np.asarray(curve(problem, w, jnp.asarray(v.reshape(w.shape)))).ravel()
     operator = LinearOperator((w.size, w.size), matvec=act, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=w.size)
@@ -62,7 +62,8 @@ def sharpness(problem: Problem, w, tol: float = 1e-4) -> float:
 
 def swing(problem: Problem, w, step: float) -> float:
     "The part of two further steps that turns back, mean over neurons of $|w_k-2w_{k+1}+w_{k+2}|/4$: half a swing of period two."
-    one = step_on(problem, jnp.asarray(w), jnp.asarray(step), jnp.asarray(1))
+    w, step = jnp.asarray(check_sphere("w", w, problem.dim)), check_positive("step", step)
+    one = step_on(problem, w, jnp.asarray(step), jnp.asarray(1))
     two = step_on(problem, one, jnp.asarray(step), jnp.asarray(1))
     return float(jnp.linalg.norm(w - 2 * one + two, axis=-1).mean() / 4)
 
@@ -77,7 +78,7 @@ class Decay(NamedTuple):
 
 def decay(times, risk) -> Decay:
     "For risks (T,) at increasing flow times from 0, at least 9 of them from 2 on: `Decay`, the integral by the trapezoid rule."
-    times, risk = check_times(times), np.asarray(risk, float)
+    times, risk = check_times(times), np.asarray(check_finite("risk", risk, 1), float)
     require(times[0] == 0 and np.sum(times >= 2) >= 9, "times", times, "times from 0, at least 9 of them from 2 on")
     require(risk.shape == times.shape and bool(np.all(risk > 0)), "risk", risk, "positive, one for each time")
     L, late = risk / risk[0], times >= 2
@@ -116,8 +117,11 @@ class Spent(NamedTuple):
 def best_split(times, risk, per_neuron, per_sample, budgets) -> Spent:
     """For positive flow `times` and, at them, the limit's risk and its corrections times m and times n (T,): the best run of each
     budget $C=m\\,n\\,t$ (B,), to leading order in 1/m and 1/n. Raises `BadInput` for corrections that are not positive."""
-    times, budgets = check_times(times), np.array([check_positive("budgets", float(C)) for C in np.atleast_1d(budgets)])
-    L, R, P = (np.asarray(x, float) for x in (risk, per_neuron, per_sample))
+    times, budgets = check_times(times), np.atleast_1d(np.asarray(check_finite("budgets", budgets), float))
+    given = dict(risk=risk, per_neuron=per_neuron, per_sample=per_sample)
+    L, R, P = (np.asarray(check_finite(name, x, 1), float) for name, x in given.items())
+    require(budgets.ndim == 1 and budgets.size > 0 and bool(np.all(budgets > 0)), "budgets", budgets, "positive numbers")
+    require(L.shape == times.shape, "risk", L, "one for each time")
     require(times[0] > 0, "times", times, "times > 0")
     for name, x in (("per_neuron", R), ("per_sample", P)):
         require(x.shape == times.shape and bool(np.all(x > 0)), name, x, "positive, one for each time")

@@ -34,45 +34,49 @@ def check_integer(field: str, value: Any, least: int = 1, even: bool = False) ->
     allowed = f"{'an even' if even else 'an'} integer >= {least}"
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     require(whole and value >= least and not (even and value % 2), field, value, allowed)
+    require(value < 2**31, field, value, "an integer below 2^31")
     return int(value)
 
 # %% ../nbs/00_checks.ipynb #fca77371
 def check_positive(field: str, value: Any) -> float:
     "`value` as a finite float above zero."
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    require(bool(number and np.isfinite(value) and value > 0), field, value, "a finite number > 0")
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    require(bool(number and 0 < value < 1e308), field, value, "a finite number > 0")
     return float(value)
 
 # %% ../nbs/00_checks.ipynb #bfe6792a
-def check_finite(field: str, value: Any) -> Any:
-    "`value` itself, once no entry of it is NaN or infinite."
-    bad = int(np.size(value) - np.count_nonzero(np.isfinite(np.asarray(value))))
+def check_finite(field: str, value: Any, ndim: int | None = None) -> Any:
+    "`value` itself, once it is a real number or an array of them (of `ndim` dimensions, if asked), none NaN or infinite."
+    try: x = np.asarray(value)
+    except (TypeError, ValueError): raise BadInput(field, value, "an array of real numbers") from None
+    require(x.dtype.kind in "iuf", field, value, "real numbers")
+    require(ndim in (None, x.ndim), f"{field}.shape", x.shape, f"{ndim} dimensions")
+    bad = int(x.size - np.count_nonzero(np.isfinite(x)))
     require(bad == 0, field, f"array with {bad} non-finite entries", "finite numbers only")
     return value
 
 # %% ../nbs/00_checks.ipynb #1f93be65
 def check_times(times: Any) -> np.ndarray:
     "`times` as a float64 vector: finite, not negative, strictly increasing, not empty."
-    try: t = np.asarray(times, dtype=np.float64)
-    except (TypeError, ValueError): raise BadInput("times", times, "a list of numbers") from None
+    t = np.asarray(check_finite("times", times), np.float64)
     require(t.ndim == 1 and t.size > 0, "times", times, "a non-empty list of numbers")
-    check_finite("times", t)
     require(bool(t[0] >= 0), "times", times, "times >= 0")
     require(bool(np.all(np.diff(t) > 0)), "times", times, "strictly increasing times")
     return t
 
 # %% ../nbs/00_checks.ipynb #6bc81344
 def check_sphere(field: str, w: Any, dim: int | None = None) -> Any:
-    "`w` itself, once it has shape (m, d) with m >= 1, d >= 3 (= `dim` if given) and unit rows."
-    shape = np.shape(w)
+    "`w` as an array of floats (itself, if it is one), once it has shape (m, d), m >= 1, d >= 3 (= `dim` if given), unit rows."
+    x = np.asarray(check_finite(field, w))
+    shape = x.shape
     want = f"shape (m, {dim or 'd'}) with m >= 1 and d >= 3"
     require(len(shape) == 2 and shape[0] >= 1 and shape[1] >= 3 and dim in (None, shape[-1]), f"{field}.shape", shape, want)
-    check_finite(field, w)
-    norms = np.linalg.norm(np.asarray(w), axis=1)
+    norms = np.linalg.norm(x, axis=1)
     worst = float(norms[np.argmax(np.abs(norms - 1))])
-    loose = 1e-3 if np.asarray(w).dtype == np.float32 else 1e-6
+    loose = 1e-3 if x.dtype == np.float32 else 1e-6
     require(abs(worst - 1) < loose, field, f"row of norm {worst:.6g}", "rows of norm 1")
-    return w
+    floats = x.dtype in (np.float32, np.float64) and not isinstance(w, (list, tuple))
+    return w if floats else x.astype(np.float64)
 
 # %% ../nbs/00_checks.ipynb #d03d0969
 def check_name(field: str, value: Any, known: Any) -> str:

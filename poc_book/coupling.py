@@ -50,7 +50,7 @@ def couple(problem: Problem, w0, times, mean_field: MeanField | None = None) -> 
 
     A `mean_field` solved at the same times is used again. Errors as in `flow` and `solve`."""
     times = check_times(times)
-    w0 = check_sphere("w0", jnp.asarray(w0), problem.dim)
+    w0 = jnp.asarray(check_sphere("w0", w0, problem.dim))
     limit = solve(problem, times) if mean_field is None else mean_field
     require(np.array_equal(limit.times, times), "mean_field.times", limit.times, "the times of the coupling")
     finite, shadows = flow(problem, w0, times), limit.transport(w0)
@@ -145,7 +145,7 @@ def duhamel(limit: MeanField, times, bars, linear: Float[Array, "times m d"]) ->
     """The right-hand side of equation (3) for shadows `bars` and the linear error `linear`, trapezoidal rule on `times`.
 
     Raises `NotResolved` when the variational equation cannot be carried from one time to the next."""
-    t = jnp.asarray(times)
+    t = jnp.asarray(check_times(times))
     inject = injections(limit, t, bars, linear)
     total = [jnp.zeros_like(bars[0])]
     for i in range(len(t) - 1):

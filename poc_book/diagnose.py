@@ -8,6 +8,7 @@ __all__ = ['lowest_degree', 'coupled_runs', 'growth', 'Finding', 'judged', 'comp
 
 # %% ../nbs/14_your_problem.ipynb #7432cae4
 import json
+import os
 import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -223,8 +224,9 @@ def load_problem(name: str, dim: int | None = None) -> Problem:
 
     Raises `BadInput` for an unknown name, a file that does not run, or one without a `problem`."""
     given = {} if dim is None else {"dim": check_integer("dim", dim, 3)}
+    require(isinstance(name, str), "problem", name, "a name of the book, or of a Python file")
     if not name.endswith(".py"): return PROBLEMS[check_name("problem", name, PROBLEMS)](**given)
-    require(Path(name).is_file(), "problem", name, "an existing Python file")
+    require(os.path.isfile(name), "problem", name, "an existing Python file")
     try: made = runpy.run_path(name).get("problem")
     except (Exception, SystemExit) as error:  # the reader's own code
         raise BadInput("problem", name, f"a file that runs ({type(error).__name__}: {error})") from None

@@ -18,10 +18,11 @@ import xarray as xr
 from scipy import integrate, special, stats
 
 import poc_book
-from .checks import check_name, require
+from .checks import check_finite, check_integer, check_name, check_positive, require
 from .finite_width import collapse, corrected, flow, setup, sgd
 from .model import Problem, static_error
 from .results import load
+from .sphere import check_key
 
 # %% ../nbs/10_experiments.ipynb #54fbc53b
 class Protocol(NamedTuple):
@@ -45,6 +46,7 @@ PROTOCOLS = {
 # %% ../nbs/10_experiments.ipynb #e57a1592
 def kept_path(problem: str) -> Path:
     "Where the run of a problem at the paper's sizes is kept."
+    check_name("problem", problem, PROTOCOLS)
     return Path(poc_book.__file__).resolve().parents[1] / "results" / "paper" / f"{problem}.nc"
 
 
@@ -83,6 +85,7 @@ def rate(errors: xr.DataArray) -> Slope:
     The mean of the slopes of the seeds, with Student's interval: seeds are independent, widths of one seed need not be."""
     enough = min(errors.sizes["seed"], errors.sizes["width"]) >= 2
     require(enough, "errors.sizes", dict(errors.sizes), "at least 2 seeds and 2 widths")
+    check_finite("errors", errors.values)
     require(bool((errors > 0).all()), "errors", float(errors.min()), "positive errors")
     values = np.log(errors.transpose("width", "seed").values)
     slopes = np.polyfit(np.log(errors.width.values), values, 1)[0] - 1
@@ -100,6 +103,10 @@ def error_budget(problem: Problem, flow_width: int, *, key, width: int, referenc
 
     Over (change, time) in published time; `checkpoint` gives a file for the name of a run. In closed form also `flow_risk` of the
     population flow of `flow_width` neurons, and `step_risk` of them under SGD on fresh samples. Raises as `sgd` and `flow`."""
+    check_key(key), check_positive("step", step), check_positive("time", time)
+    sizes = dict(flow_width=flow_width, width=width, reference_width=reference_width, samples=samples, batch=batch)
+    for name, value in sizes.items(): check_integer(name, value)
+    check_integer("records", records, 2)
     require(width < reference_width, "width", width, f"below the reference width {reference_width}")
     require(samples >= 4 * batch, "samples", samples, f"at least {4 * batch}, as one run takes 4 times the batch")
     require(round(time / step) % (records - 1) == 0, "records", records, f"one more than a divisor of {round(time / step)} steps")

@@ -19,7 +19,7 @@ import numpy as np
 import optimistix
 from scipy import linalg, optimize
 
-from .checks import BadInput, NotResolved, check_integer, check_positive, check_times, require
+from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, require
 from .fluctuations import Side, blocks, padded
 from .mean_field import Radial, horner, radial
 from .model import Problem, pair_sum, series
@@ -36,6 +36,8 @@ class Cells(NamedTuple):
 
 def latitude_cells(dim: int, q: int, cells: int) -> Cells:
     "For 1 <= q < dim: equal cells of the latitudes over a teacher space of dimension q."
+    dim, q, cells = check_integer("dim", dim, 2), check_integer("q", q), check_integer("cells", cells)
+    require(q < dim, "q", q, f"below the dimension {dim}")
     h = np.pi / 2 / cells
     theta = (np.arange(cells) + 0.5) * h
     return Cells(np.array(h), np.sin(theta) ** 2, (q - 1) * np.log(np.sin(theta)) + (dim - q - 1) * np.log(np.cos(theta)))
@@ -210,6 +212,8 @@ def spectral_gap(problem: Problem, noise: float, M, l: int = 0, odd: bool = Fals
     the noise. Raises `BadInput` for other problems."""
     (r, q), noise, l = reduced(problem), check_positive("noise", noise), check_integer("l", l, 0)
     require(q == 1, "problem", problem.name, "a problem with one teacher direction")
+    shape = np.shape(check_finite("M", M))
+    require(shape == r.F.shape, "M.shape", shape, f"{r.F.shape}, one moment for each power of y")
     grid, n = latitude_cells(problem.dim, 1, check_integer("cells", cells, 8)), problem.dim - 1
     up, unit = np.diff(np.asarray(tilt(r, jnp.asarray(M), grid, noise))), noise / grid.h**2
     there, back = (unit * np.asarray(bernoulli(sign * up)) for sign in (1, -1))
@@ -233,6 +237,7 @@ def noisy_networks(problem: Problem, noise: float, width: int, repeats: int, tim
 
     The error of the law is of first order in `step`. `BadInput` for other values, also for steps that are not small turns."""
     m, R, times = check_integer("width", width), check_integer("repeats", repeats), check_times(times)
+    seed = check_integer("seed", seed, 0)
     noise, step = check_positive("noise", noise), check_positive("step", step)
     require(not problem.signed, "problem", problem.name, "a problem with unit signs")
     require(noise * problem.dim * step < 0.5, "step", step, f"below {0.5 / (noise * problem.dim):.2g} for this noise")
@@ -294,12 +299,12 @@ def noisy_time_to_risk(problem: Problem, noise: float, risk: float, longest: flo
     Half as many cells must agree within the fraction `tol` and the time must be below `longest`, or `NotResolved` is raised.
     Raises `BadInput` for a risk that is never passed."""
     (reduction, q), noise, risk = reduced(problem), check_positive("noise", noise), check_positive("risk", risk)
-    cells, longest = check_integer("cells", cells, 8, even=True), check_positive("longest", longest)
+    cells, longest, tol = check_integer("cells", cells, 8, even=True), check_positive("longest", longest), check_positive("tol", tol)
     start, end = ends(problem, noise)
     require(end < risk < start, "risk", risk, f"between {end:.4g} at the fixed point and {start:.4g} at the start")
     grids = [latitude_cells(problem.dim, q, n) for n in (cells // 2, cells)]
     (_, coarse, _), (_, fine, ok) = (follow_cells(reduction, grid, noise, [longest], risk) for grid in grids)
     if not (ok and fine < longest): raise NotResolved("longest", longest, "a time by which the risk is passed")
     apart = abs(coarse / fine - 1)
-    if not apart <= check_positive("tol", tol): raise NotResolved("cells", cells, f"more: half of them are off by {apart:.1%}")
+    if not apart <= tol: raise NotResolved("cells", cells, f"more: half of them are off by {apart:.1%}")
     return fine

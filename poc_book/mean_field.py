@@ -473,7 +473,7 @@ class MeanField(eqx.Module):
 
     def transport(self, w0) -> Float[Array, "times m d"]:
         "Unit `w0` (m, d), signed as the problem's first m neurons, carried by the limit to `times`: (times, m, d)."
-        check_sphere("w0", w0, self.problem.dim)
+        w0 = jnp.asarray(check_sphere("w0", w0, self.problem.dim))
         carried = self.limit.transport(w0, self.times, self.problem.signs(len(w0)))
         if not bool(jnp.all(jnp.isfinite(carried))):
             raise NotResolved("times", self.times, "times up to which neurons can be carried")
@@ -492,7 +492,7 @@ def solve(problem: Problem, times, tol: float | None = None, particles: int = 40
     enforced only if given. Raises `BadInput` for bad times, `NotResolved` for an unreachable `tol`."""
     times = check_times(times)
     tol_given = None if tol is None else check_positive("tol", tol)
-    check_integer("particles", particles, 2)
+    particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
     reduction = radial(problem)
     if reduction is not None:
         limit, risk, error = solve_radial(problem, reduction, times, tol_given or 1e-8)

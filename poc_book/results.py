@@ -130,7 +130,7 @@ def save(data: xr.Dataset, path: str | Path, record: Mapping[str, Any] | None = 
 
 def load(path: str | Path) -> xr.Dataset:
     "The dataset in a NetCDF file; an unreadable file, or values that miss their fingerprint, raise `BadInput`."
-    require(Path(path).is_file(), "path", str(path), "an existing NetCDF file")
+    require(isinstance(path, (str, Path)) and os.path.isfile(path), "path", str(path), "an existing NetCDF file")
     try: data = xr.load_dataset(path, engine="h5netcdf")
     except Exception as error:  # HDF5 reports damage through many exception types
         raise BadInput("path", str(path), f"a whole NetCDF file ({type(error).__name__} while reading it)") from None

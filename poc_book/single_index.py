@@ -92,9 +92,9 @@ def fit_line(x, y, sigma=None) -> Line:
     """For at least 3 points with distinct x: the slope of y against x, weighted by 1 / sigma^2 (default: equal weights).
 
     The standard error comes from the residuals. Raises `BadInput` for fewer or non-finite points."""
-    x, y = (np.asarray(check_finite(name, v), float) for name, v in (("x", x), ("y", y)))
+    x, y = (np.asarray(check_finite(name, v, 1), float) for name, v in (("x", x), ("y", y)))
     require(x.size == y.size >= 3 and len(set(x)) == x.size, "x", x, "at least 3 distinct values, as many as y")
-    spreads = np.ones(x.size) if sigma is None else check_finite("sigma", np.asarray(sigma, float))
+    spreads = np.ones(x.size) if sigma is None else np.asarray(check_finite("sigma", sigma, 1), float)
     require(spreads.shape == x.shape and bool(np.all(spreads > 0)), "sigma", sigma, "positive numbers, as many as x")
     w = 1 / spreads
 
@@ -140,8 +140,8 @@ def latitude_growth(limit: MeanField, t: float, lags, xi) -> Traced:
     """For a single-index limit, 0 < t <= horizon, 0 <= increasing lags <= t: J_{t, t - lag} of neurons at log-odds `xi` at t.
 
     Log-odds are those of $y=(w\\cdot w^*)^2$. Raises `NotResolved` where neurons cannot be traced back."""
-    exact, lags, xi = one_direction(limit), check_times(lags), np.asarray(check_finite("xi", xi), float)
-    require(0 < t <= limit.times[-1] * (1 + 1e-12) and lags[-1] <= t, "t", t, "a time in the limit's horizon, lags up to t")
+    exact, lags, xi = one_direction(limit), check_times(lags), np.asarray(check_finite("xi", xi, 1), float)
+    require(0 < check_finite("t", t, 0) <= limit.times[-1] * (1 + 1e-12) and lags[-1] <= t, "t", t, "a time in the limit's horizon, lags up to t")
     found = trace_back(single_index(limit.problem), exact.path, jnp.asarray(t), jnp.asarray(lags), jnp.asarray(xi))
     before, along = (np.asarray(x) for x in found)
     if not np.isfinite(along).all(): raise NotResolved("t", t, "a time from which neurons can be traced back")
@@ -153,8 +153,8 @@ def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
 
     Infinite where a neuron starts below `level` and does not arrive within the limit's horizon, 0 where it starts above.
     Shape as `quantiles` (vector). Proposition 47."""
-    q, d, end = np.atleast_1d(np.asarray(quantiles, float)), limit.problem.dim, limit.times[-1]
-    require(bool(np.all((q > 0) & (q < 1))), "quantiles", quantiles, "numbers between 0 and 1")
+    q, d, end = np.atleast_1d(np.asarray(check_finite("quantiles", quantiles), float)), limit.problem.dim, limit.times[-1]
+    require(q.ndim == 1 and bool(np.all((q > 0) & (q < 1))), "quantiles", quantiles, "numbers between 0 and 1")
     require(0 < check_positive("level", level) < 1, "level", level, "between 0 and 1")
     goal, y0 = special.logit(level**2), special.betaincinv(0.5, (d - 1) / 2, q)
     late = lambda t, x0: latitude_growth(limit, t, [0.0, t], [goal]).before[0, -1] - x0
@@ -173,7 +173,9 @@ def transmitted(problem: Problem, xi, beta: float) -> np.ndarray:
 
     Shape (2, 2, N): v along or across the meridian of w'; the part along and across that of w. For dim >= 4. The last row
     of both is the root of a mean square, an upper bound of the mean."""
-    K, d = series(problem)[0], problem.dim
+    require(problem.closed_form, "problem", problem.name, "a closed-form problem (Hermite on Gaussian inputs)")
+    require(abs(check_finite("beta", beta, 0)) <= 1, "beta", beta, "between -1 and 1")
+    K, d, xi = series(problem)[0], problem.dim, np.asarray(check_finite("xi", xi, 1), float)
     alpha, r, b = np.sqrt(special.expit(xi))[:, None], np.sqrt(special.expit(-xi))[:, None], np.sqrt(1 - beta**2)
     z, weight = latitude_quadrature(d - 1, 16, 8)
     z, weight = np.append(-z, z), np.append(weight, weight) / 2
@@ -231,6 +233,7 @@ def stability(limit: MeanField, end: float, tau: float, stages: int = 8, nodes: 
     `stages` equal times t, `lags` geometric lags t - s and lag 0, five latitudes of w'; balls are |w -+ w*| <= tau.
     Bounds of J_avg hold apart from this grid. Raises `NotResolved` if the weights miss 1 by 1e-3."""
     require(0 < check_positive("tau", tau) < 1, "tau", tau, "between 0 and 1")
+    end = check_positive("end", end)
     stages, nodes, lags = check_integer("stages", stages), check_integer("nodes", nodes, 12), check_integer("lags", lags, 2)
     spread = np.log(limit.problem.dim)  # up to where even the neurons that grew most, by d^((k - 1) / 2), have shrunk again
     xi = np.linspace(-20 - spread, 30 + 2 * single_index(limit.problem).exponent * spread, nodes)
@@ -257,8 +260,10 @@ def theorem_bound(times, risk, source, j_max: float, j_avg: float, c: float = 1.
     t = check_times(times)
     require(t.size > 1 and t[0] == 0, "times", t, "at least two times, from 0 on")
     for name, values in (("risk", risk), ("source", source)):
-        values = check_finite(name, np.asarray(values, float))
+        values = np.asarray(check_finite(name, values, 1), float)
         require(values.shape == t.shape and bool(np.all(values >= 0)), name, values, f"{t.size} numbers >= 0, one per time")
+    for name, value in (("j_max", j_max), ("j_avg", j_avg), ("c", c)):
+        require(check_finite(name, value, 0) >= 0, name, value, "a number >= 0")
     L, eps = (lambda s: np.interp(s, t, risk)), (lambda s: np.interp(s, t, source))
     rate = lambda s, y: [-c * np.sqrt(L(s)) * y[0] + j_avg * y[1] + j_max * eps(s), y[0]]
     run = integrate.solve_ivp(rate, (0, t[-1]), [0.0, 0.0], t_eval=t, rtol=1e-8, atol=1e-12, max_step=np.diff(t).min())

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .checks import BadInput, NotResolved, check_integer, check_positive, check_sphere, check_times, require
+from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import MeanField, Path, Radial, RadialLimit, advance, horner, log_odds, slopes, waiting_clock
 from .model import Atoms, Measure, Problem, series
 from .sphere import normalise, project, uniform
@@ -79,7 +79,7 @@ def carry_matrix(limit: MeanField, start, end, w, signs, tol):
 def propagators(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
     """For neurons at unit `w0` (m, d) at time 0: where they are at `times` (T, m, d), and J from 0 to the first time and from
     each time to the next, (T, m, d, d), to `tol` a step; errors as in `stability_matrix`."""
-    times, w0 = check_times(times), check_sphere("w0", jnp.asarray(w0), limit.problem.dim)
+    times, w0, tol = check_times(times), jnp.asarray(check_sphere("w0", w0, limit.problem.dim)), check_positive("tol", tol)
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     signs, w, path, steps = limit.problem.signs(len(w0), w0.dtype), w0, [], []
     for start, end in zip([0.0, *times[:-1]], times):
@@ -95,7 +95,7 @@ def stability_matrix(limit: MeanField, w0: Float[Array, "m d"], s: float, t: flo
 
     Maps tangent vectors at time s to tangent vectors at time t: $\\partial_tJ=D_tJ$, $J_{s,s}=P$ (Section 2), solved from s to
     1e-11 a step. Raises `BadInput` outside that range, `NotResolved` where the solver gives up."""
-    require(bool(0 <= s <= t), "s", s, f"0 <= s <= t = {t:g}")
+    require(bool(0 <= check_finite("s", s, 0) <= check_finite("t", t, 0)), "s", s, f"0 <= s <= t = {t:g}")
     path, steps = propagators(limit, w0, [s, t] if t > s else [s])
     return steps[1] if t > s else tangent(path[0])
 
@@ -155,8 +155,8 @@ def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
     """For single-index limits and overlaps 0 < |alpha0| < 1 (n,) at time 0: `Scalars` at flow times `times`.
 
     Costs the same in every dimension. Raises `BadInput` for other limits, `NotResolved` where the solver gives up."""
-    one, times, y0 = one_direction(limit), check_times(times), np.square(np.asarray(alpha0, float))
-    require(y0.ndim == 1 and bool(np.all((y0 > 0) & (y0 < 1))), "alpha0", alpha0, "a vector of overlaps with 0 < |alpha0| < 1")
+    one, times, y0 = one_direction(limit), check_times(times), np.square(np.asarray(check_finite("alpha0", alpha0, 1), float))
+    require(bool(np.all((y0 > 0) & (y0 < 1))), "alpha0", alpha0, "a vector of overlaps with 0 < |alpha0| < 1")
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     if times[-1] == 0: return Scalars(np.sqrt(y0)[None], np.zeros((1, y0.size)), np.zeros((1, y0.size)))
     exact = solve_scalars(one.reduction, one.path, jax.scipy.special.logit(jnp.asarray(y0)), jnp.asarray(0.0), jnp.asarray(times))
@@ -169,7 +169,7 @@ def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
 def bound_constant(scalars: Scalars, exponent: int) -> np.ndarray:
     "For Lemma 49: $\\|J_{t,s}\\|(\\alpha_s/\\alpha_t)^{k-1}$ for s <= t, else 0: (T, T, n). Its maximum is C."
     log_alpha = np.log(scalars.alpha)
-    return np.exp(scalars.log_norm - (exponent - 1) * (log_alpha[:, None] - log_alpha))
+    return np.exp(scalars.log_norm - (check_integer("exponent", exponent) - 1) * (log_alpha[:, None] - log_alpha))
 
 # %% ../nbs/07_stability.ipynb #bcd961f5
 class Estimate(eqx.Module):
@@ -197,7 +197,7 @@ def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
     """For neurons at unit `w0` (m, d) at time 0: $\\|J_{t,s}\\|$, (T, T, m) with t first, zero where s > t.
 
     Single-index limits by the closed form, others by products of `propagators` (memory T m d^2)."""
-    w0 = check_sphere("w0", jnp.asarray(w0), limit.problem.dim)
+    w0 = jnp.asarray(check_sphere("w0", w0, limit.problem.dim))
     if is_single_index(limit):
         alpha0 = np.asarray(w0 @ one_direction(limit).reduction.basis)[:, 0]
         return np.exp(stability_scalars(limit, alpha0, times).log_norm)
@@ -270,14 +270,14 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
 
     The supremum runs over s <= t on the grid, w' among the first `candidates` neurons and the places, v by ascent: a lower
     bound but for sampling, whose standard error at the maximum is `sample_gap`. Memory T m d^2; 1 / flow time (Stability)."""
-    check_positive("tau", tau)
-    candidates = min(check_integer("candidates", candidates), len(w0))
+    tau, seed = check_positive("tau", tau), check_integer("seed", seed, 0)
+    candidates, starts = check_integer("candidates", candidates), check_integer("starts", starts)
     path, steps = propagators(limit, w0, times, 1e-6)  # far below what sampling costs
     T, d, problem = len(path), path.shape[-1], limit.problem
     places = atoms_of(problem) if places is None else places
     out = outside(problem, path, tau, places)
     table, errors, spread = np.zeros((3, T, T))
-    first = uniform(jax.random.key(seed), check_integer("starts", starts), d)
+    first = uniform(jax.random.key(seed), starts, d)
     for j in range(T):
         J = tangent(path[j])
         H = interaction_hessian(problem, path[j], jnp.concatenate([path[j, :candidates], places.points]))
@@ -300,6 +300,8 @@ def average_push(J, H, out, starts):
 def cap(places: Measure, tau: float, count: int, seed: int) -> Measure:
     "Each place and `count` points around it with its sign, at distances spread over [0, tau]: n (count + 1) points."
     points, dim = places.points, places.points.shape[1]
+    count, seed = check_integer("count", count), check_integer("seed", seed, 0)
+    require(check_positive("tau", tau) <= 1, "tau", tau, "at most 1")
     away = uniform(jax.random.key(seed), count * len(points), dim).reshape(len(points), count, -1)
     away = normalise(project(points[:, None], away))
     angle = (2 * jnp.arcsin(tau / 2) * jnp.linspace(1, 0, count, endpoint=False))[None, :, None]
@@ -314,11 +316,10 @@ def local_strong_convexity(limit: MeanField, times, tau: float, count: int = 64,
 
     The maximum runs over the places and `count` points around each, so values (T,) bound the constant from above (LSC). For even
     activations the opposite places give the same. Raises `BadInput` for signed problems without `places`."""
-    times, tau, problem = check_times(times), check_positive("tau", tau), limit.problem
+    times, problem = check_times(times), limit.problem
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
-    require(tau <= 1, "tau", tau, "at most 1")
     require(places is not None or not problem.signed, "places", places, "places with signs, as the neurons have signs")
-    near = cap(atoms_of(problem) if places is None else places, tau, check_integer("count", count), seed)
+    near = cap(atoms_of(problem) if places is None else places, tau, count, seed)
     w = near.points
     top = np.array([tangent_top(local_hessian(limit, t, w, near.signs), w).max() for t in jnp.asarray(times)])
     return -top / np.sqrt(np.array([limit.limit.risk(t) for t in jnp.asarray(times)]))

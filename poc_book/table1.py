@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .checks import check_finite, check_integer, check_positive, require
 from .mean_field import MeanField, radial, solve
 from .model import Atoms, Measure, Monomials, Problem, SoftPlus
 from .single_index import crossing, descend, stability
@@ -59,7 +60,8 @@ def missed(problem: Problem, places: Measure) -> float:
 # %% ../nbs/10_table1.ipynb #f69fdf0f
 def until_learned(problem: Problem, share: float, max_time: float, particles: int, seed: int) -> tuple[MeanField, bool]:
     "The limit at 33 times up to the flow time at which its risk is `share` of the initial one, and whether it got there."
-    end, tol = min(1.0, max_time), 1e-6 if radial(problem) else None  # asked for only where the limit is exact
+    require(check_positive("share", share) < 1, "share", share, "below 1")
+    end, tol = min(1.0, check_positive("max_time", max_time)), 1e-6 if radial(problem) else None  # asked for only where the limit is exact
     while True:
         limit = solve(problem, np.linspace(0, end, 65), tol, particles, seed)
         learned = limit.risk[-1] <= share * limit.risk[0]
@@ -73,7 +75,10 @@ def transitive(points, charge, even: bool) -> bool:
     """For unit atoms (n, d), n up to about 20, charges (n,): whether their automorphism group acts transitively.
 
     With `even`, atoms count up to their sign. A search over permutations that keep charges and inner products (to 1e-9)."""
-    n, points = len(points), np.asarray(points)
+    points, charge = np.asarray(check_finite("points", points, 2)), np.asarray(check_finite("charge", charge, 1))
+    n = len(points)
+    require(bool(np.allclose(np.linalg.norm(points, axis=1), 1)), "points", points, "rows of norm 1")
+    require(charge.size == n > 0, "charge.shape", charge.shape, f"({n},), one per atom")
     both = np.concatenate([points, -points]) if even else points
     G, p = np.round(both @ both.T, 9) + 0.0, np.tile(np.round(charge, 9), 1 + even)
 
@@ -89,6 +94,7 @@ CAP = 0.1
 # %% ../nbs/10_table1.ipynb #38d51486
 def average_stability(limit: MeanField, tau: float, neurons: int, seed: int) -> tuple[float, float, float]:
     "For a problem with `endpoints`: the last time T of its limit, $J_{avg}(\\tau)\\,T$ up to T and its standard error."
+    neurons, seed = check_integer("neurons", neurons), check_integer("seed", seed, 0)
     T, w = float(limit.times[-1]), uniform(jax.random.key(seed), neurons, limit.problem.dim)
     found = j_avg(limit, w, limit.times[::8], tau, 2, 2, seed, endpoints(limit.problem))
     return T, found.value * T, found.sample_gap * T
@@ -96,6 +102,7 @@ def average_stability(limit: MeanField, tau: float, neurons: int, seed: int) -> 
 
 def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
     "For a single-index problem: the time T to risk 1/2, and $J_{avg}(\\tau)\\,T$ up to T from below and from above."
+    require(check_positive("tau", tau) < 1, "tau", tau, "below 1")
     limit = descend(problem, 0.5)
     T = crossing(limit, 0.5)[0]
     found = stability(limit, T, tau, 3)
@@ -104,6 +111,10 @@ def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
 # %% ../nbs/10_table1.ipynb #e8ad509b
 def exponent(dims: Sequence[int], values, errors) -> tuple[float, float]:
     "For positive values with standard errors at two or more dims: the exponent p of values ~ d^p and its standard error."
-    values, errors = np.asarray(values), np.asarray(errors)
+    given = dict(dims=dims, values=values, errors=errors)
+    for name, x in given.items(): require(bool(np.all(np.asarray(check_finite(name, x, 1)) > 0)), name, x, "positive numbers")
+    dims, values, errors = (np.asarray(x) for x in given.values())
+    require(len(set(dims.tolist())) == dims.size >= 2, "dims", dims, "at least two, all different")
+    for name, x in dict(values=values, errors=errors).items(): require(x.size == dims.size, name, x, "one for each of dims")
     line, cov = np.polyfit(np.log(dims), np.log(values), 1, w=values / errors, cov="unscaled")
     return float(line[0]), float(np.sqrt(cov[0, 0]))

@@ -1,0 +1,79 @@
+"What is read from files is data: nothing in it is run, and what is run is said before."
+import ast
+import re
+
+import h5py
+import numpy as np
+import pytest
+from conftest import CHECKOUT, TinyBook
+
+from poc_book.batch import read_settings
+from poc_book.checks import BadInput
+from poc_book.cli import main
+from poc_book.results import load
+
+RUNS = {"eval", "exec", "compile", "__import__"}
+LOADERS = {"pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
+
+
+def dangers(code: str) -> list[str]:
+    "The places of a module that could run what they read."
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [a.name for a in node.names] + [getattr(node, "module", None) or ""]
+            found += [n for n in names if n.partition(".")[0] in LOADERS]
+        if not isinstance(node, ast.Call): continue
+        call, text = ast.unparse(node.func), ast.unparse(node)
+        loads = call in ("yaml.load", "yaml.unsafe_load", "yaml.full_load") and not text.endswith((", Value)", "SafeLoader)"))
+        pickles = any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
+        if call in RUNS or loads or pickles: found.append(text)
+    return found
+
+
+def test_no_module_can_run_what_it_reads():
+    assert all(dangers(x) for x in ("import pickle", "eval(x)", "yaml.load(x, Loader)", "np.load(x, allow_pickle=True)"))
+    assert {p.name: dangers(p.read_text()) for p in (CHECKOUT / "poc_book").glob("*.py") if dangers(p.read_text())} == {}
+
+
+def test_a_file_of_pickled_objects_is_refused(tmp_path):
+    np.save(tmp_path / "bad.nc", np.array([{"x": 1}]), allow_pickle=True)
+    (tmp_path / "bad.nc.npy").rename(tmp_path / "bad.nc")
+    with h5py.File(tmp_path / "object.nc", "w") as file: file["x"] = np.void(b"cos\nsystem\n(S'touch ran'\ntR.")
+    with pytest.raises(BadInput, match="whole NetCDF"): load(tmp_path / "bad.nc")
+    try: data = load(tmp_path / "object.nc")
+    except BadInput as error: assert "\n" not in str(error)
+    else: assert all(v.dtype.kind != "O" for v in data.variables.values())
+
+
+@pytest.mark.parametrize("text", ["__import__('os').system('touch ran')", "!!python/object/apply:os.system ['touch ran']",
+                                  "!!python/name:os.system", "$(touch ran)"])
+def test_settings_are_never_run(text, book: TinyBook):
+    book.settings(f"[smoke]\nsteps = {text}\n")
+    run = book.run("figures", "--profile", "smoke")
+    assert run.returncode == 2 and run.stderr.count("\n") == 1 and not list(book.root.rglob("ran"))
+
+
+def test_a_yaml_tag_is_refused_as_settings(tmp_path):
+    (tmp_path / "settings.ini").write_text("[smoke]\nx = !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(BadInput, match="settings"): read_settings(tmp_path / "settings.ini")
+
+
+@pytest.mark.xfail(strict=True, reason="cli.diagnose runs the file without a word")
+def test_diagnose_says_that_it_runs_a_file_before_it_does(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text("print('the file runs')\nproblem = 3\n")
+    assert main(["diagnose", str(path)]) == 2
+    said = capsys.readouterr()
+    assert "mine.py" in said.out.partition("the file runs")[0]
+
+
+def test_every_action_is_pinned_by_commit():
+    uses = [u for p in (CHECKOUT / ".github" / "workflows").glob("*.y*ml") for u in re.findall(r"uses:\s*(\S+)", p.read_text())]
+    assert uses and [u for u in uses if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", u)] == []
+
+
+def test_the_site_is_served_to_this_machine_only(tmp_path):
+    pytest.importorskip("sphinx", reason="no Sphinx: install the extra [site]")
+    from poc_book.site import server
+    with server(tmp_path, 0) as one: assert one.server_address[0] == "127.0.0.1"
