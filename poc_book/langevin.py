@@ -299,7 +299,8 @@ def noisy_time_to_risk(problem: Problem, noise: float, risk: float, longest: flo
     Half as many cells must agree within the fraction `tol` and the time must be below `longest`, or `NotResolved` is raised.
     Raises `BadInput` for a risk that is never passed."""
     (reduction, q), noise, risk = reduced(problem), check_positive("noise", noise), check_positive("risk", risk)
-    cells, longest, tol = check_integer("cells", cells, 8, even=True), check_positive("longest", longest), check_positive("tol", tol)
+    cells, longest = check_integer("cells", cells, 8, even=True), check_positive("longest", longest)
+    tol = check_positive("tol", tol)
     start, end = ends(problem, noise)
     require(end < risk < start, "risk", risk, f"between {end:.4g} at the fixed point and {start:.4g} at the start")
     grids = [latitude_cells(problem.dim, q, n) for n in (cells // 2, cells)]

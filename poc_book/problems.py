@@ -48,12 +48,14 @@ def random_teachers(dim: int = 64, key=None) -> Problem:
 # %% ../nbs/03_problems.ipynb #0973f160
 def xor(dim: int = 32) -> Problem:
     "For dim >= 4: the parity $x_1x_2x_3x_4$ on the cube, SoftPlus(16) neurons with signs (Figure 5)."
-    return Problem(Boolean(check_integer("dim", dim, 4)), SoftPlus(16.0), Monomials(((0, 1, 2, 3),), (1.0,)), 8.0, True, "xor4")
+    teacher, inputs = Monomials(((0, 1, 2, 3),), (1.0,)), Boolean(check_integer("dim", dim, 4))
+    return Problem(inputs, SoftPlus(16.0), teacher, 8.0, True, "xor4")
 
 
 def staircase(dim: int = 64) -> Problem:
     "For dim >= 4: $0.25x_1+0.75x_1x_2x_3x_4$ on the cube, SoftPlus(16) neurons with signs (Figure 9)."
-    return Problem(Boolean(check_integer("dim", dim, 4)), SoftPlus(16.0), Monomials(((0,), (0, 1, 2, 3)), (0.25, 0.75)), 8.0, True, "staircase")
+    teacher, inputs = Monomials(((0,), (0, 1, 2, 3)), (0.25, 0.75)), Boolean(check_integer("dim", dim, 4))
+    return Problem(inputs, SoftPlus(16.0), teacher, 8.0, True, "staircase")
 
 # %% ../nbs/03_problems.ipynb #b1efefb0
 def he4(dim: int = 32) -> Problem:

@@ -153,7 +153,8 @@ def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
 
     Infinite where a neuron starts below `level` and does not arrive within the limit's horizon, 0 where it starts above.
     Shape as `quantiles` (vector). Proposition 47."""
-    q, d, end = np.atleast_1d(np.asarray(check_finite("quantiles", quantiles), float)), limit.problem.dim, limit.times[-1]
+    d, end = limit.problem.dim, limit.times[-1]
+    q = np.atleast_1d(np.asarray(check_finite("quantiles", quantiles), float))
     require(q.ndim == 1 and bool(np.all((q > 0) & (q < 1))), "quantiles", quantiles, "numbers between 0 and 1")
     require(0 < check_positive("level", level) < 1, "level", level, "between 0 and 1")
     goal, y0 = special.logit(level**2), special.betaincinv(0.5, (d - 1) / 2, q)

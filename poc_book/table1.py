@@ -112,8 +112,8 @@ def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
 def exponent(dims: Sequence[int], values, errors) -> tuple[float, float]:
     "For positive values with standard errors at two or more dims: the exponent p of values ~ d^p and its standard error."
     given = dict(dims=dims, values=values, errors=errors)
-    for name, x in given.items(): require(bool(np.all(np.asarray(check_finite(name, x, 1)) > 0)), name, x, "positive numbers")
-    dims, values, errors = (np.asarray(x) for x in given.values())
+    dims, values, errors = (np.asarray(check_finite(name, x, 1)) for name, x in given.items())
+    for name, x in given.items(): require(bool(np.all(np.asarray(x) > 0)), name, x, "positive numbers")
     require(len(set(dims.tolist())) == dims.size >= 2, "dims", dims, "at least two, all different")
     for name, x in dict(values=values, errors=errors).items(): require(x.size == dims.size, name, x, "one for each of dims")
     line, cov = np.polyfit(np.log(dims), np.log(values), 1, w=values / errors, cov="unscaled")
