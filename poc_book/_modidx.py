@@ -426,6 +426,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'poc_book.model.Measure.charge': ('model.html#measure.charge', 'poc_book/model.py'),
                                 'poc_book.model.Monomials': ('model.html#monomials', 'poc_book/model.py'),
                                 'poc_book.model.Monomials.__call__': ('model.html#monomials.__call__', 'poc_book/model.py'),
+                                'poc_book.model.Monomials.__check_init__': ('model.html#monomials.__check_init__', 'poc_book/model.py'),
                                 'poc_book.model.Problem': ('model.html#problem', 'poc_book/model.py'),
                                 'poc_book.model.Problem.__check_init__': ('model.html#problem.__check_init__', 'poc_book/model.py'),
                                 'poc_book.model.Problem.checked': ('model.html#problem.checked', 'poc_book/model.py'),

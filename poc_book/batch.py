@@ -76,7 +76,7 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     try:
         parser.read_string(path.read_text(encoding="utf-8"), source=path.name)
         return {s: {k: yaml.load(v, Value) for k, v in parser[s].items()} for s in parser.sections()}
-    except (OSError, configparser.Error, yaml.YAMLError) as error:
+    except (OSError, ValueError, configparser.Error, yaml.YAMLError) as error:  # ValueError: dates and bytes that are none
         why = " ".join(str(error).split())
         raise BadInput("settings", path.name, f"readable sections of name = value ({why})") from None
 
@@ -85,7 +85,7 @@ def check_value(field: str, value: Any, default: Any) -> Any:
     "`value` as the type of `default`: bool, int, finite float, text, or a list of one of these."
     kind = type(default)
     require(kind in KINDS, f"default of {field}", default, "one of " + ", ".join(KINDS.values()))
-    if kind is float and type(value) is int: value = float(value)
+    if kind is float and type(value) is int and abs(value) < 1e300: value = float(value)
     fits = type(value) is kind and (kind is not float or math.isfinite(value)) and (kind is not list or value)
     require(bool(fits), field, value, KINDS[kind])
     if kind is not list: return value

@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
     "An argument parser whose errors are one line."
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message}", file=sys.stderr)
+        print(f"{self.prog}: {' '.join(message.split())}", file=sys.stderr)
         sys.exit(2)
 
 # %% ../nbs/93_cli.ipynb #3d7f45ac
@@ -89,9 +89,12 @@ def diagnose(root: Path, problem: str, dim: int | None, out: str | None) -> int:
     "Print and write the report card of a problem of the book or of a Python file."
     from poc_book import diagnose as card  # here, because only this command computes
 
+    if problem.endswith(".py"): print(f"running {problem}", flush=True)
     one = card.load_problem(problem, dim)
     folder = Path(out) if out else root / "build" / "diagnose" / f"{one.name}_d{one.dim}"
-    require(next(p for p in (folder, *folder.absolute().parents) if p.exists()).is_dir(), "out", str(folder), "a folder")
+    there = next(p for p in (folder, *folder.absolute().parents) if os.path.exists(p))
+    fits = all(len(os.fsencode(part)) < 256 for part in folder.parts)
+    require(os.path.isdir(there) and fits, "out", str(folder), "a folder")
     report = card.diagnose(one)
     print(card.as_markdown(report))
     for path in card.save_report(report, folder): print(path)

@@ -121,7 +121,8 @@ def check_run(problem: Problem, key, widths, reference_width, samples, batch, st
     "The sizes of all networks, the reference last, and the number of steps of a valid run."
     is_key = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
     require(is_key, "key", key, "one key, jax.random.key(seed)")
-    require(isinstance(widths, (list, tuple, np.ndarray)) and len(widths) > 0, "widths", widths, "a list of widths")
+    require(isinstance(widths, (list, tuple, np.ndarray)) and np.size(check_finite("widths", widths, 1)) > 0, "widths", widths,
+            "a list of widths")
     sizes = [check_integer("widths", m, even=problem.signed) for m in widths]
     require(sizes == sorted(set(sizes)), "widths", sizes, "strictly increasing widths")
     M = check_integer("reference_width", reference_width, even=problem.signed)

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy import interpolate, special
 
-from .checks import BadInput, NotResolved, check_integer, check_positive, require
+from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, require
 from .mean_field import MeanField, Path, Radial, RadialLimit, log_odds, radial, slopes, solve, waiting_clock
 from .model import Problem, series
 from .sphere import integrate, uniform
@@ -34,11 +34,13 @@ from .stability import hessian_scalars, one_direction, solve_scalars
 # %% ../nbs/11_fluctuations.ipynb #355f3dc6
 def harmonics(n: int, l: int) -> int:
     "For n >= 1, l >= 0: the number $N_l$ of independent spherical harmonics of degree l on $S^{n-1}$."
+    n, l = check_integer("n", n), check_integer("l", l, 0)
     return comb(l + n - 1, l) - (comb(l + n - 3, l - 2) if l > 1 else 0)
 
 
 def harmonic_share(n: int, power: int, l: int) -> float:
     "For n >= 1: $E[u^{power}P_l(u)]$ for a coordinate u of a uniform point of $S^{n-1}$ (Rodrigues' formula)."
+    n, power, l = check_integer("n", n), check_integer("power", power, 0), check_integer("l", l, 0)
     if l > power or (power - l) % 2: return 0.0
     g, half = special.gammaln, (power - l) / 2
     log = g(power + 1) - g(power - l + 1) + g(half + 0.5) - g(0.5) + g(n / 2) - g(half + l + n / 2)
@@ -269,7 +271,7 @@ def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: fl
     of 3 where neurons leave at the limit's times, elsewhere growing by at most `ratio` from one to the next."""
     exact, problem = exact_limit(limit), limit.problem
     reduction, parts = exact.reduction, blocks(problem, exact.reduction.basis.shape[1])
-    require(ratio > 1, "ratio", ratio, "above 1")
+    require(check_positive("ratio", ratio) > 1, "ratio", ratio, "above 1")
     longest, step = check_positive("longest", 10 / degree(problem) if longest is None else longest), check_positive("step", step)
     edges, t, rule = time_panels(limit.times, longest, GAUSS)
     cells, nodes = partial(clock_cells, exact, problem.dim), partial(gauss_nodes, exact, problem.dim)
@@ -459,6 +461,7 @@ def simulate(limit: MeanField, width: int, repeats: int, seed: int = 0) -> Netwo
     """For an exact limit with unit signs: `repeats` networks of `width` neurons under the population flow, at the limit's times.
 
     Raises `NotResolved` where the flow cannot be followed. Memory T R m d for the points."""
+    seed = check_integer("seed", seed, 0)
     m, R, T = check_integer("width", width), check_integer("repeats", repeats, 2), limit.times.size
     w0 = uniform(jax.random.fold_in(jax.random.key(seed), m), R * m, limit.problem.dim)
     points, shadows = integrate(Side(limit.problem, R), w0, limit.times, 1e-8), limit.transport(w0)
@@ -485,9 +488,9 @@ def extrapolate(widths, samples) -> Extrapolated:
     """For at least 2 widths and, for each, `samples` (T, R) of a quantity times m: the weighted line a + b / m through the means.
 
     Raises `BadInput` for fewer widths or draws."""
-    widths = np.asarray(widths, float)
+    widths = np.asarray(check_finite("widths", widths, 1), float)
     require(widths.size == len(samples) >= 2, "widths", widths, "at least 2, one for each of the samples")
-    shapes = [np.shape(x) for x in samples]
+    shapes = [np.shape(check_finite("samples", x, 2)) for x in samples]
     require(min(shape[1] for shape in shapes) >= 2, "samples", shapes, "shapes (T, R) with R >= 2 draws")
     A = np.stack([np.ones_like(widths), 1 / widths], 1)
     mean, error = np.array([np.mean(x, 1) for x in samples]), np.array([standard_error(x) for x in samples])
@@ -585,6 +588,7 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
 # %% ../nbs/11_fluctuations.ipynb #0d097810
 def push_norm(problem: Problem) -> float:
     "For closed-form problems: $\\sup\\|H(w,v)\\|$ in 1 / flow time over all w and v, along their great circle or across."
+    require(problem.closed_form, "problem", problem.name, "a closed-form problem (Hermite on Gaussian inputs)")
     K, s = series(problem)[0], np.linspace(-1, 1, 4001)
     first = K.slope(s)
     second = sum(k * (k - 1) * c * s ** max(k - 2, 0) for k, c in zip(K.degrees, K.coefficients))

@@ -35,8 +35,8 @@ class Hermite(eqx.Module):
     coefficients: tuple[float, ...] = eqx.field(static=True)
 
     def __init__(self, degrees, coefficients):
-        self.degrees = tuple(check_integer("degree", k) for k in np.atleast_1d(degrees).tolist())
-        self.coefficients = tuple(float(check_finite("coefficients", c)) for c in np.atleast_1d(coefficients))
+        self.degrees = tuple(check_integer("degree", k) for k in np.atleast_1d(check_finite("degrees", degrees)).tolist())
+        self.coefficients = tuple(map(float, np.atleast_1d(check_finite("coefficients", coefficients)).ravel()))
         require(len(self.degrees) == len(self.coefficients) == len(set(self.degrees)), "degrees", self.degrees,
                 "distinct degrees, one coefficient each")
 
@@ -62,7 +62,9 @@ class Gaussian(eqx.Module):
     dim: int = eqx.field(static=True)
     size: int = eqx.field(static=True, default=2**13)
 
-    def __check_init__(self): check_integer("dim", self.dim, 3)
+    def __check_init__(self):
+        check_integer("dim", self.dim, 3)
+        check_integer("size", self.size)
 
     def sample(self, key, n: int, dtype=jnp.float64): return jax.random.normal(key, (n, self.dim), dtype)
 
@@ -76,7 +78,9 @@ class Boolean(eqx.Module):
     dim: int = eqx.field(static=True)
     size: int = eqx.field(static=True, default=2**13)
 
-    def __check_init__(self): check_integer("dim", self.dim, 3)
+    def __check_init__(self):
+        check_integer("dim", self.dim, 3)
+        check_integer("size", self.size)
 
     def sample(self, key, n: int, dtype=jnp.float64): return jax.random.rademacher(key, (n, self.dim), dtype)
 
@@ -93,9 +97,8 @@ class Sample(eqx.Module):
     points: Float[Array, "n d"]
 
     def __check_init__(self):
-        shape = np.shape(self.points)
-        require(len(shape) == 2 and shape[0] >= 1 and shape[1] >= 3, "points.shape", shape, "(n, d) with n >= 1, d >= 3")
-        check_finite("points", self.points)
+        shape = np.shape(check_finite("points", self.points, 2))
+        require(shape[0] >= 1 and shape[1] >= 3, "points.shape", shape, "(n, d) with n >= 1, d >= 3")
 
     @property
     def dim(self) -> int: return self.points.shape[1]
@@ -115,8 +118,8 @@ class Atoms(eqx.Module):
     link: Any  # a callable of a real number
 
     def __init__(self, points, weights, link):
-        self.points = jnp.asarray(check_sphere("teacher", np.asarray(points, float)))
-        self.weights = jnp.asarray(check_finite("teacher.weights", np.asarray(weights, float)))
+        self.points = jnp.asarray(check_sphere("teacher", points), float)
+        self.weights = jnp.asarray(check_finite("teacher.weights", weights, 1), float)
         require(self.weights.shape == self.points.shape[:1], "teacher.weights.shape", self.weights.shape, "one per atom")
         self.link = link
 
@@ -128,6 +131,15 @@ class Monomials(eqx.Module):
     "For index tuples below the dimension: the teacher $\\sum_S c_S \\prod_{i\\in S} x_i$."
     sets: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     coefficients: tuple[float, ...] = eqx.field(static=True)
+
+    def __check_init__(self):
+        require(isinstance(self.sets, tuple) and len(self.sets) > 0, "sets", self.sets, "a tuple of index tuples")
+        for s in self.sets:
+            require(isinstance(s, tuple), "sets", s, "tuples of indices")
+            for i in s: check_integer("sets", i, 0)
+        shape = np.shape(check_finite("coefficients", self.coefficients, 1))
+        require(isinstance(self.coefficients, tuple) and shape == (len(self.sets),), "coefficients", self.coefficients,
+                "a tuple, one for each index tuple")
 
     def __call__(self, x):
         return sum(c * jnp.prod(x[..., list(s)], axis=-1) for s, c in zip(self.sets, self.coefficients))
@@ -148,16 +160,14 @@ class Measure(eqx.Module):
     signs: Float[Array, " m"]
 
     def __init__(self, points, weights=None, signs=None):
-        if not traced(points): check_sphere("points", points)
-        m = len(points)
-        self.points = points
+        if not traced(points): points = jnp.asarray(check_sphere("points", points))
+        m, self.points = len(points), points
         self.weights = jnp.full(m, 1 / m, points.dtype) if weights is None else weights
         self.signs = jnp.ones(m, points.dtype) if signs is None else signs
-        for field in ("weights", "signs"):
-            shape = getattr(self, field).shape
-            require(shape == (m,), field + ".shape", shape, f"({m},), one per neuron")
-        for field, given in (("weights", weights), ("signs", signs)):
-            if given is not None and not traced(given): check_finite(field, given)
+        for field, given in (("weights", self.weights), ("signs", self.signs)):
+            if not traced(given): check_finite(field, given)
+            require(np.shape(given) == (m,), field + ".shape", np.shape(given), f"({m},), one per neuron")
+            setattr(self, field, jnp.asarray(given))
 
     @property
     def charge(self) -> Float[Array, " m"]: return self.weights * self.signs
@@ -315,9 +325,10 @@ class Problem(eqx.Module):
     def checked(self, field: str, value):
         "`value` (a measure, or points (..., d)) itself, once it has this problem's dimension and points are finite."
         measure = isinstance(value, Measure)  # its points were checked when it was made
+        if not measure and not traced(value): value = jnp.asarray(check_finite(field, value))
         shape = np.shape(value.points if measure else value)
         require(shape[-1:] == (self.dim,), f"{field}.shape", shape, f"(..., {self.dim})")
-        return value if measure or traced(value) else check_finite(field, value)
+        return value
 
 # %% ../nbs/02_model.ipynb #f48045b5
 @eqx.filter_jit

@@ -111,10 +111,10 @@ def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
 # %% ../nbs/10_table1.ipynb #e8ad509b
 def exponent(dims: Sequence[int], values, errors) -> tuple[float, float]:
     "For positive values with standard errors at two or more dims: the exponent p of values ~ d^p and its standard error."
-    given = dict(dims=dims, values=values, errors=errors)
-    dims, values, errors = (np.asarray(check_finite(name, x, 1)) for name, x in given.items())
-    for name, x in given.items(): require(bool(np.all(np.asarray(x) > 0)), name, x, "positive numbers")
-    require(len(set(dims.tolist())) == dims.size >= 2, "dims", dims, "at least two, all different")
-    for name, x in dict(values=values, errors=errors).items(): require(x.size == dims.size, name, x, "one for each of dims")
-    line, cov = np.polyfit(np.log(dims), np.log(values), 1, w=values / errors, cov="unscaled")
+    given = {name: np.asarray(check_finite(name, x, 1)) for name, x in dict(dims=dims, values=values, errors=errors).items()}
+    x, y, sigma = given.values()
+    for name, v in given.items(): require(bool(np.all(v > 0)), name, v, "positive numbers")
+    require(len(set(x.tolist())) == x.size >= 2, "dims", x, "at least two, all different")
+    for name in ("values", "errors"): require(given[name].size == x.size, name, given[name], "one for each of dims")
+    line, cov = np.polyfit(np.log(x), np.log(y), 1, w=y / sigma, cov="unscaled")
     return float(line[0]), float(np.sqrt(cov[0, 0]))
