@@ -141,7 +141,8 @@ def latitude_growth(limit: MeanField, t: float, lags, xi) -> Traced:
 
     Log-odds are those of $y=(w\\cdot w^*)^2$. Raises `NotResolved` where neurons cannot be traced back."""
     exact, lags, xi = one_direction(limit), check_times(lags), np.asarray(check_finite("xi", xi, 1), float)
-    require(0 < check_finite("t", t, 0) <= limit.times[-1] * (1 + 1e-12) and lags[-1] <= t, "t", t, "a time in the limit's horizon, lags up to t")
+    require(0 < check_finite("t", t, 0) <= limit.times[-1] * (1 + 1e-12) and lags[-1] <= t, "t", t,
+            "a time in the limit's horizon, lags up to t")
     found = trace_back(single_index(limit.problem), exact.path, jnp.asarray(t), jnp.asarray(lags), jnp.asarray(xi))
     before, along = (np.asarray(x) for x in found)
     if not np.isfinite(along).all(): raise NotResolved("t", t, "a time from which neurons can be traced back")
