@@ -52,7 +52,7 @@ def check_finite(field: str, value: Any, ndim: int | None = None) -> Any:
     require(x.dtype.kind in "iuf", field, value, "real numbers")
     require(ndim in (None, x.ndim), f"{field}.shape", x.shape, f"{ndim} dimensions")
     bad = int(x.size - np.count_nonzero(np.isfinite(x)))
-    require(bad == 0, field, f"array with {bad} non-finite entries", "finite numbers only")
+    require(bad == 0, field, f"array with {bad} non-finite entries" if x.ndim else value, "finite numbers only")
     return value
 
 # %% ../nbs/00_checks.ipynb #1f93be65

@@ -89,7 +89,7 @@ def diagnose(root: Path, problem: str, dim: int | None, out: str | None) -> int:
     "Print and write the report card of a problem of the book or of a Python file."
     from poc_book import diagnose as card  # here, because only this command computes
 
-    if problem.endswith(".py"): print(f"running {problem}", flush=True)
+    if problem.endswith(".py") and os.path.isfile(problem): print(f"running {problem}", flush=True)
     one = card.load_problem(problem, dim)
     folder = Path(out) if out else root / "build" / "diagnose" / f"{one.name}_d{one.dim}"
     there = next(p for p in (folder, *folder.absolute().parents) if os.path.exists(p))

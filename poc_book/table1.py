@@ -61,7 +61,7 @@ def missed(problem: Problem, places: Measure) -> float:
 def until_learned(problem: Problem, share: float, max_time: float, particles: int, seed: int) -> tuple[MeanField, bool]:
     "The limit at 33 times up to the flow time at which its risk is `share` of the initial one, and whether it got there."
     require(check_positive("share", share) < 1, "share", share, "below 1")
-    end, tol = min(1.0, check_positive("max_time", max_time)), 1e-6 if radial(problem) else None  # asked for only where the limit is exact
+    end, tol = min(1.0, check_positive("max_time", max_time)), 1e-6 if radial(problem) else None  # only if exact
     while True:
         limit = solve(problem, np.linspace(0, end, 65), tol, particles, seed)
         learned = limit.risk[-1] <= share * limit.risk[0]

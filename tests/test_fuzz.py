@@ -413,36 +413,13 @@ def check_answer(answer):
     assert all(np.all(np.isfinite(x)) for x in arrays if x.dtype.kind in "fc"), answer
 
 
-BUGS = {  # what is not yet refused, and why
-    "finite_width.sgd widths": "an array without dimensions has no length",
-    "model.Gaussian size": "not checked", "model.Boolean size": "not checked", "model.Monomials sets": "not checked",
-    "model.Monomials coefficients": "not checked", "model.Atoms points": "converted before they are checked",
-    "model.Atoms weights": "converted before they are checked", "model.Measure weights": "converted nowhere",
-    "model.Measure signs": "converted nowhere", "model.Measure points": "converted nowhere",
-    "fluctuations.harmonics n": "not checked", "fluctuations.harmonics l": "not checked",
-    "fluctuations.harmonic_share n": "not checked", "fluctuations.harmonic_share power": "not checked",
-    "fluctuations.harmonic_share l": "not checked", "fluctuations.fluctuate ratio": "compared before it is checked",
-    "fluctuations.risk_correction ratio": "compared before it is checked",
-    "beyond.coupling_by_direction ratio": "compared before it is checked", "fluctuations.simulate seed": "not checked",
-    "fluctuations.extrapolate widths": "converted before they are checked", "fluctuations.extrapolate samples": "not checked",
-    "fluctuations.push_norm problem": "not checked", "model.Hermite degrees": "converted before they are checked",
-    "model.Sample points": "their shape is asked before they are checked",
-} | {f"model.Problem.{method} {field}": "lists pass the check unconverted" for method, field in (
-    ("kernel", "w"), ("kernel", "v"), ("correlation", "w"), ("potential", "w"), ("velocity", "w"), ("output", "x"))}
 CASES = [(name, k) for name, row in TABLE.items() for k in row if row[k].bad is not None]
 
 
-@pytest.mark.parametrize(("name", "spoiled"), [c for c in CASES if " ".join(c) not in BUGS])
+@pytest.mark.parametrize(("name", "spoiled"), CASES)
 @fuzz
 @given(data=st.data())
 def test_bad_input_is_refused_in_one_line_that_names_it(name, spoiled, data): spoil(name, spoiled, data)
-
-
-@pytest.mark.xfail(strict=True, reason="see BUGS")
-@pytest.mark.parametrize(("name", "spoiled"), [c for c in CASES if " ".join(c) in BUGS])
-@settings(fuzz, max_examples=300)
-@given(data=st.data())
-def test_known_bugs(name, spoiled, data): spoil(name, spoiled, data)
 
 
 def spoil(name: str, spoiled: str, data):
@@ -487,13 +464,11 @@ def test_junk_under_every_key_of_the_settings_is_refused_or_typed(text, tmp_path
     check_settings(tmp_path / "settings.ini", KEYS, text)
 
 
-@pytest.mark.xfail(strict=True, reason="batch.read_settings and check_value let ValueError and OverflowError through")
 @pytest.mark.parametrize("text", ["2001-99-99", "0b_", "1" * 400, "9" * 5000])
 def test_numbers_and_dates_that_python_cannot_hold_are_refused(text, tmp_path):
     check_settings(tmp_path / "settings.ini", [("p:04_mean_field", "time")], text)
 
 
-@pytest.mark.xfail(strict=True, reason="batch.read_settings lets UnicodeDecodeError through")
 def test_settings_in_another_encoding_are_refused(tmp_path):
     (tmp_path / "settings.ini").write_bytes(b"[p]\nseed = \xff\n")
     with pytest.raises(BadInput, match="settings"): read_settings(tmp_path / "settings.ini")
@@ -527,7 +502,6 @@ COMMANDS = st.lists(NONSENSE, max_size=3) | st.one_of(WORDED)
 def test_bad_commands_end_with_code_2_and_one_line(arguments, capsys, monkeypatch): refused(arguments, capsys, monkeypatch)
 
 
-@pytest.mark.xfail(strict=True, reason="cli: a line break is printed as it is, and a name may be too long for the system")
 @pytest.mark.parametrize("arguments", [("profiles", "\n"), ("diagnose", "he4", "--dim", "8", "--out", "a" * 300)])
 def test_other_bad_commands_end_with_code_2_and_one_line(arguments, capsys, monkeypatch): refused(arguments, capsys, monkeypatch)
 

@@ -59,7 +59,6 @@ def test_a_yaml_tag_is_refused_as_settings(tmp_path):
     with pytest.raises(BadInput, match="settings"): read_settings(tmp_path / "settings.ini")
 
 
-@pytest.mark.xfail(strict=True, reason="cli.diagnose runs the file without a word")
 def test_diagnose_says_that_it_runs_a_file_before_it_does(tmp_path, capsys):
     path = tmp_path / "mine.py"
     path.write_text("print('the file runs')\nproblem = 3\n")
