@@ -25,7 +25,16 @@ import xarray as xr
 from jaxtyping import Array, Float
 from tqdm import tqdm
 
-from .checks import NotResolved, check_finite, check_integer, check_name, check_positive, check_sphere, check_times, require
+from poc_book.checks import (
+    NotResolved,
+    check_finite,
+    check_integer,
+    check_name,
+    check_positive,
+    check_sphere,
+    check_times,
+    require,
+)
 from .model import Problem, shard
 from .results import write_atomic
 from .sphere import integrate, normalise, uniform

@@ -489,9 +489,13 @@ def extrapolate(widths, samples) -> Extrapolated:
 
     Raises `BadInput` for fewer widths or draws."""
     widths = np.asarray(check_finite("widths", widths, 1), float)
-    require(widths.size == len(samples) >= 2, "widths", widths, "at least 2, one for each of the samples")
+    listed = isinstance(samples, (list, tuple)) or isinstance(samples, np.ndarray) and samples.ndim == 3
+    require(listed and len(samples) > 0, "samples", samples, "a list of arrays (T, R)")
     shapes = [np.shape(check_finite("samples", x, 2)) for x in samples]
-    require(min(shape[1] for shape in shapes) >= 2, "samples", shapes, "shapes (T, R) with R >= 2 draws")
+    fits = len({shape[0] for shape in shapes}) == 1 and min(shape[1] for shape in shapes) >= 2
+    require(fits, "samples", shapes, "shapes (T, R) with one T and R >= 2 draws")
+    require(widths.size == len(samples) == len(set(widths)) >= 2 and bool(np.all(widths > 0)), "widths", widths,
+            "at least 2, all positive and different, one for each of the samples")
     A = np.stack([np.ones_like(widths), 1 / widths], 1)
     mean, error = np.array([np.mean(x, 1) for x in samples]), np.array([standard_error(x) for x in samples])
     fits = []

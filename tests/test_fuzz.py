@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from poc_book import problems
 from poc_book.balanced import balanced_modes
-from poc_book.batch import declared, find_chapters, read_settings, resolve
+from poc_book.batch import SWEEP, declared, find_chapters, read_settings, resolve
 from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.coupling import couple
@@ -321,7 +321,9 @@ TABLE: dict[str, dict[str, Arg]] = {
 EXEMPT: dict[str, str] = {
     "compiled, or called by compiled code: values are checked by who calls it": """
         sphere.project sphere.normalise sphere.riemannian_gradient sphere.riemannian_hessian sphere.solve_flow sphere.OnSphere
-        model.traced model.DotProduct model.paired model.in_blocks model.output model.series model.kernel model.correlation
+        model.traced model.DotProduct model.paired model.devices model.shard model.cut model.in_blocks model.monomials
+        model.features model.feature_gradient model.moment_tensor model.prefers_moments model.pair_sum model.pair_pull
+        model.output model.series model.kernel model.correlation
         model.potential model.velocity model.closed_gradient model.node_gradient model.risk model.teacher_norm
         model.function_error model.uniform_norm finite_width.Field finite_width.risks finite_width.batch_gradient
         finite_width.sgd_step finite_width.train finite_width.metrics coupling.function_errors coupling.local_term
@@ -439,7 +441,8 @@ def spoil(name: str, spoiled: str, data):
 CHAPTERS = find_chapters(CHECKOUT)
 SECTIONS = read_settings(CHECKOUT / "settings.ini")
 KEYS = sorted({(f"p:{c}", k) for s, values in SECTIONS.items() for k in values for c in [s.partition(":")[2] or "01_sphere"]})
-DEFAULTS = {name: declared(path) | {"problem": "he4"} for name, path in CHAPTERS.items()}
+STEMS = {name: path.stem for name, path in CHAPTERS.items()}
+DEFAULTS = {name: declared(path) | {"problem": "he4"} for name, path in CHAPTERS.items()} | {"sweep": SWEEP}
 JUNK = ("", "~", "text", "[]", "{}", ".nan", ".inf", "-.inf", "1.5", "true", "[1, two]", "[[1]]", "{a: 1}", "1e999", "2001-01-01",
         "0x1F", "&a [*a]", "[1", "'", "=", "%(x)s", "${x}", "- 1", "? 1", "`", "\x01")
 
@@ -452,9 +455,9 @@ def check_settings(path, places: list[tuple[str, str]], text: str):
     try: found = read_settings(path)
     except BadInput as error: return one_line(error, ("settings",))
     for section, key in places:
-        name = next(c for c, p in CHAPTERS.items() if c == section[2:] or p.stem == section[2:])
+        name = next(c for c in DEFAULTS if section[2:] in (c, STEMS.get(c)))
         default = DEFAULTS[name][key]
-        try: value = resolve(found, "p", name, CHAPTERS[name].stem, {key: default})[key]
+        try: value = resolve(found, "p", name, STEMS.get(name, name), {key: default})[key]
         except BadInput as error: one_line(error, (f"{name} {key}",))
         else: assert type(value) is type(default) and value == value and repr(value) not in ("inf", "-inf")
 
