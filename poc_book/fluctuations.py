@@ -489,7 +489,7 @@ def extrapolate(widths, samples) -> Extrapolated:
 
     Raises `BadInput` for fewer widths or draws."""
     widths = np.asarray(check_finite("widths", widths, 1), float)
-    listed = isinstance(samples, (list, tuple)) or isinstance(samples, np.ndarray) and samples.ndim == 3
+    listed = isinstance(samples, (list, tuple)) or (isinstance(samples, np.ndarray) and samples.ndim == 3)
     require(listed and len(samples) > 0, "samples", samples, "a list of arrays (T, R)")
     shapes = [np.shape(check_finite("samples", x, 2)) for x in samples]
     fits = len({shape[0] for shape in shapes}) == 1 and min(shape[1] for shape in shapes) >= 2
