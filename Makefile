@@ -3,6 +3,7 @@ PROFILE ?= reader
 SUITABLE := import ensurepip, sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+CONSTRAINTS ?= constraints.txt
 READY := .venv/.ready
 # What JAX compiles is kept, so that the next process need not compile it again.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/.jax
@@ -55,5 +56,5 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "PYTHON = '$(PYTHON)': Python 3.11 or newer with venv is needed" >&2; exit 2; }
 	@echo "installing the environment in .venv with $$($(PYTHON) --version): a few minutes, once" >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,site]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev,site]'
 	@touch $(READY)

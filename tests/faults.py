@@ -1,0 +1,132 @@
+"""What may happen to a machine while the book runs. Not collected by default: `pytest tests/faults.py` (a few minutes, Linux).
+
+After each: no wrong or half file stands as a result, the message is clear, and the next run completes."""
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TinyBook
+from test_engine import FIGURES, processes, stale, until
+
+from poc_book.results import load
+
+CHAPTERS = ("01_line", "02_square")
+
+
+def whole(book: TinyBook) -> None:
+    "Every result that stands is complete and readable."
+    for chapter in CHAPTERS:
+        folder = book.home / chapter
+        if not folder.exists(): continue
+        record = json.loads((folder / "provenance.json").read_text())
+        assert set(record["files"]) == {p.name for p in folder.iterdir()} - {"provenance.json"}
+        for path in folder.glob("*.nc"): load(path)
+
+
+def completes(book: TinyBook) -> None:
+    "The next run makes what is missing, and leaves nothing behind."
+    assert until(lambda: not processes(book), 30), "left-over processes"
+    run = book.run(*FIGURES)
+    assert run.returncode == 0 and stale(book) == set() and not list(book.home.glob(".partial-*")), run.stderr
+    whole(book)
+
+
+def victim(book: TinyBook, kind: str) -> int | None:
+    "A process of the batch: the worker of a chapter, or its kernel."
+    words = {"worker": b"chapter", "kernel": b"ipykernel_launcher"}[kind]
+    for pid in processes(book):
+        try: line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError: continue
+        if any(words in word for word in line): return pid
+    return None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_kill_9_at_a_random_moment(made: TinyBook, seed):
+    draw = random.Random(seed)
+    kind = ("batch", "worker", "kernel")[seed % 3]
+    made.settings(f"[smoke]\nseed = {100 + seed}\n")
+    batch, found = made.start(*FIGURES), []
+    if kind != "batch": assert until(lambda: found.append(victim(made, kind)) or found[-1], 60)
+    time.sleep(draw.uniform(0, 6) if kind == "batch" else draw.uniform(0, 2))
+    try: os.kill(batch.pid if kind == "batch" else found[-1], signal.SIGKILL)
+    except ProcessLookupError: pass  # it had ended
+    _, said = batch.communicate(timeout=120)
+    if kind != "batch" and batch.returncode != 0: assert "failed" in said and "Traceback" not in said, said
+    whole(made)
+    completes(made)
+
+
+def mounted(folder: Path, *options: str) -> None:
+    "Mount on a folder, or skip where that is not allowed."
+    if subprocess.run(["mount", *options, str(folder)], capture_output=True).returncode: pytest.skip("mount needs root")
+
+
+def test_a_full_disk(made: TinyBook, request):
+    shutil.rmtree(made.root / "build")
+    (made.root / "build").mkdir()
+    mounted(made.root / "build", "-t", "tmpfs", "-o", "size=60k", "tmpfs")
+    request.addfinalizer(lambda: subprocess.run(["umount", "-l", str(made.root / "build")]))
+    full = made.run(*FIGURES)
+    assert full.returncode != 0 and "No space left" in full.stderr + full.stdout and "Traceback" not in full.stderr, full.stderr
+    whole(made)
+    subprocess.run(["mount", "-o", "remount,size=200m", str(made.root / "build")], check=True)
+    completes(made)
+
+
+def test_a_read_only_checkout(made: TinyBook, request):
+    made.settings("[smoke]\nseed = 50\n")
+    mounted(made.root, "--bind", str(made.root))
+    request.addfinalizer(lambda: subprocess.run(["umount", "-l", str(made.root)], capture_output=True))
+    subprocess.run(["mount", "-o", "remount,ro,bind", str(made.root)], check=True)
+    refused = made.run(*FIGURES)
+    assert refused.returncode == 2 and "ead-only" in refused.stderr and refused.stderr.count("\n") == 1, refused.stderr
+    subprocess.run(["umount", str(made.root)], check=True)
+    whole(made)
+    completes(made)
+
+
+@pytest.mark.parametrize("keep", [0, 100, 4000])
+def test_a_truncated_dataset_is_made_again(made: TinyBook, keep):
+    path = made.home / "01_line" / "line.nc"
+    path.write_bytes(path.read_bytes()[:keep])
+    assert stale(made) == {"01_line"}
+    completes(made)
+
+
+def test_clocks_and_languages_do_not_matter(made: TinyBook):
+    before = made.files()
+    for stamp in (10**8, 2 * 10**9 + 10**8):  # 1973, 2036
+        for path in made.root.rglob("*"): os.utime(path, (stamp, stamp))
+        process = made.start(*FIGURES, LC_ALL="tr_TR.UTF-8", LANG="tr_TR.UTF-8", TZ="Pacific/Kiritimati")
+        assert process.communicate(timeout=120)[0].startswith("nothing to do")
+    assert made.files() == before
+    made.settings("[smoke]\nseed = 51\n")
+    process = made.start(*FIGURES, LC_ALL="C", PYTHONUTF8="0", TZ="America/Adak")
+    assert process.communicate(timeout=300) and process.returncode == 0 and stale(made) == set()
+
+
+def test_without_a_home(made: TinyBook):
+    made.settings("[smoke]\nseed = 52\n")
+    for name in ("HOME", "XDG_CACHE_HOME", "USER"): os.environ.pop(name, None)
+    assert made.run(*FIGURES).returncode == 0 and stale(made) == set()
+    made.settings("[smoke]\nseed = 53\n")
+    process = made.start(*FIGURES, HOME="/nonexistent")
+    assert process.communicate(timeout=300) and process.returncode == 0 and stale(made) == set()
+
+
+def test_without_a_network(made: TinyBook):
+    made.settings("[smoke]\nseed = 54\n")
+    up = "import fcntl, socket, struct; s = socket.socket(); fcntl.ioctl(s, 0x8914, struct.pack('16sh', b'lo', 0x49))"
+    run = f"{sys.executable} -c \"{up}\" && exec {sys.executable} -m poc_book figures --profile smoke"
+    here = os.environ | {"PYTHONPATH": str(made.root), "JUPYTER_PATH": str(made.root / "jupyter")}
+    alone = subprocess.run(["unshare", "-n", "sh", "-c", run], cwd=made.root, env=here, capture_output=True, text=True)
+    if "unshare" in alone.stderr: pytest.skip("unshare needs root")
+    assert alone.returncode == 0 and stale(made) == set(), alone.stderr
