@@ -87,7 +87,7 @@ def test_double_precision_runs_the_same_draws():
 def test_a_run_that_does_not_fit_is_refused_before_it_starts():
     assert free_memory() > 2**20
     with pytest.raises(BadInput, match=r"^memory = .* GiB"): check_memory(2 * free_memory() + 2**40)
-    with pytest.raises(BadInput, match=r"^memory = "): sgd(he(4, 8), **{**RUN, "samples": 10**13})
+    with pytest.raises(BadInput, match=r"^memory = "): sgd(he(4, 1000), **{**RUN, "samples": 2**31 - 1})
     pairs = 4 * 2**34  # one array of 2^17 x 2^17 in single precision
     assert required_memory(he(4, 32), [2**k for k in range(12, 18)], 2**16, 8192, 8192, "float32") < pairs / 50
 
