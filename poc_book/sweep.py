@@ -45,7 +45,7 @@ def run_one(problem: str, dim: int, width: int, seed: int, times) -> xr.Dataset:
 def load_run(path: str | Path) -> xr.Dataset:
     "The run in a whole file of `run_one`."
     try: run = load(path)
-    except BadInput as error: raise BadInput("run", Path(path).name, str(error).rpartition(": ")[2]) from None
+    except BadInput as error: raise BadInput("run", Path(str(path)).name, str(error).rpartition(": ")[2]) from None
     single = tuple(run.sizes.get(name) for name in DIMS[:-1]) == (1, 1, 1, 1) and "time" in run.dims
     require(single, "run", Path(path).name, "one run of a sweep")
     return run

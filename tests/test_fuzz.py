@@ -30,7 +30,7 @@ from poc_book.sphere import uniform
 from poc_book.stability import Scalars
 
 MODULES = """problems sphere model mean_field finite_width coupling stability balanced single_index experiments table1
-    fluctuations langevin beyond results diagnose checks""".split()  # batch and cli: see settings.ini and the command line
+    fluctuations langevin beyond sweep results diagnose checks""".split()  # batch and cli: see settings.ini and the command line
 fuzz = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck),
                 max_examples=10, phases=[Phase.generate], report_multiple_bugs=False)
 counts: Counter = Counter()
@@ -299,6 +299,9 @@ TABLE: dict[str, dict[str, Arg]] = {
     "beyond.best_split": dict(times=times((1.0, 2.0)), risk=vector([1.0, 0.5], [1.0], 1.0),
         per_neuron=vector([1.0, 2.0], [1.0], [0.0, 1.0]), per_sample=vector([1.0, 2.0], [1.0], [-1.0, 1.0]),
         budgets=vector([1e3, 1e4], [0.0], [-1.0])),
+    # sweep
+    "sweep.run_one": dict(problem=one_of("he4", "he5", "", None), dim=DIM4, width=whole(2), seed=SEED, times=times()),
+    "sweep.load_run": dict(path=one_of(None, "", "nothing.nc", "/", str(CHECKOUT / "README.md"), names=("run",))),
     # results
     "results.load": dict(path=one_of(None, "", "nothing.nc", "/", "a" * 300, "a\0b", str(CHECKOUT / "README.md"))),
     "results.check_dataset": dict(
@@ -363,6 +366,7 @@ EXEMPT: dict[str, str] = {
         langevin.equilibrium_law table1.endpoints diagnose.lowest_degree beyond.Decay beyond.Directions beyond.Spent
         diagnose.coupled_runs diagnose.growth diagnose.Finding diagnose.hessian_findings diagnose.teacher_findings
         diagnose.network_findings diagnose.Report diagnose.as_markdown diagnose.as_json diagnose.save_report problems.Labels""",
+    "files of runs: tested in test_sweep": "sweep.merge",
     "how a figure is written: tested in its notebook": """
         results.write_atomic results.cpu_model results.git_commit results.data_hash results.origin results.attributes
         results.save results.render results.render_animation results.caption results.Chapter results.publish""",
@@ -376,7 +380,7 @@ SLOW = set("""
     langevin.ends langevin.fixed_point langevin.langevin langevin.noisy_time_to_risk mean_field.MeanField.transport
     mean_field.solve single_index.descend single_index.escape_times single_index.latitude_growth single_index.stability
     single_index.time_to_risk stability.j_avg stability.j_max stability.local_strong_convexity stability.propagators
-    stability.self_concordance stability.stability_matrix stability.stability_norms stability.stability_scalars
+    stability.self_concordance sweep.run_one stability.stability_matrix stability.stability_norms stability.stability_scalars
     table1.average_stability table1.law_stability table1.until_learned""".split())
 
 
