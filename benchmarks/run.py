@@ -54,7 +54,7 @@ def pull_by(way: bool | None):
     return jax.jit(pull, static_argnums=0)
 
 
-def rate_against_products():
+def velocity_against_matrix_products():
     "A velocity of m neurons (He_4, d = 32, float32) against one large matrix product: pairs count 4 m^2 d operations."
     K, size = series(he(4, 32))[0], 8192 if GPU else 2048
     square, product = jnp.ones((size, size), F32), jax.jit(lambda a: a @ a)
@@ -65,7 +65,7 @@ def rate_against_products():
         yield f"as chosen, m = {m}: speed over pairs", pairs / book
 
 
-def chosen_against_best():
+def chosen_way_against_the_better_one():
     "The time of the way the cost model chooses over that of the better one."
     for k, d in ((2, 16), (4, 8), (4, 16), (4, 32), (6, 8)):
         for m in (512, 1024, 2048, 4096, 8192):
@@ -74,7 +74,7 @@ def chosen_against_best():
             yield f"He_{k}, d = {d}, m = {m}", both[prefers_moments(K, m, m, d)] / min(both)
 
 
-def growth():
+def growth_of_cost():
     "Exponents of a velocity's time: in m and d by pairs, in m by moments."
     fit = lambda x, t: float(np.polyfit(np.log(x), np.log(t), 1)[0])
     seconds = lambda way, k, m, d: clock(partial(pull_by(way), series(he(k, d))[0], uniform(jax.random.key(0), m, d, F32)))[0]
@@ -85,7 +85,7 @@ def growth():
     yield "moments (He_k, m = 4096, d = 8), time at k = 6 over k = 4", seconds(True, 6, 4096, 8) / seconds(True, 4, 4096, 8)
 
 
-def sgd_against_loops(m: int = 4096, dim: int = 32, batch: int = 8192):
+def step_of_sgd_against_plain_loops(m: int = 4096, dim: int = 32, batch: int = 8192):
     "The time of plain loops over that of one step of the paper's SGD (He_4, m = 4096, d = 32, batch 8192, float32)."
     problem = he(4, dim)
     w, x = uniform(jax.random.key(0), m, dim, F32), problem.inputs.sample(jax.random.key(1), batch, F32)
@@ -114,7 +114,7 @@ def sgd_against_loops(m: int = 4096, dim: int = 32, batch: int = 8192):
     yield "PyTorch, 512 neurons at a time", theirs / mine
 
 
-def exact_against_proxy(dim: int = 16, end: float = 10.0):
+def exact_limit_against_a_network(dim: int = 16, end: float = 10.0):
     "The time of a network standing in for the limit (He_4, d = 16, t = 10) over the exact limit's, at equal function error."
     problem, law = he(4, dim), float(function_error_law(he(4, dim), [end])[0])
     for error in (0.03, 0.01, 0.003):
@@ -166,7 +166,7 @@ print((peak() - before) * 1024)
 """
 
 
-def memory():
+def memory_against_its_prediction():
     "What a run of SGD adds to the memory of the process over what it says it needs before it starts (float32, d = 32)."
     for top, samples, batch in ((16384, 2**21, 8192), (65536, 2**22, 8192)):
         child = [sys.executable, "-c", PEAK, str(top), str(samples), str(batch)]
@@ -176,12 +176,14 @@ def memory():
 
 
 def main() -> None:
-    sections = [rate_against_products, chosen_against_best, growth, sgd_against_loops, exact_against_proxy, compiling]
-    if not GPU: sections.append(memory)
+    sections = [velocity_against_matrix_products, chosen_way_against_the_better_one, growth_of_cost,
+                step_of_sgd_against_plain_loops, exact_limit_against_a_network, compiling]
+    if not GPU: sections.append(memory_against_its_prediction)
     found = {}
     for section in sections:
         print(f"\n{section.__doc__}")
-        found[section.__doc__] = rows = {}
+        rows: dict[str, float] = {}
+        found[section.__name__.replace("_", " ").capitalize()] = dict(about=section.__doc__, rows=rows)
         for name, value in section():
             rows[name] = float(f"{value:.3g}")
             print(f"  {name}: {value:.3g}", flush=True)

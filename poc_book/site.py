@@ -286,11 +286,11 @@ def speed_page(root: Path) -> str:
     for name in files:
         run = found.get(name)
         page += f"- {name}: {run['device']}, {run['date']}, JAX {run['jax']}\n" if run else f"- {name}: not yet measured\n"
-    titles = dict.fromkeys(title for run in found.values() for title in run["ratios"])
-    for title in titles:
-        tables = {name: run["ratios"].get(title, {}) for name, run in found.items()}
+    sections = {title: section["about"] for run in found.values() for title, section in run["ratios"].items()}
+    for title, about in sections.items():
+        tables = {name: run["ratios"][title]["rows"] for name, run in found.items() if title in run["ratios"]}
         rows = dict.fromkeys(row for table in tables.values() for row in table)
-        page += f"\n## {title}\n\n| | CPU | GPU |\n|---|---|---|\n"
+        page += f"\n## {title}\n\n{about}\n\n| | CPU | GPU |\n|---|---|---|\n"
         cell = lambda name, row: f"{tables[name][row]:g}" if row in tables.get(name, {}) else "not yet measured"
         page += "".join(f"| {row} | {cell('CPU', row)} | {cell('GPU', row)} |\n" for row in rows)
     return page
