@@ -147,7 +147,7 @@ def check_run(problem: Problem, key, widths, reference_width, samples, batch, st
 # %% ../nbs/05_finite_width.ipynb #96b9fac6
 def required_memory(problem: Problem, sizes: list[int], samples: int | None, batch: int, test: int, dtype) -> int:
     "The bytes that a run of `sgd` with networks of these `sizes` holds at its peak, besides the program itself."
-    rows, tile = (samples or 0) + 3 * batch + test + 4 * sum(sizes), max(2**21, 64 * sizes[-1])
+    rows, tile = 2 * (samples or 0) + 3 * batch + test + 4 * sum(sizes), max(2**21, 64 * sizes[-1])
     return np.dtype(dtype).itemsize * (rows * problem.dim + 3 * max(tile, 512 * sizes[-1]))
 
 
