@@ -25,19 +25,10 @@ import xarray as xr
 from jaxtyping import Array, Float
 from tqdm import tqdm
 
-from poc_book.checks import (
-    NotResolved,
-    check_finite,
-    check_integer,
-    check_name,
-    check_positive,
-    check_sphere,
-    check_times,
-    require,
-)
+from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_times, require
 from .model import Problem, shard
 from .results import write_atomic
-from .sphere import integrate, normalise, uniform
+from .sphere import check_key, integrate, normalise, uniform
 
 # %% ../nbs/05_finite_width.ipynb #cab907f1
 class Field(eqx.Module):
@@ -128,10 +119,9 @@ def metrics(problem: Problem, networks, x, y) -> dict[str, Array]:
 # %% ../nbs/05_finite_width.ipynb #a9541351
 def check_run(problem: Problem, key, widths, reference_width, samples, batch, step, time) -> tuple[list[int], int]:
     "The sizes of all networks, the reference last, and the number of steps of a valid run."
-    is_key = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
-    require(is_key, "key", key, "one key, jax.random.key(seed)")
-    require(isinstance(widths, (list, tuple, np.ndarray)) and np.size(check_finite("widths", widths, 1)) > 0, "widths", widths,
-            "a list of widths")
+    check_key(key)
+    listed = isinstance(widths, (list, tuple)) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
+    require(listed and len(widths) > 0, "widths", widths, "a list of widths")
     sizes = [check_integer("widths", m, even=problem.signed) for m in widths]
     require(sizes == sorted(set(sizes)), "widths", sizes, "strictly increasing widths")
     M = check_integer("reference_width", reference_width, even=problem.signed)

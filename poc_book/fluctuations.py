@@ -278,7 +278,7 @@ def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: fl
     asked = fronts(exact, problem.dim, np.maximum(limit.times, 1e-3))
     start, chance = nodes(cells(np.transpose([asked - MARGIN, asked]), 3.0, ratio - 1), 4)
     grid, back, source_clock = cells([(0, 8)], step), 0.0, start
-    clock, _ = nodes(grid, GAUSS)
+    (clock, _), teacher = nodes(grid, GAUSS), teacher_features(reduction, parts[0])
     for k in range(0, max(len(edges) - 1, 1), PANELS):
         here, times = edges[k : k + PANELS + 1], t[(GAUSS + 1) * k : (GAUSS + 1) * (k + PANELS) + 1]
         sources, source_clock = carry(exact, chance, source_clock, times)
@@ -288,8 +288,7 @@ def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: fl
         matrix, back = onto(earlier, GAUSS, psi), front
         neurons, clock = carry(exact, weights, matrix @ clock, times)
         M = np.asarray(moments_at(exact.path, jnp.asarray(padded(times, 128))))[: times.size]
-        yield Stage(reduction, here, np.isin(here, limit.times), rule, M, neurons, sources, parts,
-                    teacher_features(reduction, parts[0]), matrix)
+        yield Stage(reduction, here, np.isin(here, limit.times), rule, M, neurons, sources, parts, teacher, matrix)
 
 # %% ../nbs/11_fluctuations.ipynb #1b54d1f0
 def own_features(block: Block, stage: Stage, rows):
@@ -301,10 +300,10 @@ def own_features(block: Block, stage: Stage, rows):
     return np.moveaxis(F, 0, 1)
 
 
-def exchange(block: Block, stage: Stage, rows, length: float):
+def exchange(block: Block, stage: Stage, rows, length: float, stretch):
     "`read` (K + 1, f, 3 N) of displacements at the start of a panel as features, and `push` (K, f, 3 N) of neurons by features."
     neurons = stage.neurons
-    slope, J = block.slopes(neurons.log_rho[rows], neurons.log_r[rows]), neurons.stretch(rows)[:, None]
+    slope, J = block.slopes(neurons.log_rho[rows], neurons.log_r[rows]), stretch[:, None]
     read = block.turning[:, None, None, None] * slope * J * neurons.weights
     flat = lambda x: np.moveaxis(x, 0, 2).swapaxes(0, 1).reshape(len(rows), block.c.size, -1)
     return flat(read), -length / stage.reduction.scale * flat(slope / J)[:-1]
@@ -337,11 +336,12 @@ def unfold(course: Iterable[Stage]) -> Iterator[Panel]:
         moved = [stage.onto @ x for x in moved]
         for i, length in enumerate(np.diff(stage.edges)):
             rows, parts = 1 + (GAUSS + 1) * i + np.arange(GAUSS + 1), []
+            J = stage.neurons.stretch(rows)
             for b, block in enumerate(stage.blocks):
-                read, push = exchange(block, stage, rows, length)
+                read, push = exchange(block, stage, rows, length, J)
                 drive = own_features(block, stage, rows) + read @ moved[b].reshape(read.shape[-1], -1)
                 X = solve_panel(read, push, drive, stage.rule)
-                path = partial(displacement, moved[b], push, X, stage.neurons.stretch(rows), stage.rule)
+                path = partial(displacement, moved[b], push, X, J, stage.rule)
                 moved[b] = path(GAUSS)
                 parts.append((block, X, path))
             yield Panel(stage, rows, length, stage.asked[i + 1], parts)

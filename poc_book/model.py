@@ -191,9 +191,9 @@ def paired(f: Hermite, g: Hermite) -> DotProduct:
 
 # %% ../nbs/02_model.ipynb #91791b69
 @lru_cache
-def devices(axis: str = "neurons") -> jax.sharding.Mesh:
+def devices() -> jax.sharding.Mesh:
     "All devices that JAX sees, as a mesh along which neurons are shared out."
-    return jax.make_mesh((jax.device_count(),), (axis,), axis_types=(jax.sharding.AxisType.Auto,))
+    return jax.make_mesh((jax.device_count(),), ("neurons",), axis_types=(jax.sharding.AxisType.Auto,))
 
 
 def shard(rows: Float[Array, "m ..."]) -> Float[Array, "m ..."]:
@@ -213,7 +213,7 @@ def cut(rows: Float[Array, "m ..."], block: int = 512) -> Float[Array, "k b n ..
 
 def in_blocks(f: Callable, rows: Float[Array, "m d"], block: int = 512) -> Float[Array, "m ..."]:
     "For f acting row by row: `f(rows)`, computed on `block` rows at a time so that no m x m array is ever formed."
-    if len(rows) <= block and devices().size == 1: return f(rows)
+    if len(rows) <= block: return f(rows)
     out = jax.vmap(lambda share: jax.lax.map(f, share))(cut(rows, block))
     return out.reshape(-1, *out.shape[3:])[: len(rows)]
 
