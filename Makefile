@@ -32,7 +32,7 @@ test: $(READY)  ## unit tests (those of a site if there is one), then every note
 	$(BIN)/nbdev-test --n-workers 2
 
 benchmark: $(READY)  ## ratios of speed and memory on this machine, into benchmarks/cpu.json or gpu.json: a quarter of an hour
-	$(BIN)/python benchmarks/run.py
+	XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python benchmarks/run.py
 
 lint: $(READY)  ## style of modules and notebooks, types
 	$(BIN)/ruff check .

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['Hermite', 'SoftPlus', 'Gaussian', 'Boolean', 'Sample', 'Atoms', 'Monomials', 'traced', 'Measure', 'DotProduct',
            'paired', 'devices', 'shard', 'cut', 'in_blocks', 'monomials', 'features', 'feature_gradient',
-           'moment_tensor', 'prefers_moments', 'pair_sum', 'pair_pull', 'Problem', 'output', 'series', 'kernel',
-           'correlation', 'potential', 'velocity', 'closed_gradient', 'node_gradient', 'risk', 'teacher_norm',
-           'function_error', 'static_error', 'uniform_norm']
+           'moment_tensor', 'prefers_moments', 'fuses', 'on_devices', 'derivative', 'pull', 'pair_sum', 'pair_pull',
+           'Problem', 'output', 'series', 'kernel', 'correlation', 'potential', 'velocity', 'closed_gradient',
+           'node_gradient', 'risk', 'teacher_norm', 'function_error', 'static_error', 'uniform_norm']
 
 # %% ../nbs/02_model.ipynb #7411ae1d
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations_with_replacement
 from math import comb, factorial, prod
 from typing import Any
@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .checks import check_finite, check_integer, check_positive, check_sphere, require
+from .fused import fused_pull, triton
 from .sphere import coordinate_moment, project
 
 # %% ../nbs/02_model.ipynb #40e1839d
@@ -55,6 +56,8 @@ class SoftPlus(eqx.Module):
     def __call__(self, x):
         t = self.beta * x  # twice as fast as jax.nn.softplus; beyond 40 the logarithm is t to the last bit
         return (jnp.log1p(jnp.exp(jnp.minimum(t, 40.0))) + jnp.maximum(t - 40.0, 0.0)) / self.beta
+
+    def slope(self, x): return 1 / (1 + jnp.exp(-self.beta * x))
 
 # %% ../nbs/02_model.ipynb #7291bc9a
 class Gaussian(eqx.Module):
@@ -259,6 +262,30 @@ def prefers_moments(K: DotProduct, n: int, m: int, dim: int) -> bool:
     even = all(k % 2 == 0 for k in K.degrees)
     return even and (n + m) * sum(2 * D * D + 200 * D for D in sizes) < n * m * (4 * dim + 60)
 
+# %% ../nbs/02_model.ipynb #2e9b01d9
+def fuses(f: Callable, dtype) -> bool:
+    "Whether sums over pairs of a function f (or its derivative) go through a fused kernel: on a GPU, in single precision."
+    return triton is not None and jax.default_backend() == "gpu" and dtype == jnp.float32 and isinstance(
+        f, (Hermite, SoftPlus, DotProduct))
+
+
+def on_devices(f: Callable, rows: Float[Array, "n d"], *rest: Array) -> Float[Array, "n ..."]:
+    "For f acting row by row: `f(rows, *rest)`, each device on its own share of the rows."
+    spec = jax.P("neurons"), *[jax.P()] * len(rest)
+    padded = jnp.pad(rows, ((0, -len(rows) % devices().size), (0, 0)))
+    return jax.shard_map(f, mesh=devices(), in_specs=spec, out_specs=spec[0], check_vma=False)(padded, *rest)[: len(rows)]
+
+
+def derivative(f: Callable) -> Callable:
+    "The derivative of a function of real numbers: its own `slope`, or an automatic one."
+    return getattr(f, "slope", lambda z: jax.jvp(f, (z,), (jnp.ones_like(z),))[1])
+
+
+def pull(f: Callable, w, v, charge) -> Float[Array, "n d"]:
+    "$\\sum_jc_jf'(w_i\\cdot v_j)v_j$ over pairs of rows, for a function f of real numbers: shape (n, d)."
+    if not fuses(f, w.dtype): return in_blocks(lambda rows: (derivative(f)(rows @ v.T) * charge) @ v, w)
+    return on_devices(partial(fused_pull, derivative(f)), w, v, charge)
+
 # %% ../nbs/02_model.ipynb #75256d56
 def pair_sum(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, " n"]:
     "$\\sum_jc_jK(w_i\\cdot v_j)$ for unit rows, by pairs or by moment tensors, whichever `prefers_moments` finds cheaper."
@@ -269,8 +296,8 @@ def pair_sum(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], char
 
 
 def pair_pull(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, "n d"]:
-    "$\\sum_jc_jK'(w_i\\cdot v_j)v_j$, the gradient of `pair_sum` in each row, by the same choice."
-    if not prefers_moments(K, len(w), len(v), w.shape[1]): return in_blocks(lambda rows: (K.slope(rows @ v.T) * charge) @ v, w)
+    "$\\sum_jc_jK'(w_i\\cdot v_j)v_j$, the gradient of `pair_sum` in each row, by the same choice; pairs on a GPU are fused."
+    if not prefers_moments(K, len(w), len(v), w.shape[1]): return pull(K, w, v, charge)
     terms = [(k // 2, 2 * c * moment_tensor(v, charge, k // 2)) for k, c in zip(K.degrees, K.coefficients)]
     return in_blocks(lambda rows: sum(feature_gradient(rows, T @ features(rows, power), power) for power, T in terms), w)
 
@@ -393,8 +420,7 @@ def node_gradient(problem: Problem, w, rho: Measure):
     "For inputs given by nodes: $E\\,(f_\\rho-f^*)\\sigma'(w\\cdot x)x$ in blocks of rows, shape (n, d)."
     x = problem.inputs.nodes().astype(w.dtype)
     gap = (output(problem, rho, x) - problem.teacher(x)) * problem.scale / len(x)
-    slope = lambda z: jax.jvp(problem.activation, (z,), (jnp.ones_like(z),))[1]
-    return in_blocks(lambda rows: (slope(rows @ x.T) * gap) @ x, w)
+    return pull(problem.activation, w, x, gap)
 
 # %% ../nbs/02_model.ipynb #4dfb47fd
 @eqx.filter_jit

@@ -20,6 +20,7 @@ from .checks import NotResolved, check_integer, check_positive, check_sphere, ch
 
 # %% ../nbs/01_sphere.ipynb #97ca503e
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_default_matmul_precision", "highest")  # a GPU would round single precision to 11 bits
 
 # %% ../nbs/01_sphere.ipynb #2caccd66
 def project(w: Float[Array, "... d"], v: Float[Array, "... d"]) -> Float[Array, "... d"]:

@@ -11,6 +11,7 @@ from conftest import CHECKOUT
 
 from poc_book import mean_field, model, problems
 from poc_book.finite_width import flow
+from poc_book.fused import fused_pull, fused_sum
 from poc_book.model import DotProduct, moment_tensor, pair_pull, pair_sum, prefers_moments
 from poc_book.sphere import uniform
 
@@ -96,3 +97,51 @@ def test_a_function_is_compiled_once_for_a_shape():
     compiled.clear()
     all_three(1, 1.5)  # other neurons, other times, same shapes
     assert compiled == []
+
+
+@pytest.mark.parametrize("n, m, dim", [(300, 1000, 32), (7, 33, 5), (130, 700, 64)])
+@pytest.mark.parametrize("act", [problems.misspecified().activation, problems.xor().activation], ids=["polynomial", "softplus"])
+@pytest.mark.parametrize("exact", [False, True])
+def test_fused_sums_are_sums_over_pairs(n, m, dim, act, exact):
+    rng = np.random.default_rng(0)
+    w, v = rng.normal(size=(n, dim)) / dim**0.5, rng.normal(size=(m, dim))
+    if exact: v = np.sign(v)
+    w, v, c, b = (np.asarray(a, np.float32) for a in (w, v, rng.normal(size=m) / m, rng.normal(size=n) / n))
+    slope = lambda z: jax.jvp(act, (z,), (jnp.ones_like(z),))[1]
+    z = w.astype(float) @ v.astype(float).T
+    pairs = ((fused_pull(slope, w, v, c, exact), (np.asarray(slope(z)) * c.astype(float)) @ v.astype(float)),
+             (fused_sum(act, v, w, b, exact), np.asarray(act(z.T)) @ b.astype(float)))
+    plain = (slope(w @ v.T) * c) @ v, act(v @ w.T) @ b  # as single precision rounds
+    for (found, brute), rounded in zip(pairs, plain):
+        assert found.dtype == rounded.dtype == jnp.float32
+        assert np.abs(found - brute).max() < 2 * np.abs(rounded - brute).max() + 1e-7 * np.abs(brute).max()
+
+
+FUSED = """
+import sys
+import jax, jax.numpy as jnp, numpy as np
+from poc_book import finite_width, model, problems
+from poc_book.finite_width import batch_gradient
+from poc_book.sphere import uniform
+out = {}
+for name, problem in (("he4", problems.he(4, 8)), ("misspecified", problems.misspecified(40)), ("xor", problems.xor(6))):
+    w, x = uniform(jax.random.key(0), 202, problem.dim), problem.inputs.sample(jax.random.key(1), 101)
+    y = problem.teacher(x)
+    rho = problem.measure(w)
+    out |= {name: batch_gradient(problem, w, x, y), name + "_velocity": problem.velocity(w, rho, rho.signs)}
+    w, x, y = (jnp.asarray(a, jnp.float32) for a in (w, x, y))
+    model.fuses = finite_width.fuses = lambda f, dtype: dtype == jnp.float32
+    jax.clear_caches()
+    rho = problem.measure(w)
+    out |= {name + "_fused": jax.jit(lambda: batch_gradient(problem, w, x, y))(),
+            name + "_velocity_fused": problem.velocity(w, rho, rho.signs)}
+np.savez(sys.argv[1], **out)
+"""
+
+
+def test_a_gpu_s_way_to_the_gradient_on_four_devices(tmp_path):
+    env = os.environ | dict(XLA_FLAGS="--xla_force_host_platform_device_count=4", JAX_PLATFORMS="cpu")
+    subprocess.run([sys.executable, "-c", FUSED, str(tmp_path / "found.npz")], env=env, check=True, cwd=CHECKOUT)
+    found = np.load(tmp_path / "found.npz")
+    for name in [n for n in found.files if not n.endswith("_fused")]:
+        assert np.abs(found[name + "_fused"] - found[name]).max() < 3e-6 * np.abs(found[name]).max(), name
