@@ -145,6 +145,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'poc_book.diagnose.teacher_findings': ('your_problem.html#teacher_findings', 'poc_book/diagnose.py')},
             'poc_book.experiments': { 'poc_book.experiments.Protocol': ('experiments.html#protocol', 'poc_book/experiments.py'),
                                       'poc_book.experiments.Slope': ('experiments.html#slope', 'poc_book/experiments.py'),
+                                      'poc_book.experiments.beside_published': ( 'experiments.html#beside_published',
+                                                                                 'poc_book/experiments.py'),
                                       'poc_book.experiments.error_budget': ('experiments.html#error_budget', 'poc_book/experiments.py'),
                                       'poc_book.experiments.flow_risk': ('experiments.html#flow_risk', 'poc_book/experiments.py'),
                                       'poc_book.experiments.initial_error': ('experiments.html#initial_error', 'poc_book/experiments.py'),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SAMPLES', 'BATCH', 'REPEATS', 'REFERENCE', 'PROTOCOLS', 'PANELS', 'Protocol', 'kept_path', 'kept', 'initial_error',
-           'Slope', 'rate', 'error_budget', 'flow_risk', 'shifts']
+           'beside_published', 'Slope', 'rate', 'error_budget', 'flow_risk', 'shifts']
 
 # %% ../nbs/10_experiments.ipynb #a7e84db6
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from scipy import integrate, special, stats
 
 import poc_book
 from .checks import check_finite, check_integer, check_name, check_positive, require
-from .finite_width import collapse, corrected, flow, setup, sgd
+from .finite_width import collapse, corrected, flow, published, published_rows, setup, sgd
 from .model import Problem, static_error
 from .results import load
 from .sphere import check_key
@@ -70,6 +70,19 @@ def initial_error(problem: Problem) -> float:
         f = lambda z: float(problem.scale * problem.activation(size[0] * z)) ** power * (1 - z * z) ** p / norm
         return integrate.quad(f, -1, 0, epsabs=1e-10)[0] + integrate.quad(f, 0, 1, epsabs=1e-10)[0]
     return mean(2) - mean(1) ** 2
+
+# %% ../nbs/10_experiments.ipynb #35c04bb3
+def beside_published(run: xr.Dataset, static: float) -> xr.Dataset:
+    """For a result of `sgd` and the `static` error of its problem (`initial_error`): what the figure shows.
+
+    The run with both errors over 1 - m/M, the error expected at time 0, and the published curves where they are known."""
+    data = run.assign({f"corrected_{n}": v for n, v in corrected(run).items()})
+    data["start"] = ("width", static * (1 - run.width.values / run.attrs["reference_width"]))
+    if run.attrs["problem"] not in {row["problem"] for row in published_rows()}: return data
+    curves = published(run.attrs["problem"])
+    curves = curves.assign({f"corrected_{n}": v for n, v in corrected(curves).items()})
+    names = {"width": "published_width", "time": "published_time"} | {n: f"published_{n}" for n in curves}
+    return data.merge(curves.rename(names), combine_attrs="override")
 
 # %% ../nbs/10_experiments.ipynb #5ae1a78d
 class Slope(NamedTuple):

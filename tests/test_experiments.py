@@ -35,6 +35,18 @@ def test_every_problem_has_a_page_with_the_paper_s_sizes():
         assert (reader["dim"], reader["time"], reader["samples"]) == (p.dim, p.time, 2**16)
 
 
+def test_the_kept_runs_are_the_paper_s():
+    found = {name: kept(name) for name in PROTOCOLS}
+    assert any(run is not None for run in found.values())
+    for name, run in ((name, run) for name, run in found.items() if run is not None):
+        p, about = PROTOCOLS[name], run.attrs
+        assert (about["dim"], about["step"], tuple(run.width.values)) == (p.dim, p.step, p.widths)
+        assert (about["samples"], about["batch"], about["reference_width"]) == (2**16, 2**13, 2**17)
+        assert float(run.time[-1]) == pytest.approx(p.time) and json.loads(about["device"])["platform"] == "gpu"
+        start = corrected(run).scaled_function_error.isel(time=0).mean() / initial_error(PROBLEMS[name]())
+        assert float(start) == pytest.approx(1, abs=0.1), name
+
+
 class Killed(Exception): pass
 
 

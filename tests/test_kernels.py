@@ -45,6 +45,8 @@ def test_the_moment_tensor_of_one_neuron_is_its_power():
 def test_moments_are_for_many_neurons_of_even_kernels():
     assert not prefers_moments(FOURTH, 512, 512, 16) and prefers_moments(FOURTH, 4096, 4096, 16)
     assert not prefers_moments(DotProduct((3,), (1.0,)), 10**6, 10**6, 3)
+    fused = [prefers_moments(FOURTH, m, m, 32, fused=True) for m in (2**16, 2**17)]
+    assert fused == [False, True]  # as measured on an H200 at 2^16
     widths = [next(m for m in 2 ** np.arange(30) if prefers_moments(FOURTH, m, m, d)) for d in (8, 16, 32, 64)]
     assert widths == sorted(widths)  # the break-even width grows with the dimension
 
@@ -99,7 +101,7 @@ def test_a_function_is_compiled_once_for_a_shape():
     assert compiled == []
 
 
-@pytest.mark.parametrize("n, m, dim", [(300, 1000, 32), (7, 33, 5), (130, 700, 64)])
+@pytest.mark.parametrize("n, m, dim", [(300, 1000, 32), (7, 33, 5)])
 @pytest.mark.parametrize("act", [problems.misspecified().activation, problems.xor().activation], ids=["polynomial", "softplus"])
 @pytest.mark.parametrize("exact", [False, True])
 def test_fused_sums_are_sums_over_pairs(n, m, dim, act, exact):
