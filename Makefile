@@ -27,9 +27,10 @@ sweep: $(READY)  ## make what is missing of the sweep of a profile: PROFILE=read
 profiles: $(READY)  ## list the parameters of every chapter in every profile
 	@$(BIN)/python -m poc_book profiles
 
-test: $(READY)  ## unit tests (those of a site if there is one), then every notebook at smoke size
+test: $(READY)  ## unit tests (those of a site if there is one), then every notebook at smoke size: the engine's, and the chapters
 	$(BIN)/python -m pytest -q -rs
-	$(BIN)/nbdev-test --n-workers 2
+	$(BIN)/nbdev-test --file-re '^(00|9)' --n-workers 2
+	@$(MAKE) --no-print-directory figures PROFILE=smoke
 
 benchmark: $(READY)  ## ratios of speed and memory on this machine, into benchmarks/cpu.json or gpu.json: a quarter of an hour
 	XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python benchmarks/run.py

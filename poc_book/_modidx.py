@@ -470,6 +470,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'poc_book.model.features': ('model.html#features', 'poc_book/model.py'),
                                 'poc_book.model.function_error': ('model.html#function_error', 'poc_book/model.py'),
                                 'poc_book.model.fuses': ('model.html#fuses', 'poc_book/model.py'),
+                                'poc_book.model.gather': ('model.html#gather', 'poc_book/model.py'),
                                 'poc_book.model.in_blocks': ('model.html#in_blocks', 'poc_book/model.py'),
                                 'poc_book.model.kernel': ('model.html#kernel', 'poc_book/model.py'),
                                 'poc_book.model.moment_tensor': ('model.html#moment_tensor', 'poc_book/model.py'),

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_times, require
 from .fused import fused_pull, fused_sum
-from .model import Boolean, Problem, derivative, fuses, on_devices, shard
+from .model import Boolean, Problem, derivative, fuses, gather, on_devices, shard
 from .results import write_atomic
 from .sphere import check_key, integrate, normalise, uniform
 
@@ -59,13 +59,14 @@ def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = N
     """For unit `w0` (m, d) and increasing flow times >= 0: $\\dot w_i=\\nu(w_i,\\rho^m_t)$ from `w0` at time 0.
 
     `tol` bounds the error of a step, by default 1e-9 in double and 1e-5 in single precision (the dtype of `w0`).
-    Neurons are shared out over all devices.
+    Neurons are shared out over all devices, of all hosts after `jax.distributed.initialize`; each host gets the whole result.
     Raises `BadInput` off the sphere or for unsorted times, `NotResolved` where the solver gives up."""
     times, w0 = check_times(times), jnp.asarray(check_sphere("w0", w0, problem.dim))
     single = w0.dtype == jnp.float32
     tol = (1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
     points = integrate(Field(problem), shard(w0 if single else w0.astype(jnp.float64)), times, tol)
-    return Trajectory(jnp.asarray(times), points, risks(problem, points))
+    found = Trajectory(jnp.asarray(times), points, risks(problem, points))
+    return found if jax.process_count() == 1 else jax.tree.map(lambda v: jnp.asarray(gather(v)), found)
 
 # %% ../nbs/05_finite_width.ipynb #10a530bd
 def fused_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]):
@@ -152,8 +153,8 @@ def required_memory(problem: Problem, sizes: list[int], samples: int | None, bat
 
 
 def free_memory() -> int:
-    "The bytes left on the first device, or on the machine for a CPU."
-    found = jax.devices()[0].memory_stats() or {}
+    "The bytes left on this host's first device, or on the machine for a CPU."
+    found = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in found: return found["bytes_limit"] - found["bytes_in_use"]
     return psutil.virtual_memory().available
 
@@ -190,7 +191,7 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
             done = last
             if done == mark: break
             yield done, networks, None
-        found = {name: np.asarray(v) for name, v in metrics(problem, networks, x, y).items()}
+        found = {name: gather(v) for name, v in metrics(problem, networks, x, y).items()}
         off = max(float(jnp.abs(jnp.linalg.norm(w, axis=1) - 1).max()) for w in networks)
         if not (off < 1e-3 and all(np.all(np.isfinite(v)) for v in found.values())):
             raise NotResolved("step", step, f"a step with finite networks on the sphere at published time {mark * step:g}")
@@ -200,7 +201,7 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
 def keep(path: Path, about: str, rows: list[dict], done: int, networks: list) -> None:
     "Write a checkpoint, atomically: records, networks and step count of the run that `about` describes."
     table = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    arrays: dict = {f"network_{i}": np.asarray(w) for i, w in enumerate(networks)} | {f"record_{n}": v for n, v in table.items()}
+    arrays: dict = {f"network_{i}": gather(w) for i, w in enumerate(networks)} | {f"record_{n}": v for n, v in table.items()}
     buffer = BytesIO()
     np.savez(buffer, about=np.array(about), done=np.array(done), **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)

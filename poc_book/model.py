@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Hermite', 'SoftPlus', 'Gaussian', 'Boolean', 'Sample', 'Atoms', 'Monomials', 'traced', 'Measure', 'DotProduct',
-           'paired', 'devices', 'shard', 'cut', 'in_blocks', 'monomials', 'features', 'feature_gradient',
+           'paired', 'devices', 'shard', 'gather', 'cut', 'in_blocks', 'monomials', 'features', 'feature_gradient',
            'moment_tensor', 'prefers_moments', 'fuses', 'on_devices', 'derivative', 'pull', 'pair_sum', 'pair_pull',
            'Problem', 'output', 'series', 'kernel', 'correlation', 'potential', 'velocity', 'closed_gradient',
            'node_gradient', 'risk', 'teacher_norm', 'function_error', 'static_error', 'uniform_norm']
@@ -21,6 +21,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jaxtyping import Array, Float
 
 from .checks import check_finite, check_integer, check_positive, check_sphere, require
@@ -203,6 +204,12 @@ def shard(rows: Float[Array, "m ..."]) -> Float[Array, "m ..."]:
     "`rows` shared out over all devices; on every device where their number is no multiple of the devices'."
     axis = "neurons" if len(rows) % devices().size == 0 else None
     return jax.device_put(rows, jax.NamedSharding(devices(), jax.P(axis)))
+
+
+def gather(array) -> np.ndarray:
+    "The values of an array, on every host, whichever hosts hold its shares."
+    if getattr(array, "is_fully_addressable", True): return np.asarray(array)
+    return multihost_utils.process_allgather(array, tiled=True)
 
 
 def cut(rows: Float[Array, "m ..."], block: int = 512) -> Float[Array, "k b n ..."]:

@@ -325,7 +325,8 @@ EXEMPT: dict[str, str] = {
     "compiled, or called by compiled code: values are checked by who calls it": """
         sphere.project sphere.normalise sphere.riemannian_gradient sphere.riemannian_hessian sphere.solve_flow sphere.OnSphere
         model.traced model.DotProduct model.paired model.devices model.shard model.cut model.in_blocks model.monomials
-        model.features model.feature_gradient model.moment_tensor model.prefers_moments model.pair_sum model.pair_pull
+        model.features model.feature_gradient model.moment_tensor model.prefers_moments model.fuses
+        model.on_devices model.derivative model.pull model.gather model.pair_sum model.pair_pull finite_width.fused_gradient
         model.output model.series model.kernel model.correlation
         model.potential model.velocity model.closed_gradient model.node_gradient model.risk model.teacher_norm
         model.function_error model.uniform_norm finite_width.Field finite_width.risks finite_width.batch_gradient
@@ -361,7 +362,8 @@ EXEMPT: dict[str, str] = {
         coupling.linearise coupling.decompose coupling.lipschitz coupling.gronwall stability.Scalars stability.is_single_index
         stability.one_direction stability.Estimate stability.is_even stability.atoms_of stability.outside balanced.Bracket
         balanced.Growth balanced.Modes balanced.limit_hessian balanced.contributions single_index.Line single_index.Traced
-        single_index.Stability experiments.Protocol experiments.kept_path experiments.Slope experiments.shifts
+        single_index.Stability experiments.Protocol experiments.beside_published experiments.kept_path experiments.Slope
+        experiments.shifts
         fluctuations.Fluctuations fluctuations.Networks fluctuations.Extrapolated fluctuations.standard_error langevin.Noisy
         langevin.equilibrium_law table1.endpoints diagnose.lowest_degree beyond.Decay beyond.Directions beyond.Spent
         diagnose.coupled_runs diagnose.growth diagnose.Finding diagnose.hessian_findings diagnose.teacher_findings

@@ -1,5 +1,6 @@
 "Sums over pairs of neurons: the same numbers from each way, on one device and on several, compiled once."
 import os
+import socket
 import subprocess
 import sys
 
@@ -69,6 +70,39 @@ run = sgd(problems.he(4, 8), key=jax.random.key(1), widths=[64, 256], reference_
           time=0.2, records=3, test=512, dtype="float64")
 np.savez(sys.argv[1], devices=jax.device_count(), **out, **{"sgd_" + k: v for k, v in run.data_vars.items()})
 """
+
+
+HOSTS = """
+import sys
+import jax
+host, port, path = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+jax.distributed.initialize(f"127.0.0.1:{port}", 2, host)
+import numpy as np
+from poc_book import problems
+from poc_book.finite_width import flow, sgd
+from poc_book.sphere import uniform
+found = flow(problems.he(4, 8), uniform(jax.random.key(0), 600, 8), [0.5, 2.0])
+run = sgd(problems.he(4, 8), key=jax.random.key(1), widths=[64], reference_width=256, samples=512, batch=256, step=0.01, time=0.1,
+          records=3, test=512, dtype="float64")
+np.savez(path, devices=[jax.device_count(), jax.local_device_count()], flow=found.points, risk=found.risk, sgd=run.risk)
+"""
+
+
+def test_two_hosts_give_what_one_gives(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    env = os.environ | dict(JAX_PLATFORMS="cpu", JAX_CPU_COLLECTIVES_IMPLEMENTATION="gloo")
+    paths = [tmp_path / f"{host}.npz" for host in range(2)]
+    hosts = [subprocess.Popen([sys.executable, "-c", HOSTS, str(host), port, str(path)], env=env, cwd=CHECKOUT)
+             for host, path in enumerate(paths)]
+    try: assert [p.wait(timeout=300) for p in hosts] == [0, 0]
+    finally: [p.kill() for p in hosts]
+    whole = flow(problems.he(4, 8), uniform(jax.random.key(0), 600, 8), [0.5, 2.0])
+    for found in map(np.load, paths):
+        assert found["devices"].tolist() == [2, 1]
+        assert np.abs(found["flow"] - whole.points).max() < 1e-9 and np.abs(found["risk"] - whole.risk).max() < 1e-9
+    assert np.array_equal(np.load(paths[0])["sgd"], np.load(paths[1])["sgd"])
 
 
 def test_four_devices_give_what_one_gives(tmp_path):
