@@ -326,7 +326,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'poc_book.langevin.noisy_time_to_risk': ('langevin.html#noisy_time_to_risk', 'poc_book/langevin.py'),
                                    'poc_book.langevin.reduced': ('langevin.html#reduced', 'poc_book/langevin.py'),
                                    'poc_book.langevin.rest': ('langevin.html#rest', 'poc_book/langevin.py'),
-                                   'poc_book.langevin.solve_cells': ('langevin.html#solve_cells', 'poc_book/langevin.py'),
                                    'poc_book.langevin.spectral_gap': ('langevin.html#spectral_gap', 'poc_book/langevin.py'),
                                    'poc_book.langevin.spread': ('langevin.html#spread', 'poc_book/langevin.py'),
                                    'poc_book.langevin.squared_distance': ('langevin.html#squared_distance', 'poc_book/langevin.py'),
