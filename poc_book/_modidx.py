@@ -50,6 +50,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'poc_book.batch.make_figures': ('batch.html#make_figures', 'poc_book/batch.py'),
                                 'poc_book.batch.make_sweep': ('batch.html#make_sweep', 'poc_book/batch.py'),
                                 'poc_book.batch.open_book': ('batch.html#open_book', 'poc_book/batch.py'),
+                                'poc_book.batch.parallel': ('batch.html#parallel', 'poc_book/batch.py'),
                                 'poc_book.batch.parsed': ('batch.html#parsed', 'poc_book/batch.py'),
                                 'poc_book.batch.provenance': ('batch.html#provenance', 'poc_book/batch.py'),
                                 'poc_book.batch.reached': ('batch.html#reached', 'poc_book/batch.py'),

@@ -113,8 +113,9 @@ def carried(exact: RadialLimit, xi, times) -> tuple[np.ndarray, np.ndarray, np.n
     "Neurons at log-odds `xi` (N,) at the first of `times`, at all of them: the three logarithms of `Latitudes`, (T, N) each."
     N, T, q = len(xi), len(times), exact.reduction.basis.shape[1]
     reduction = eqx.tree_at(lambda r: r.basis, exact.reduction, np.eye(q))  # and so do all dimensions
-    now, along = (np.asarray(x)[:T, :N] for x in solve_scalars(
-        reduction, exact.path, jnp.asarray(padded(xi, 512)), jnp.asarray(float(times[0])), jnp.asarray(padded(times, 128))))
+    start, clock = jnp.asarray(float(times[0])), jnp.asarray(padded(times, 128))
+    runs = [solve_scalars(reduction, exact.path, jnp.asarray(x), start, clock) for x in padded(xi, 512).reshape(-1, 512)]
+    now, along = (np.concatenate(x, 1)[:T, :N] for x in zip(*runs))
     if not np.all(np.isfinite(now + along)): raise NotResolved("times", times, "times that neurons can be carried to")
     return special.log_expit(now) / 2, special.log_expit(-now) / 2, along
 
@@ -464,7 +465,7 @@ def simulate(limit: MeanField, width: int, repeats: int, seed: int = 0) -> Netwo
     seed = check_integer("seed", seed, 0)
     m, R, T = check_integer("width", width), check_integer("repeats", repeats, 2), limit.times.size
     w0 = uniform(jax.random.fold_in(jax.random.key(seed), m), R * m, limit.problem.dim)
-    points, shadows = integrate(Side(limit.problem, R), w0, limit.times, 1e-8), limit.transport(w0)
+    points, shadows = integrate(Side(limit.problem, R), w0, limit.times, 1e-6), limit.transport(w0)
     apart = [x.reshape(T, R, m, -1) for x in (points, shadows)]
     error, coupling, risk = (np.asarray(x) for x in compare(limit, jnp.asarray(limit.times), *apart))
     start = np.linalg.norm(np.asarray(w0) @ np.asarray(exact_limit(limit).reduction.basis), axis=1).reshape(R, m)

@@ -218,7 +218,7 @@ def spectral_gap(problem: Problem, noise: float, M, l: int = 0, odd: bool = Fals
 def walk(side: Side, w, noise, step, count, key):
     "Noisy neurons (n, d) after `count` steps of length `step` in flow time."
     def move(k, w):
-        kick = project(w, jax.random.normal(jax.random.fold_in(key, k), w.shape))
+        kick = project(w, jax.random.normal(jax.random.fold_in(key, k), w.shape, jnp.float32))  # a chance number needs no more
         return normalise(w + step * side(0.0, w) + jnp.sqrt(2 * noise * step) * kick)
     return jax.lax.fori_loop(0, count, move, w)
 
