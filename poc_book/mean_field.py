@@ -241,7 +241,7 @@ def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float, until
 
     It ends early, with a whole panel, once the risk is at most `until`. Raises `NotResolved` when the panels
     shrink below what rounding allows."""
-    grid = Grid(reduction, dim, end, dx)
+    grid, end = Grid(reduction, dim, end, dx), float(end)  # always of one type: compiled once
     survival, edges, length = grid.initial(dim), [0.0], end / 32
     values = [np.tile(np.concatenate([[1.0], grid.weights @ np.asarray(survival)]), (ORDER + 1, 1))]  # before 0: at rest
     while edges[-1] < end and reduction.risk(values[-1][-1]) > until:
