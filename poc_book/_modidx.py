@@ -329,6 +329,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'poc_book.langevin.rest': ('langevin.html#rest', 'poc_book/langevin.py'),
                                    'poc_book.langevin.spectral_gap': ('langevin.html#spectral_gap', 'poc_book/langevin.py'),
                                    'poc_book.langevin.spread': ('langevin.html#spread', 'poc_book/langevin.py'),
+                                   'poc_book.langevin.spread_slope': ('langevin.html#spread_slope', 'poc_book/langevin.py'),
                                    'poc_book.langevin.squared_distance': ('langevin.html#squared_distance', 'poc_book/langevin.py'),
                                    'poc_book.langevin.tilt': ('langevin.html#tilt', 'poc_book/langevin.py'),
                                    'poc_book.langevin.walk': ('langevin.html#walk', 'poc_book/langevin.py')},
