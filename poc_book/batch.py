@@ -7,8 +7,8 @@ __all__ = ['KINDS', 'EXPONENT', 'PROBLEMS', 'SWEEP', 'DATA', 'read_cells', 'decl
            'Book', 'find_chapters', 'select', 'open_book', 'resolve', 'sweep_grid', 'run_path', 'sweep_runs', 'parsed',
            'imported', 'digest', 'reached', 'sources', 'fingerprint', 'sweep_fingerprint', 'swap', 'alive', 'clean_up',
            'fresh', 'provenance', 'seal', 'execute', 'checkpoints', 'run_chapter', 'ChapterFailed', 'locked', 'follow',
-           'start_snakemake', 'snakemake', 'environment', 'list_figures', 'read_log', 'watch', 'make_figures', 'run',
-           'report', 'make_sweep', 'recent', 'count', 'sweep_report']
+           'start_snakemake', 'snakemake', 'parallel', 'environment', 'list_figures', 'read_log', 'watch',
+           'make_figures', 'run', 'report', 'make_sweep', 'recent', 'count', 'sweep_report']
 
 # %% ../nbs/92_batch.ipynb #d6bc3828
 import ast
@@ -390,20 +390,26 @@ def snakemake(book: Book, profile: str, targets: list[Path], log: str, triggers:
               env: dict[str, str]) -> subprocess.Popen:
     "Start Snakemake on `targets`, which run again on `triggers` and when missing; what it says goes to `logs/LOG.log`."
     home, build = book.home(profile), book.root / "build"
-    jobs = 1 if shutil.which("nvidia-smi") else min(2, os.cpu_count() or 1)
     command = [sys.executable, "-m", "snakemake", *map(str, targets),
-               "--snakefile", str(book.root / "Snakefile"), "--directory", str(build), "--cores", str(jobs),
+               "--snakefile", str(book.root / "Snakefile"), "--directory", str(build), "--cores", str(parallel()),
                "--nolock", "--rerun-incomplete", "--rerun-triggers", *triggers, "--keep-going", "--scheduler", "greedy",
                "--runtime-source-cache-path", str(build / ".snakemake" / "source-cache"), "--nocolor"]
     with open(home / "logs" / f"{log}.log", "w") as f:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=env)
 
 
+def parallel() -> int:
+    "How many chapters run side by side: one on a GPU, else two where there are two cores."
+    return 1 if shutil.which("nvidia-smi") else min(2, os.cpu_count() or 1)
+
+
 def environment(book: Book, resume: bool) -> dict[str, str]:
-    "The environment of the batch's processes: this checkout first, this process as master, compiled code shared in `build`."
+    """The environment of the batch's processes: this checkout first, this process as master, compiled code shared in `build`,
+    and for each a share of the cores (BLAS threads that wait for a core of another process spin)."""
     path = os.pathsep.join(filter(None, [str(book.root), os.environ.get("PYTHONPATH")]))
     own = {"PYTHONPATH": path, "POC_BOOK_PARENT": str(os.getpid()), "POC_BOOK_RESUME": str(int(resume))}
-    shared = {"JAX_COMPILATION_CACHE_DIR": str(book.root / "build" / ".jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"}
+    shared = {"JAX_COMPILATION_CACHE_DIR": str(book.root / "build" / ".jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+              "OMP_NUM_THREADS": str((os.cpu_count() or 1) // parallel())}
     return shared | os.environ | own
 
 # %% ../nbs/92_batch.ipynb #9b848f19

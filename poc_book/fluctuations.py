@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import legendre
-from scipy import interpolate, special
+from scipy import interpolate, sparse, special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, require
 from .mean_field import MeanField, Path, Radial, RadialLimit, log_odds, radial, slopes, solve, waiting_clock
@@ -113,8 +113,9 @@ def carried(exact: RadialLimit, xi, times) -> tuple[np.ndarray, np.ndarray, np.n
     "Neurons at log-odds `xi` (N,) at the first of `times`, at all of them: the three logarithms of `Latitudes`, (T, N) each."
     N, T, q = len(xi), len(times), exact.reduction.basis.shape[1]
     reduction = eqx.tree_at(lambda r: r.basis, exact.reduction, np.eye(q))  # and so do all dimensions
-    now, along = (np.asarray(x)[:T, :N] for x in solve_scalars(
-        reduction, exact.path, jnp.asarray(padded(xi, 512)), jnp.asarray(float(times[0])), jnp.asarray(padded(times, 128))))
+    start, clock = jnp.asarray(float(times[0])), jnp.asarray(padded(times, 128))
+    runs = [solve_scalars(reduction, exact.path, jnp.asarray(x), start, clock) for x in padded(xi, 64).reshape(-1, 64)]
+    now, along = (np.concatenate(x, 1)[:T, :N] for x in zip(*runs))
     if not np.all(np.isfinite(now + along)): raise NotResolved("times", times, "times that neurons can be carried to")
     return special.log_expit(now) / 2, special.log_expit(-now) / 2, along
 
@@ -162,14 +163,13 @@ def gauss_nodes(exact: RadialLimit, dim: int, edges, order: int) -> tuple[np.nda
     return psi, weights / weights.sum()
 
 
-def onto(edges, order: int, psi) -> np.ndarray:
-    "The matrix (n, N) that reads a function known at the Gauss nodes (N,) of cells at other clocks `psi` (n,): its polynomials."
+def onto(edges, order: int, psi) -> sparse.csr_array:
+    "The sparse matrix (n, N) that reads a function known at the Gauss nodes (N,) of cells at clocks `psi` (n,): its polynomials."
     cell = np.clip(np.searchsorted(edges, psi, side="right") - 1, 0, len(edges) - 2)
     x = 2 * (psi - edges[cell]) / np.diff(edges)[cell] - 1
     values = legendre.legvander(x, order - 1) @ np.linalg.inv(legendre.legvander(legendre.leggauss(order)[0], order - 1))
-    matrix = np.zeros((len(psi), len(edges) - 1, order))
-    matrix[np.arange(len(psi)), cell] = values
-    return matrix.reshape(len(psi), -1)
+    columns, rows = order * cell[:, None] + np.arange(order), order * np.arange(len(psi) + 1)
+    return sparse.csr_array((values.ravel(), columns.ravel(), rows), shape=(len(psi), order * (len(edges) - 1)))
 
 
 def fronts(exact: RadialLimit, dim: int, times) -> np.ndarray:
@@ -240,7 +240,7 @@ class Stage(NamedTuple):
     sources: Latitudes
     blocks: list[Block]
     teacher: np.ndarray
-    onto: np.ndarray
+    onto: sparse.csr_array
 
 
 def teacher_features(reduction: Radial, block: Block) -> np.ndarray:
@@ -330,10 +330,10 @@ def unfold(course: Iterable[Stage]) -> Iterator[Panel]:
     for stage in course:
         if moved is None:
             first, still = np.array([0]), np.zeros((3, stage.onto.shape[1], stage.sources.weights.size))
-            moved, at_rest = [still] * len(stage.blocks), stage.onto @ still
+            moved, at_rest = [still] * len(stage.blocks), np.zeros((3, stage.onto.shape[0], still.shape[-1]))
             parts = [(block, own_features(block, stage, first), lambda k: at_rest) for block in stage.blocks]
             yield Panel(stage, first, 0.0, stage.asked[0], parts)
-        moved = [stage.onto @ x for x in moved]
+        moved = [np.stack([stage.onto @ kind for kind in x]) for x in moved]
         for i, length in enumerate(np.diff(stage.edges)):
             rows, parts = 1 + (GAUSS + 1) * i + np.arange(GAUSS + 1), []
             J = stage.neurons.stretch(rows)
@@ -464,7 +464,7 @@ def simulate(limit: MeanField, width: int, repeats: int, seed: int = 0) -> Netwo
     seed = check_integer("seed", seed, 0)
     m, R, T = check_integer("width", width), check_integer("repeats", repeats, 2), limit.times.size
     w0 = uniform(jax.random.fold_in(jax.random.key(seed), m), R * m, limit.problem.dim)
-    points, shadows = integrate(Side(limit.problem, R), w0, limit.times, 1e-8), limit.transport(w0)
+    points, shadows = integrate(Side(limit.problem, R), w0, limit.times, 1e-6), limit.transport(w0)
     apart = [x.reshape(T, R, m, -1) for x in (points, shadows)]
     error, coupling, risk = (np.asarray(x) for x in compare(limit, jnp.asarray(limit.times), *apart))
     start = np.linalg.norm(np.asarray(w0) @ np.asarray(exact_limit(limit).reduction.basis), axis=1).reshape(R, m)

@@ -241,7 +241,7 @@ def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float, until
 
     It ends early, with a whole panel, once the risk is at most `until`. Raises `NotResolved` when the panels
     shrink below what rounding allows."""
-    grid = Grid(reduction, dim, end, dx)
+    grid, end = Grid(reduction, dim, end, dx), float(end)  # always of one type: compiled once
     survival, edges, length = grid.initial(dim), [0.0], end / 32
     values = [np.tile(np.concatenate([[1.0], grid.weights @ np.asarray(survival)]), (ORDER + 1, 1))]  # before 0: at rest
     while edges[-1] < end and reduction.risk(values[-1][-1]) > until:
@@ -431,10 +431,11 @@ def path_risk(reduction: Radial, path: Path, times):
 def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
     "The exact limit, its risk at `times` and the running disagreement of the last two resolutions."
     previous, error = None, np.array([np.inf])
+    core = eqx.tree_at(lambda r: r.basis, reduction, jnp.eye(reduction.basis.shape[1]))  # all dimensions share compiled code
     coarse = sum(level >= 100 * tol for level, _ in LEVELS[:2])  # these could not help
     for level, dx in LEVELS[coarse:]:
-        path = follow(reduction, problem.dim, times[-1] or 1.0, level, dx)
-        risk = np.asarray(path_risk(reduction, path, jnp.asarray(times)))
+        path = follow(core, problem.dim, times[-1] or 1.0, level, dx)
+        risk = np.asarray(path_risk(core, path, jnp.asarray(times)))
         if previous is not None:
             error = np.maximum.accumulate(np.abs(risk - previous)) + 1e-13
             if error[-1] <= tol: return RadialLimit(problem, reduction, path), risk, error

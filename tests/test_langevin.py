@@ -9,12 +9,17 @@ from poc_book.checks import BadInput, NotResolved
 from poc_book.langevin import (
     equilibrium_law,
     fixed_point,
+    gibbs,
     infinite_dimension_bias,
     langevin,
     largest_noise,
+    latitude_cells,
     noisy_networks,
     noisy_time_to_risk,
+    reduced,
     spectral_gap,
+    spread,
+    spread_slope,
 )
 from poc_book.mean_field import radial, solve
 from poc_book.single_index import time_to_risk
@@ -50,6 +55,19 @@ def test_the_noisy_law_against_jacobi_coefficients(problem, noise):
     law = langevin(problem, noise, times, 200)
     assert np.abs(law.risk - jacobi_risk(problem, noise, times)).max() < 3e-5
     assert np.all(np.diff(law.free_energy) < 0) and np.allclose(law.masses.sum(1), 1, atol=1e-9)
+
+
+@pytest.mark.parametrize("problem", [problems.he(2, 5), problems.misspecified(6), problems.circle(7)], ids=lambda x: x.name)
+def test_the_solver_is_told_the_true_jacobian(problem):
+    "Against differences of the rates, in a law off equilibrium."
+    (r, q), rng = reduced(problem), np.random.default_rng(3)
+    cells = latitude_cells(problem.dim, q, 60)
+    p = gibbs(-cells.log_area) * (1 + 0.5 * rng.uniform(size=60))
+    for noise in (3e-3, 0.2):
+        along = p * rng.normal(size=60)
+        ahead, behind = (spread(r, p + s * along, cells, noise) for s in (1e-6, -1e-6))
+        told = spread_slope(r, p, cells, noise) @ along
+        assert told == pytest.approx((ahead - behind) / 2e-6, abs=1e-6 * np.abs(told).max())
 
 
 def test_without_noise_the_flow_comes_back_at_first_order_in_the_cells():
