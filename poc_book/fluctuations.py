@@ -464,7 +464,7 @@ def simulate(limit: MeanField, width: int, repeats: int, seed: int = 0) -> Netwo
     seed = check_integer("seed", seed, 0)
     m, R, T = check_integer("width", width), check_integer("repeats", repeats, 2), limit.times.size
     w0 = uniform(jax.random.fold_in(jax.random.key(seed), m), R * m, limit.problem.dim)
-    points, shadows = integrate(Side(limit.problem, R), w0, limit.times, 1e-6), limit.transport(w0)
+    points, shadows = integrate(Side(limit.problem, R), w0, limit.times, 1e-7), limit.transport(w0)
     apart = [x.reshape(T, R, m, -1) for x in (points, shadows)]
     error, coupling, risk = (np.asarray(x) for x in compare(limit, jnp.asarray(limit.times), *apart))
     start = np.linalg.norm(np.asarray(w0) @ np.asarray(exact_limit(limit).reduction.basis), axis=1).reshape(R, m)
