@@ -405,11 +405,12 @@ def parallel() -> int:
 
 def environment(book: Book, resume: bool) -> dict[str, str]:
     """The environment of the batch's processes: this checkout first, this process as master, compiled code shared in `build`,
-    and for each a share of the cores (BLAS threads that wait for a core of another process spin)."""
+    and for each a share of the cores, for BLAS and for XLA (`NPROC`): threads that wait for a core of another process spin."""
+    share = str((os.cpu_count() or 1) // parallel())
     path = os.pathsep.join(filter(None, [str(book.root), os.environ.get("PYTHONPATH")]))
     own = {"PYTHONPATH": path, "POC_BOOK_PARENT": str(os.getpid()), "POC_BOOK_RESUME": str(int(resume))}
     shared = {"JAX_COMPILATION_CACHE_DIR": str(book.root / "build" / ".jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-              "OMP_NUM_THREADS": str((os.cpu_count() or 1) // parallel())}
+              "OMP_NUM_THREADS": share, "NPROC": share}
     return shared | os.environ | own
 
 # %% ../nbs/92_batch.ipynb #9b848f19

@@ -399,24 +399,29 @@ class Carried(eqx.Module):
 
 # %% ../nbs/04_mean_field.ipynb #a43a9c96
 class Own(eqx.Module):
-    "The velocity field of particles in their own measure, as a function of (t, v)."
+    "The velocities of particles, each set before one of the `cuts` in its own measure, as a function of (t, v)."
     view: Latent | Network
+    cuts: tuple[int, ...] = eqx.field(static=True, default=())
 
-    def __call__(self, t, v): return particle_velocity(self.view, t, v)
+    def __call__(self, t, v):
+        return jnp.concatenate([particle_velocity(self.view, t, own) for own in jnp.split(v, self.cuts)])
 
 
 @eqx.filter_jit
-def particle_rates(view, points):
+def particle_rates(own: Own, points):
     "Velocities of the particles at every knot, (K, N, .)."
-    return jax.lax.map(lambda v: particle_velocity(view, 0.0, v), points)
+    return jax.lax.map(lambda v: own(0.0, v), points)
 
 
-def follow_particles(view: Latent | Network, times, size: int, seed: int) -> ParticleLimit:
-    "`size` particles followed to the last of `times`, with knots at these times and at 64 equal steps."
+def follow_particles(view: Latent | Network, times, sizes: list[int], seed: int) -> list[ParticleLimit]:
+    """Independent sets of particles of these `sizes` followed to the last of `times`, with knots at these times and at 64 equal
+    steps: one solver, compiled once, carries all."""
     knots = jnp.asarray(np.union1d(np.linspace(0, times[-1] or 1.0, 65), times))
-    points, ok = solve_flow(Own(view), view.draw(size, seed), knots, 1e-8)
-    if not ok: raise NotResolved("times", times, f"times up to which {size} particles can be followed")
-    return ParticleLimit(view.problem, view, knots, points, particle_rates(view, points))
+    own, start = Own(view, tuple(np.cumsum(sizes)[:-1].tolist())), [view.draw(size, seed + i) for i, size in enumerate(sizes)]
+    points, ok = solve_flow(own, jnp.concatenate(start), knots, 1e-8)
+    if not ok: raise NotResolved("times", times, f"times up to which {sizes[0]} particles can be followed")
+    both = (jnp.split(x, own.cuts, axis=1) for x in (points, particle_rates(own, points)))
+    return [ParticleLimit(view.problem, view, knots, *sets) for sets in zip(*both)]
 
 # %% ../nbs/04_mean_field.ipynb #52ab29a3
 LEVELS = ((1e-6, 0.27), (1.5e-8, 0.2), (1e-9, 0.17), (1e-10, 0.15))
@@ -451,7 +456,7 @@ def particle_risk(limit: ParticleLimit, times):
 
 def solve_particles(problem: Problem, view: Latent | Network, times, size: int, seed: int):
     "A particle limit, its risk at `times` and twice the running disagreement with half as many other particles."
-    limit, half = (follow_particles(view, times, s, seed + i) for i, s in enumerate((size, size // 2)))
+    limit, half = follow_particles(view, times, [size, size // 2], seed)
     risk, other = (np.asarray(particle_risk(one, jnp.asarray(times))) for one in (limit, half))
     return limit, risk, 2 * np.maximum.accumulate(np.abs(risk - other)) + 1e-13
 
