@@ -383,30 +383,32 @@ def start_snakemake(book: Book, profile: str, chapters: list[str], resume: bool)
     for folder in (".stamps", "logs"): (home / folder).mkdir(parents=True, exist_ok=True)
     for chapter in chapters:
         for path in (home / ".stamps" / chapter, home / "logs" / f"{chapter}.log"): path.unlink(missing_ok=True)
-    return snakemake(book, profile, [home / ".stamps" / c for c in chapters], "snakemake", ["params"], environment(book, resume))
+    stamps = [home / ".stamps" / c for c in chapters]
+    return snakemake(book, profile, stamps, "snakemake", ["params"], parallel(len(chapters)), resume)
 
 
-def snakemake(book: Book, profile: str, targets: list[Path], log: str, triggers: list[str],
-              env: dict[str, str]) -> subprocess.Popen:
-    "Start Snakemake on `targets`, which run again on `triggers` and when missing; what it says goes to `logs/LOG.log`."
+def snakemake(book: Book, profile: str, targets: list[Path], log: str, triggers: list[str], jobs: int,
+              resume: bool = False) -> subprocess.Popen:
+    """Start Snakemake on `targets`, `jobs` at a time, which run again on `triggers` and when missing; what it says goes to
+    `logs/LOG.log`."""
     home, build = book.home(profile), book.root / "build"
     command = [sys.executable, "-m", "snakemake", *map(str, targets),
-               "--snakefile", str(book.root / "Snakefile"), "--directory", str(build), "--cores", str(parallel()),
+               "--snakefile", str(book.root / "Snakefile"), "--directory", str(build), "--cores", str(jobs),
                "--nolock", "--rerun-incomplete", "--rerun-triggers", *triggers, "--keep-going", "--scheduler", "greedy",
                "--runtime-source-cache-path", str(build / ".snakemake" / "source-cache"), "--nocolor"]
     with open(home / "logs" / f"{log}.log", "w") as f:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=env)
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=environment(book, resume, jobs))
 
 
-def parallel() -> int:
-    "How many chapters run side by side: one on a GPU, else two where there are two cores."
-    return 1 if shutil.which("nvidia-smi") else min(2, os.cpu_count() or 1)
+def parallel(count: int) -> int:
+    "How many of `count` chapters or runs go side by side: one on a GPU, else two where there are two cores."
+    return 1 if shutil.which("nvidia-smi") else min(2, os.cpu_count() or 1, count)
 
 
-def environment(book: Book, resume: bool) -> dict[str, str]:
+def environment(book: Book, resume: bool, jobs: int) -> dict[str, str]:
     """The environment of the batch's processes: this checkout first, this process as master, compiled code shared in `build`,
-    and for each a share of the cores, for BLAS and for XLA (`NPROC`): threads that wait for a core of another process spin."""
-    share = str((os.cpu_count() or 1) // parallel())
+    and for each of `jobs` its share of the cores, for BLAS and for XLA (`NPROC`), as threads that wait for a core spin."""
+    share = str((os.cpu_count() or 1) // jobs)
     path = os.pathsep.join(filter(None, [str(book.root), os.environ.get("PYTHONPATH")]))
     own = {"PYTHONPATH": path, "POC_BOOK_PARENT": str(os.getpid()), "POC_BOOK_RESUME": str(int(resume))}
     shared = {"JAX_COMPILATION_CACHE_DIR": str(book.root / "build" / ".jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
@@ -506,7 +508,7 @@ def make_sweep(root: Path, profile: str) -> int:
     with locked(book):
         shutil.rmtree(home / "logs" / "sweep", ignore_errors=True)
         (home / "logs" / "sweep").mkdir(parents=True)
-        process = snakemake(book, profile, [target], "snakemake-sweep", ["params", "input", "mtime"], environment(book, False))
+        process = snakemake(book, profile, [target], "snakemake-sweep", ["params", "input", "mtime"], parallel(len(runs)))
         try: count(process, runs, started)
         finally:
             process.terminate()

@@ -65,8 +65,7 @@ def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = N
     single = w0.dtype == jnp.float32
     tol = (1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
     points = integrate(Field(problem), shard(w0 if single else w0.astype(jnp.float64)), times, tol)
-    found = Trajectory(jnp.asarray(times), points, risks(problem, points))
-    return found if jax.process_count() == 1 else jax.tree.map(lambda v: jnp.asarray(gather(v)), found)
+    return Trajectory(jnp.asarray(times), gather(points), gather(risks(problem, points)))
 
 # %% ../nbs/05_finite_width.ipynb #10a530bd
 def fused_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]):
@@ -191,7 +190,7 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
             done = last
             if done == mark: break
             yield done, networks, None
-        found = {name: gather(v) for name, v in metrics(problem, networks, x, y).items()}
+        found = {name: np.asarray(gather(v)) for name, v in metrics(problem, networks, x, y).items()}
         off = max(float(jnp.abs(jnp.linalg.norm(w, axis=1) - 1).max()) for w in networks)
         if not (off < 1e-3 and all(np.all(np.isfinite(v)) for v in found.values())):
             raise NotResolved("step", step, f"a step with finite networks on the sphere at published time {mark * step:g}")
@@ -201,7 +200,8 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
 def keep(path: Path, about: str, rows: list[dict], done: int, networks: list) -> None:
     "Write a checkpoint, atomically: records, networks and step count of the run that `about` describes."
     table = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    arrays: dict = {f"network_{i}": gather(w) for i, w in enumerate(networks)} | {f"record_{n}": v for n, v in table.items()}
+    arrays: dict = {f"network_{i}": np.asarray(gather(w)) for i, w in enumerate(networks)}
+    arrays |= {f"record_{n}": v for n, v in table.items()}
     buffer = BytesIO()
     np.savez(buffer, about=np.array(about), done=np.array(done), **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)

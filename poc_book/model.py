@@ -206,10 +206,9 @@ def shard(rows: Float[Array, "m ..."]) -> Float[Array, "m ..."]:
     return jax.device_put(rows, jax.NamedSharding(devices(), jax.P(axis)))
 
 
-def gather(array) -> np.ndarray:
-    "The values of an array, on every host, whichever hosts hold its shares."
-    if getattr(array, "is_fully_addressable", True): return np.asarray(array)
-    return multihost_utils.process_allgather(array, tiled=True)
+def gather(array: Array) -> Array:
+    "An array that every host can read whole, whichever hosts hold its shares."
+    return array if array.is_fully_addressable else jnp.asarray(multihost_utils.process_allgather(array, tiled=True))
 
 
 def cut(rows: Float[Array, "m ..."], block: int = 512) -> Float[Array, "k b n ..."]:

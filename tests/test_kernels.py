@@ -97,7 +97,8 @@ def test_two_hosts_give_what_one_gives(tmp_path):
     hosts = [subprocess.Popen([sys.executable, "-c", HOSTS, str(host), port, str(path)], env=env, cwd=CHECKOUT)
              for host, path in enumerate(paths)]
     try: assert [p.wait(timeout=300) for p in hosts] == [0, 0]
-    finally: [p.kill() for p in hosts]
+    finally:
+        for p in hosts: p.kill()
     whole = flow(problems.he(4, 8), uniform(jax.random.key(0), 600, 8), [0.5, 2.0])
     for found in map(np.load, paths):
         assert found["devices"].tolist() == [2, 1]
