@@ -74,7 +74,7 @@ def chosen_way_against_the_better_one():
         for m in (2048, 16384, 131072) if GPU else (512, 1024, 2048, 4096, 8192):
             K, w = series(he(k, d))[0], uniform(jax.random.key(0), m, d, F32)
             both = clock(lambda: pull_by(False)(K, w), lambda: pull_by(True)(K, w))
-            yield f"He_{k}, d = {d}, m = {m}", both[prefers_moments(K, m, m, d, model.fuses(K, F32))] / min(both)
+            yield f"He_{k}, d = {d}, m = {m}", both[prefers_moments(K, m, m, d, model.fuses(K, w))] / min(both)
 
 
 def growth_of_cost():

@@ -308,6 +308,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'poc_book.fluctuations.unfold': ('fluctuations.html#unfold', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.wave': ('fluctuations.html#wave', 'poc_book/fluctuations.py')},
             'poc_book.fused': { 'poc_book.fused.Tile': ('fused.html#tile', 'poc_book/fused.py'),
+                                'poc_book.fused.Tile.memory': ('fused.html#tile.memory', 'poc_book/fused.py'),
                                 'poc_book.fused.call': ('fused.html#call', 'poc_book/fused.py'),
                                 'poc_book.fused.contract': ('fused.html#contract', 'poc_book/fused.py'),
                                 'poc_book.fused.fused_pull': ('fused.html#fused_pull', 'poc_book/fused.py'),

@@ -44,15 +44,16 @@ PROTOCOLS = {
     "staircase": Protocol(9, 64, 0.025, 270.0, (2**13, 2**14, 2**15, 2**16))}
 
 # %% ../nbs/10_experiments.ipynb #e57a1592
-def kept_path(problem: str) -> Path:
-    "Where the run of a problem at the paper's sizes is kept."
-    check_name("problem", problem, PROTOCOLS)
-    return Path(poc_book.__file__).resolve().parents[1] / "results" / "paper" / f"{problem}.nc"
+def kept_path(problem: str, kind: str = "run") -> Path:
+    "Where the run of a problem at the paper's sizes, or its error `budget`, is kept."
+    check_name("problem", problem, PROTOCOLS), check_name("kind", kind, ("run", "budget"))
+    name = problem if kind == "run" else f"{problem}_{kind}"
+    return Path(poc_book.__file__).resolve().parents[1] / "results" / "paper" / f"{name}.nc"
 
 
-def kept(problem: str) -> xr.Dataset | None:
-    "The run of a problem at the paper's sizes, None where it has not been run yet; a damaged file raises `BadInput`."
-    path = kept_path(problem)
+def kept(problem: str, kind: str = "run") -> xr.Dataset | None:
+    "What `kept_path` names, None where it has not been run yet; a damaged file raises `BadInput`."
+    path = kept_path(problem, kind)
     return load(path) if path.is_file() else None
 
 # %% ../nbs/10_experiments.ipynb #6edf538d

@@ -78,7 +78,7 @@ def fused_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n 
 def batch_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]):
     "For inputs of the problem's law: $E_{batch}(f-y)\\,a\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, a its sign: shape (m, d)."
     (m, n), signs = (len(w), len(x)), problem.signs(len(w), w.dtype)
-    if fuses(problem.activation, w.dtype): return signs[:, None] / n * fused_gradient(problem, w, x, y)
+    if fuses(problem.activation, w): return signs[:, None] / n * fused_gradient(problem, w, x, y)
     block = min(n, max(64, 2**21 // m))  # inputs at a time: tiles of 8 MiB in single precision stay in cache
 
     def add(total, batch):  # one pass: the pre-activations z serve the output and the gradient

@@ -25,7 +25,7 @@ from jax.experimental import multihost_utils
 from jaxtyping import Array, Float
 
 from .checks import check_finite, check_integer, check_positive, check_sphere, require
-from .fused import fused_pull, triton
+from .fused import DIMS, fused_pull, triton
 from .sphere import coordinate_moment, project
 
 # %% ../nbs/02_model.ipynb #40e1839d
@@ -264,16 +264,19 @@ def prefers_moments(K: DotProduct, n: int, m: int, dim: int, fused: bool = False
     """Whether the forces of m neurons on n cost less through moment tensors: only for even powers, and by these operations,
 
     n m (4 d + 60) for the pairs, (n + m) (2 D^2 + 200 D) for each power (200 and 60: gathering and powers, as measured).
-    Pairs that are `fused` cost a fifteenth (measured on an H200: He_4, d = 32, m up to 65536)."""
+    Where pairs are `fused` they cost a fifteenth, and a power at least 400 000 a neuron: blocks wait for each other (fitted to
+    15 timings on an H200, d = 8 to 32, m = 2048 to 131072)."""
     sizes = [comb(dim + k // 2 - 1, k // 2) for k in K.degrees]
     even, pairs = all(k % 2 == 0 for k in K.degrees), n * m * (4 * dim + 60) / (15 if fused else 1)
-    return even and (n + m) * sum(2 * D * D + 200 * D for D in sizes) < pairs
+    return even and (n + m) * sum(max(2 * D * D + 200 * D, 400_000 if fused else 0) for D in sizes) < pairs
 
 # %% ../nbs/02_model.ipynb #2e9b01d9
-def fuses(f: Callable, dtype) -> bool:
-    "Whether sums over pairs of a function f (or its derivative) go through a fused kernel: on a GPU, in single precision."
-    return triton is not None and jax.default_backend() == "gpu" and dtype == jnp.float32 and isinstance(
-        f, (Hermite, SoftPlus, DotProduct))
+def fuses(f: Callable, w: Float[Array, "n d"]) -> bool:
+    """Whether sums over pairs of rows w and others of a function f (or its derivative) go through a fused kernel.
+
+    On a GPU of the kind that the kernels were run on (compute capability 9.0), in single precision, up to `DIMS` dimensions."""
+    fits = w.dtype == jnp.float32 and w.shape[-1] <= DIMS and isinstance(f, (Hermite, SoftPlus, DotProduct))
+    return fits and triton is not None and getattr(jax.local_devices()[0], "compute_capability", "") == "9.0"
 
 
 def on_devices(f: Callable, rows: Float[Array, "n d"], *rest: Array) -> Float[Array, "n ..."]:
@@ -290,7 +293,7 @@ def derivative(f: Callable) -> Callable:
 
 def pull(f: Callable, w, v, charge) -> Float[Array, "n d"]:
     "$\\sum_jc_jf'(w_i\\cdot v_j)v_j$ over pairs of rows, for a function f of real numbers: shape (n, d)."
-    if not fuses(f, w.dtype): return in_blocks(lambda rows: (derivative(f)(rows @ v.T) * charge) @ v, w)
+    if not fuses(f, w): return in_blocks(lambda rows: (derivative(f)(rows @ v.T) * charge) @ v, w)
     return on_devices(partial(fused_pull, derivative(f)), w, v, charge)
 
 # %% ../nbs/02_model.ipynb #75256d56
@@ -304,7 +307,7 @@ def pair_sum(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], char
 
 def pair_pull(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, "n d"]:
     "$\\sum_jc_jK'(w_i\\cdot v_j)v_j$, the gradient of `pair_sum` in each row, by the same choice; pairs on a GPU are fused."
-    if not prefers_moments(K, len(w), len(v), w.shape[1], fuses(K, w.dtype)): return pull(K, w, v, charge)
+    if not prefers_moments(K, len(w), len(v), w.shape[1], fuses(K, w)): return pull(K, w, v, charge)
     terms = [(k // 2, 2 * c * moment_tensor(v, charge, k // 2)) for k, c in zip(K.degrees, K.coefficients)]
     return in_blocks(lambda rows: sum(feature_gradient(rows, T @ features(rows, power), power) for power, T in terms), w)
 

@@ -47,6 +47,17 @@ def test_the_kept_runs_are_the_paper_s():
         assert float(start) == pytest.approx(1, abs=0.1), name
 
 
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if kept(name, "budget") is not None])
+def test_the_kept_error_budgets_are_of_the_paper_s_sizes(name):
+    budget, p = kept(name, "budget"), PROTOCOLS[name]
+    about = budget.attrs
+    assert (about["dim"], about["step"], about["samples"], about["batch"]) == (p.dim, p.step, 2**16, 2**13)
+    assert about["width"] == 4096 and float(budget.time[-1]) == pytest.approx(p.time)
+    moved = shifts(budget)["median"]
+    assert float(moved.sel(change="twice M", panel="risk")) == 0  # the small network is the same
+    assert 0 < float(moved.sel(change="half the step", panel="risk")) < 1
+
+
 class Killed(Exception): pass
 
 
@@ -194,7 +205,7 @@ def test_corrected_divides_the_bias_out():
 
 
 def test_kept_results_are_read_or_reported_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr("poc_book.experiments.kept_path", lambda name: tmp_path / f"{name}.nc")
+    monkeypatch.setattr("poc_book.experiments.kept_path", lambda name, kind: tmp_path / f"{name}.nc")
     assert kept("he4") is None
     save(sgd(he(4, 8), **RUN), tmp_path / "he4.nc")
     about = kept("he4").attrs

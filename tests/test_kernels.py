@@ -167,7 +167,7 @@ for name, problem in (("he4", problems.he(4, 8)), ("misspecified", problems.miss
     rho = problem.measure(w)
     out |= {name: batch_gradient(problem, w, x, y), name + "_velocity": problem.velocity(w, rho, rho.signs)}
     w, x, y = (jnp.asarray(a, jnp.float32) for a in (w, x, y))
-    model.fuses = finite_width.fuses = lambda f, dtype: dtype == jnp.float32
+    model.fuses = finite_width.fuses = lambda f, w: w.dtype == jnp.float32
     jax.clear_caches()
     rho = problem.measure(w)
     out |= {name + "_fused": jax.jit(lambda: batch_gradient(problem, w, x, y))(),
