@@ -295,6 +295,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'poc_book.fluctuations.reach': ('fluctuations.html#reach', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.risk_correction': ( 'fluctuations.html#risk_correction',
                                                                                   'poc_book/fluctuations.py'),
+                                       'poc_book.fluctuations.shadows': ('fluctuations.html#shadows', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.simulate': ('fluctuations.html#simulate', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.solve_panel': ('fluctuations.html#solve_panel', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.stages': ('fluctuations.html#stages', 'poc_book/fluctuations.py'),

@@ -8,7 +8,7 @@ __all__ = ['compiled', 'ODDS', 'CLOCK', 'GAUSS', 'NO_LIMIT', 'PANELS', 'MARGIN',
            'fronts', 'reach', 'time_panels', 'solve_panel', 'displaced', 'degree', 'exact_limit', 'Stage',
            'teacher_features', 'moments_at', 'carry', 'stages', 'own_features', 'exchange', 'Panel', 'displacement',
            'unfold', 'Fluctuations', 'mean_squares', 'teacher_gap', 'block_shares', 'observe', 'fluctuate',
-           'function_error_law', 'Side', 'Networks', 'compare', 'simulate', 'standard_error', 'Extrapolated',
+           'function_error_law', 'shadows', 'Side', 'Networks', 'compare', 'simulate', 'standard_error', 'Extrapolated',
            'extrapolate', 'Second', 'risk_correction', 'infinite_dimension_law', 'push_norm', 'gronwall_law']
 
 # %% ../nbs/11_fluctuations.ipynb #576ce23d
@@ -430,6 +430,24 @@ def function_error_law(problem: Problem, times, tol: float = 1e-3) -> np.ndarray
     if not gap <= tol: raise NotResolved("tol", tol, f"at least {gap:.1e} for {problem.name} up to t = {limit.times[-1]:g}")
     return fine
 
+# %% ../nbs/11_fluctuations.ipynb #e40e9f76
+def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
+    """For an exact limit: unit `w0` (n, d) carried by it to its times, (T, n, d), as `MeanField.transport` does, to about 1e-6.
+
+    Few neurons are carried; waiting clocks in between are read by the polynomials of their cells."""
+    exact, times, dim = exact_limit(limit), np.maximum(limit.times, 1e-3), limit.problem.dim
+    V, p = np.asarray(exact.reduction.basis), exact.reduction.exponent
+    edges = clock_cells(exact, dim, [(0, *fronts(exact, dim, times[-1:]))], 2.0)
+    log_rho, log_r, _ = carried(exact, translate(ODDS, gauss_nodes(exact, dim, edges, GAUSS)[0], p), np.append(0, limit.times))
+    clocks = translate(CLOCK, 2 * (log_rho - log_r)[1:].ravel(), p).reshape(len(times), -1)
+    u = w0 @ V
+    along, across = u @ V.T, w0 - u @ V.T
+    rho, r = (np.linalg.norm(x, axis=1) for x in (along, across))
+    psi = np.clip(translate(CLOCK, 2 * np.log(rho / r), p), edges[0], edges[-1])
+    xi = translate(ODDS, (onto(edges, GAUSS, psi) @ clocks.T).T.ravel(), p).reshape(len(times), -1)
+    to = lambda x, size: np.exp(special.log_expit(x) / 2)[..., None] / size[:, None]
+    return to(xi, rho) * along + to(-xi, r) * across
+
 # %% ../nbs/11_fluctuations.ipynb #45297175
 class Side(eqx.Module):
     "The velocities of `repeats` networks side by side, as a function of (t, all their neurons)."
@@ -464,8 +482,8 @@ def simulate(limit: MeanField, width: int, repeats: int, seed: int = 0) -> Netwo
     seed = check_integer("seed", seed, 0)
     m, R, T = check_integer("width", width), check_integer("repeats", repeats, 2), limit.times.size
     w0 = uniform(jax.random.fold_in(jax.random.key(seed), m), R * m, limit.problem.dim)
-    points, shadows = integrate(Side(limit.problem, R), w0, limit.times, 1e-7), limit.transport(w0)
-    apart = [x.reshape(T, R, m, -1) for x in (points, shadows)]
+    points, bars = integrate(Side(limit.problem, R), w0, limit.times, 1e-7), jnp.asarray(shadows(limit, np.asarray(w0)))
+    apart = [x.reshape(T, R, m, -1) for x in (points, bars)]
     error, coupling, risk = (np.asarray(x) for x in compare(limit, jnp.asarray(limit.times), *apart))
     start = np.linalg.norm(np.asarray(w0) @ np.asarray(exact_limit(limit).reduction.basis), axis=1).reshape(R, m)
     return Networks(error, coupling, risk - limit.risk[:, None], start)

@@ -7,7 +7,15 @@ import pytest
 from poc_book import fluctuations, mean_field, problems
 from poc_book.checks import BadInput, NotResolved
 from poc_book.finite_width import flow
-from poc_book.fluctuations import extrapolate, fluctuate, function_error_law, infinite_dimension_law, risk_correction, simulate
+from poc_book.fluctuations import (
+    extrapolate,
+    fluctuate,
+    function_error_law,
+    infinite_dimension_law,
+    risk_correction,
+    shadows,
+    simulate,
+)
 from poc_book.model import Measure, static_error
 from poc_book.sphere import normalise, uniform
 
@@ -88,6 +96,12 @@ def test_simulated_networks_are_those_of_chapter_5():
     runs = simulate(limit, 16, 3, seed=1)
     w0 = uniform(jax.random.fold_in(jax.random.key(1), 16), 48, 6)[16:32]
     assert runs.risk_gap[:, 1] + limit.risk == pytest.approx(np.asarray(flow(problem, w0, times).risk), rel=1e-6)
+
+
+@pytest.mark.parametrize("problem", [problems.he(2, 5), problems.he(6, 9), problems.misspecified(12), problems.circle(7)])
+def test_shadows_are_carried_by_the_limit(problem):
+    limit, w0 = mean_field.solve(problem, [0.0, 0.7, 15.0], tol=1e-6), uniform(jax.random.key(4), 3000, problem.dim)
+    assert np.abs(shadows(limit, np.asarray(w0)) - np.asarray(limit.transport(w0))).max() < 1e-5
 
 
 def test_high_dimension_approaches_its_limit():

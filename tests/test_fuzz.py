@@ -336,7 +336,7 @@ EXEMPT: dict[str, str] = {
         stability.tangent_top stability.interaction_hessian stability.carry_matrix stability.hessian_scalars
         stability.solve_scalars stability.maximise stability.average_push balanced.potential balanced.potential_rate
         balanced.all_parts balanced.potential_parts single_index.trace_back fluctuations.moments_at fluctuations.compare
-        fluctuations.Side langevin.gibbs langevin.bernoulli langevin.moments langevin.tilt langevin.spread
+        fluctuations.Side fluctuations.shadows langevin.gibbs langevin.bernoulli langevin.moments langevin.tilt langevin.spread
         langevin.spread_slope langevin.squared_distance langevin.walk beyond.step_on beyond.curve""",
     "a step inside a solver whose arguments are checked where it starts": """
         mean_field.Radial mean_field.teacher_span mean_field.average_kernel mean_field.radial mean_field.waiting_clock
