@@ -209,6 +209,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'poc_book.finite_width.Field.__call__': ( 'finite_width.html#field.__call__',
                                                                                  'poc_book/finite_width.py'),
                                        'poc_book.finite_width.Trajectory': ('finite_width.html#trajectory', 'poc_book/finite_width.py'),
+                                       'poc_book.finite_width.apart': ('finite_width.html#apart', 'poc_book/finite_width.py'),
                                        'poc_book.finite_width.batch_gradient': ( 'finite_width.html#batch_gradient',
                                                                                  'poc_book/finite_width.py'),
                                        'poc_book.finite_width.check_memory': ('finite_width.html#check_memory', 'poc_book/finite_width.py'),

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['EDGES', 'WORK', 'PATIENCE', 'Field', 'risks', 'Trajectory', 'flow', 'fused_gradient', 'batch_gradient', 'sgd_step',
            'train', 'metrics', 'check_run', 'required_memory', 'free_memory', 'check_memory', 'setup', 'train_once',
-           'keep', 'recall', 'identity', 'sgd', 'published_rows', 'published', 'corrected', 'collapse', 'distance']
+           'keep', 'recall', 'identity', 'sgd', 'published_rows', 'published', 'corrected', 'collapse', 'apart',
+           'distance']
 
 # %% ../nbs/05_finite_width.ipynb #639f572f
 import csv
@@ -324,12 +325,17 @@ def collapse(data: xr.Dataset) -> xr.Dataset:
     return curves.mean([d for d in ("seed", "width") if d in data.dims])
 
 
-def distance(run: xr.Dataset, published: xr.Dataset) -> dict[str, float]:
-    """For a result of `sgd` and one of `published`: panel by panel the median over shared times of the relative distance.
+def apart(ours: xr.Dataset, theirs: xr.Dataset) -> dict[str, float]:
+    """For curves over time as `collapse` gives them: panel by panel the median over shared times of the relative distance.
 
-    Widths are not matched but averaged (`collapse`); the population risk stands for the risk where it is known; times
-    at which the published value is below 2 % of its maximum are left out, as the read-off error is not small there."""
-    ours, theirs = collapse(run), collapse(published)
-    theirs = theirs.sel(time=theirs.time <= float(run.time.max()) * (1 + 1e-9))
-    gap = abs(ours.interp(time=theirs.time) / theirs - 1).where(theirs > 0.02 * theirs.max())
+    Times at which theirs is below 2 % of its maximum are left out, as the read-off error is not small there."""
+    theirs = theirs.sel(time=theirs.time <= float(ours.time.max()) * (1 + 1e-9))
+    gap = abs(ours[list(theirs)].interp(time=theirs.time) / theirs - 1).where(theirs > 0.02 * theirs.max())
     return {str(name): float(value) for name, value in gap.median("time").items()}
+
+
+def distance(run: xr.Dataset, published: xr.Dataset) -> dict[str, float]:
+    """For a result of `sgd` and one of `published`: how far they are `apart`.
+
+    Widths are not matched but averaged (`collapse`); the population risk stands for the risk where it is known."""
+    return apart(collapse(run), collapse(published))

@@ -435,16 +435,16 @@ def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
     """For an exact limit: unit `w0` (n, d) carried by it to its times, (T, n, d), as `MeanField.transport` does, to about 1e-6.
 
     Few neurons are carried; waiting clocks in between are read by the polynomials of their cells."""
-    exact, times, dim = exact_limit(limit), np.maximum(limit.times, 1e-3), limit.problem.dim
+    exact, dim, T = exact_limit(limit), limit.problem.dim, limit.times.size
     V, p = np.asarray(exact.reduction.basis), exact.reduction.exponent
-    edges = clock_cells(exact, dim, [(0, *fronts(exact, dim, times[-1:]))], 2.0)
+    edges = clock_cells(exact, dim, [(0, *fronts(exact, dim, np.maximum(limit.times[-1:], 1e-3)))], 2.0)
     log_rho, log_r, _ = carried(exact, translate(ODDS, gauss_nodes(exact, dim, edges, GAUSS)[0], p), np.append(0, limit.times))
-    clocks = translate(CLOCK, 2 * (log_rho - log_r)[1:].ravel(), p).reshape(len(times), -1)
+    clocks = translate(CLOCK, 2 * (log_rho - log_r)[1:].ravel(), p).reshape(T, -1)
     u = w0 @ V
     along, across = u @ V.T, w0 - u @ V.T
     rho, r = (np.linalg.norm(x, axis=1) for x in (along, across))
     psi = np.clip(translate(CLOCK, 2 * np.log(rho / r), p), edges[0], edges[-1])
-    xi = translate(ODDS, (onto(edges, GAUSS, psi) @ clocks.T).T.ravel(), p).reshape(len(times), -1)
+    xi = translate(ODDS, (onto(edges, GAUSS, psi) @ clocks.T).T.ravel(), p).reshape(T, -1)
     to = lambda x, size: np.exp(special.log_expit(x) / 2)[..., None] / size[:, None]
     return to(xi, rho) * along + to(-xi, r) * across
 

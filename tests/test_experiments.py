@@ -47,15 +47,15 @@ def test_the_kept_runs_are_the_paper_s():
         assert float(start) == pytest.approx(1, abs=0.1), name
 
 
-@pytest.mark.parametrize("name", [name for name in PROTOCOLS if kept(name, "budget") is not None])
-def test_the_kept_error_budgets_are_of_the_paper_s_sizes(name):
-    budget, p = kept(name, "budget"), PROTOCOLS[name]
-    about = budget.attrs
-    assert (about["dim"], about["step"], about["samples"], about["batch"]) == (p.dim, p.step, 2**16, 2**13)
-    assert about["width"] == 4096 and float(budget.time[-1]) == pytest.approx(p.time)
-    moved = shifts(budget)["median"]
-    assert float(moved.sel(change="twice M", panel="risk")) == 0  # the small network is the same
-    assert 0 < float(moved.sel(change="half the step", panel="risk")) < 1
+def test_the_kept_error_budgets_are_of_the_paper_s_sizes():
+    found = {name: kept(name, "budget") for name in PROTOCOLS}
+    assert any(budget is not None for budget in found.values())
+    for name, budget in ((name, budget) for name, budget in found.items() if budget is not None):
+        p, about, moved = PROTOCOLS[name], budget.attrs, shifts(budget)["median"]
+        assert (about["dim"], about["step"], about["samples"], about["batch"]) == (p.dim, p.step, 2**16, 2**13)
+        assert about["width"] == 4096 and float(budget.time[-1]) == pytest.approx(p.time)
+        assert float(moved.sel(change="twice M", panel="risk")) == 0  # the small network is the same
+        assert 0 < float(moved.sel(change="half the step", panel="risk")) < 1
 
 
 class Killed(Exception): pass

@@ -358,8 +358,9 @@ EXEMPT: dict[str, str] = {
         langevin.follow_cells langevin.exactly langevin.reduced langevin.dual langevin.rest diagnose.judged diagnose.compared
         diagnose.probe table1.corners""",
     "an answer, or a question about the library's own answers alone": """
-        finite_width.Trajectory finite_width.corrected finite_width.collapse finite_width.distance coupling.Coupling
-        coupling.linearise coupling.decompose coupling.lipschitz coupling.gronwall stability.Scalars stability.is_single_index
+        finite_width.Trajectory finite_width.corrected finite_width.collapse finite_width.apart finite_width.distance
+        coupling.Coupling coupling.linearise coupling.decompose coupling.lipschitz coupling.gronwall
+        stability.Scalars stability.is_single_index
         stability.one_direction stability.Estimate stability.is_even stability.atoms_of stability.outside balanced.Bracket
         balanced.Growth balanced.Modes balanced.limit_hessian balanced.contributions single_index.Line single_index.Traced
         single_index.Stability experiments.Protocol experiments.beside_published experiments.kept_path experiments.Slope
