@@ -29,6 +29,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -299,15 +300,18 @@ def execute(book: Book, parameters: Mapping[str, Any], chapter: str, output: Pat
     from jupyter_client.manager import AsyncKernelManager
 
     class OwnKernel(AsyncKernelManager):
-        "A kernel of the running interpreter."
+        "A kernel of the running interpreter, spoken to through files: a port may be taken before the kernel has it."
         command = (sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
         kernel_spec = KernelSpec(argv=list(command), language="python")
 
+        def __init__(self, **settings): super().__init__(**settings, transport="ipc", ip=f"{sockets}/kernel")
+
     os.chdir(book.root)
-    papermill.execute_notebook(
-        book.chapters[chapter].relative_to(book.root), output.relative_to(book.root), parameters, cwd="nbs",
-        kernel_name="python3", language="python", kernel_manager_class=OwnKernel, start_timeout=300,
-        progress_bar=False, on_cell_complete=lambda cell, cell_index: print("cell", cell_index, flush=True))
+    with TemporaryDirectory(prefix="poc-") as sockets:
+        papermill.execute_notebook(
+            book.chapters[chapter].relative_to(book.root), output.relative_to(book.root), parameters, cwd="nbs",
+            kernel_name="python3", language="python", kernel_manager_class=OwnKernel, start_timeout=300,
+            progress_bar=False, on_cell_complete=lambda cell, cell_index: print("cell", cell_index, flush=True))
 
 
 def checkpoints(book: Book, profile: str, chapter: str, resume: bool) -> tuple[Path, Path]:

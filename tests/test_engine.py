@@ -164,6 +164,21 @@ def test_a_failing_chapter_keeps_its_old_result_and_stops_no_other(made: TinyBoo
     assert (made.home / "failed" / "01_line.ipynb").exists() and not list(made.home.glob(".partial-*"))
 
 
+def test_a_kernel_is_spoken_to_through_files(book: TinyBook):
+    "Not through ports: a kernel whose port another process has taken hangs, alive, for as long as one waits for it."
+    seen = """
+import json
+from pathlib import Path
+from ipykernel import get_connection_file
+told = json.load(open(get_connection_file()))
+assert told["transport"] == "ipc"
+Path("kernel").write_text(told["ip"])"""
+    book.notebook("02_square", HEAD, "def value(i): return i * i", seen, DRAW.format(name="02_square", figure="square"))
+    run = book.run(*FIGURES, "--only", "02_square")
+    assert run.returncode == 0, run.stderr
+    assert not Path((book.root / "nbs" / "kernel").read_text()).parent.exists()
+
+
 def test_non_finite_data_fails_its_chapter(made: TinyBook):
     made.module("curve", "def value(i): return float('nan')\n")
     run = made.run(*FIGURES)
