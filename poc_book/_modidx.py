@@ -240,6 +240,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'poc_book.fluctuations.Block.features': ( 'fluctuations.html#block.features',
                                                                                  'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.Block.slopes': ('fluctuations.html#block.slopes', 'poc_book/fluctuations.py'),
+                                       'poc_book.fluctuations.Block.ways': ('fluctuations.html#block.ways', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.Extrapolated': ('fluctuations.html#extrapolated', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.Fluctuations': ('fluctuations.html#fluctuations', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.Fluctuations.influence_of': ( 'fluctuations.html#fluctuations.influence_of',

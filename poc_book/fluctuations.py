@@ -65,16 +65,22 @@ class Block(NamedTuple):
     j: np.ndarray
     c: np.ndarray
 
+    @property
+    def ways(self):
+        "The ways to move that turn this block, (w,) of the three; the latitude is the first."
+        return np.flatnonzero(self.turning)
+
     def features(self, log_rho, log_r, order: int = 0):
         "Features, or their derivative of that order in the latitude, (f, ...)."
         i, j, c = (v.reshape(-1, *[1] * np.ndim(log_rho)) for v in (self.i, self.j, self.c))
         return c * wave(i, j, log_rho, log_r, order)
 
     def slopes(self, log_rho, log_r):
-        "Derivatives of the features along unit steps of the three kinds, (3, f, ...)."
+        "Derivatives of the features along unit steps in its `ways`, (w, f, ...)."
         i, j, c = (v.reshape(-1, *[1] * np.ndim(log_rho)) for v in (self.i, self.j, self.c))
         at = log_rho, log_r
-        return np.stack([c * wave(i, j, *at, 1), c * wave(i, j - 1, *at), c * wave(i - 1, j, *at)])
+        along = (lambda: wave(i, j, *at, 1)), (lambda: wave(i, j - 1, *at)), (lambda: wave(i - 1, j, *at))
+        return np.stack([c * along[way]() for way in self.ways])
 
 # %% ../nbs/11_fluctuations.ipynb #bda0b143
 def blocks(problem: Problem, q: int) -> list[Block]:
@@ -301,17 +307,17 @@ def own_features(block: Block, stage: Stage, rows):
 
 
 def exchange(block: Block, stage: Stage, rows, length: float, stretch):
-    "`read` (K + 1, f, 3 N) of displacements at the start of a panel as features, and `push` (K, f, 3 N) of neurons by features."
+    "`read` (K + 1, f, w N) of displacements at the start of a panel as features, and `push` (K, f, w N) of neurons by features."
     neurons = stage.neurons
     slope, J = block.slopes(neurons.log_rho[rows], neurons.log_r[rows]), stretch[:, None]
-    read = block.turning[:, None, None, None] * slope * J * neurons.weights
+    read = block.turning[block.ways, None, None, None] * slope * J * neurons.weights
     flat = lambda x: np.moveaxis(x, 0, 2).swapaxes(0, 1).reshape(len(rows), block.c.size, -1)
     return flat(read), -length / stage.reduction.scale * flat(slope / J)[:-1]
 
 # %% ../nbs/11_fluctuations.ipynb #57ca4c13
 class Panel(NamedTuple):
     """A panel of a stage: its nodes' rows (K + 1,), its length in flow time, whether its end was asked for, and for each block:
-    the block, influences X (K + 1, f, S), a function from k to the displacements (3, N, S) at node k."""
+    the block, influences X (K + 1, f, S), a function from k to the displacements (w, N, S) at node k in the block's ways."""
     stage: Stage
     rows: np.ndarray
     length: float
@@ -320,8 +326,11 @@ class Panel(NamedTuple):
 
 
 def displacement(moved, push, X, J, rule, k: int):
-    "Displacements (3, N, S) at node k of a panel that started with `moved`."
-    return J[:, k, :, None] * (moved + displaced(push, X, rule[k]).reshape(moved.shape))
+    "Displacements (w, N, S) at node k of a panel that started with `moved`."
+    found = displaced(push, X, rule[k]).reshape(moved.shape)
+    found += moved
+    found *= J[:, k, :, None]
+    return found
 
 
 def unfold(course: Iterable[Stage]) -> Iterator[Panel]:
@@ -329,19 +338,20 @@ def unfold(course: Iterable[Stage]) -> Iterator[Panel]:
     moved = None
     for stage in course:
         if moved is None:
-            first, still = np.array([0]), np.zeros((3, stage.onto.shape[1], stage.sources.weights.size))
-            moved, at_rest = [still] * len(stage.blocks), np.zeros((3, stage.onto.shape[0], still.shape[-1]))
-            parts = [(block, own_features(block, stage, first), lambda k: at_rest) for block in stage.blocks]
+            first, S = np.array([0]), stage.sources.weights.size
+            moved = [np.zeros((block.ways.size, stage.onto.shape[0], S)) for block in stage.blocks]
+            parts = [(b, own_features(b, stage, first), lambda k, still=x: still) for b, x in zip(stage.blocks, moved)]
             yield Panel(stage, first, 0.0, stage.asked[0], parts)
-        moved = [np.stack([stage.onto @ kind for kind in x]) for x in moved]
+        else: moved = [np.stack([stage.onto @ kind for kind in x]) for x in moved]
         for i, length in enumerate(np.diff(stage.edges)):
             rows, parts = 1 + (GAUSS + 1) * i + np.arange(GAUSS + 1), []
             J = stage.neurons.stretch(rows)
             for b, block in enumerate(stage.blocks):
-                read, push = exchange(block, stage, rows, length, J)
+                own_J = J[block.ways]
+                read, push = exchange(block, stage, rows, length, own_J)
                 drive = own_features(block, stage, rows) + read @ moved[b].reshape(read.shape[-1], -1)
                 X = solve_panel(read, push, drive, stage.rule)
-                path = partial(displacement, moved[b], push, X, J, stage.rule)
+                path = partial(displacement, moved[b], push, X, own_J, stage.rule)
                 moved[b] = path(GAUSS)
                 parts.append((block, X, path))
             yield Panel(stage, rows, length, stage.asked[i + 1], parts)
@@ -373,8 +383,10 @@ class Fluctuations(NamedTuple):
 
 
 def mean_squares(block: Block, stage: Stage, moved) -> np.ndarray:
-    "$mE|\\cdot|^2$ over neurons of the three components (3, N, S) of vectors in this block, (3,)."
-    return block.number * block.turning * ((moved**2 @ stage.sources.weights) @ stage.neurons.weights)
+    "$mE|\\cdot|^2$ over neurons of the three components of vectors in this block, (3,), given those in its ways, (w, N, S)."
+    found = np.zeros(3)
+    found[block.ways] = (moved**2 @ stage.sources.weights) @ stage.neurons.weights
+    return block.number * block.turning * found
 
 # %% ../nbs/11_fluctuations.ipynb #c76f5a6b
 def teacher_gap(stage: Stage, row: int) -> np.ndarray:
@@ -393,8 +405,8 @@ def observe(panel: Panel) -> tuple:
     stage, row = panel.stage, panel.rows[-1]
     neurons, M = stage.neurons, stage.M[row]
     coupling = sum(mean_squares(block, stage, path(-1)).sum() for block, _, path in panel.parts)
-    alone = lambda block: np.einsum("afn,fs->ans", block.slopes(neurons.log_rho[row], neurons.log_r[row]),
-                                    own_features(block, stage, np.array([row]))[0]) / stage.reduction.scale
+    alone = lambda block: (block.slopes(neurons.log_rho[row], neurons.log_r[row]).swapaxes(1, 2)
+                           @ own_features(block, stage, np.array([row]))[0] / stage.reduction.scale)
     source = sum(mean_squares(block, stage, alone(block)).sum() for block in stage.blocks)
     influence = 2 * teacher_gap(stage, row) @ panel.parts[0][1][-1]
     return block_shares(panel), coupling, source, influence, M @ np.asarray(stage.reduction.G) @ M
@@ -546,7 +558,7 @@ class Second:
         for (block, X, path), i in product(panel.parts, range(len(rows))):
             at, moved = (stage.neurons.log_rho[rows[i]], stage.neurons.log_r[rows[i]]), path(i)
             slope, bend = block.features(*at, 1), block.features(*at, 2)
-            across = sum(block.turning[a] * moved[a] * np.exp(-at[2 - a])[:, None] for a in (1, 2))
+            across = sum(block.turning[a] * x * np.exp(-at[2 - a])[:, None] for a, x in zip(block.ways[1:], moved[1:]))
             force[i] -= block.number * ((bend.T @ X[i]) * moved[0] + (slope.T @ X[i]) * across) @ stage.sources.weights
             square[i] += block.number * moved[0] ** 2 @ stage.sources.weights
             own = block.features(stage.sources.log_rho[rows[i]], stage.sources.log_r[rows[i]], 1)

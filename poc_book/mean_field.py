@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'LEVELS', 'Radial', 'teacher_span', 'average_kernel',
-           'radial', 'waiting_clock', 'log_odds', 'horner', 'interpolate', 'slopes', 'clock_rate', 'advance', 'feet',
+           'radial', 'horner', 'waiting_clock', 'log_odds', 'interpolate', 'slopes', 'clock_rate', 'advance', 'feet',
            'Path', 'anderson', 'lowest', 'Grid', 'panel', 'follow', 'RadialLimit', 'carry', 'Latent', 'Network',
            'particle_velocity', 'ParticleLimit', 'Carried', 'Own', 'particle_rates', 'follow_particles', 'path_risk',
            'solve_radial', 'particle_risk', 'solve_particles', 'MeanField', 'solve']
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
 from collections.abc import Callable
-from functools import partial
 from math import comb
 
 import diffrax
@@ -79,18 +78,30 @@ def radial(problem: Problem) -> Radial | None:
                   problem.scale, int(np.flatnonzero(powers)[0]))
 
 # %% ../nbs/04_mean_field.ipynb #8bb6f6bd
+def horner(rows, x):
+    "The polynomial with coefficient rows `rows` (lowest first) at x."
+    value = rows[-1]
+    for row in rows[-2::-1]: value = value * x + row
+    return value
+
+
 def waiting_clock(xi, exponent: int):
     "For log-odds xi: $\\psi(\\xi)=-\\xi+\\sum_i\\binom{p-1}{i}e^{-i\\xi}/i$, the primitive of $-y^{1-p}$."
     return -xi + sum(comb(exponent - 1, i) / i * jnp.exp(-i * xi) for i in range(1, exponent))
 
 
 def log_odds(psi, exponent: int):
-    "The inverse of `waiting_clock`, by Newton's method from its asymptotes (accurate to rounding for all psi)."
+    "The inverse of `waiting_clock`, by Halley's method from its asymptotes (accurate to rounding for all psi)."
     p = exponent - 1
     if p == 0: return -psi
     start = jnp.maximum(-psi, jnp.where(psi > 1, -jnp.log(p * jnp.maximum(psi, 1)) / p, -jnp.inf))  # both below the root
-    newton = lambda _, xi: xi + (waiting_clock(xi, exponent) - psi) * jax.nn.sigmoid(xi) ** p
-    return jax.lax.fori_loop(0, 5 + p, newton, start, unroll=True)
+    rows = [0.0, *(comb(p, i) / i for i in range(1, exponent))]
+
+    def halley(_, xi):
+        falling = jnp.exp(-xi)  # y = 1 / (1 + falling)
+        newton = (horner(rows, falling) - xi - psi) / (1 + falling) ** p
+        return xi + newton / (1 - newton * p * falling / (1 + falling) / 2)
+    return jax.lax.fori_loop(0, 3 + 2 * p // 3, halley, start, unroll=True)
 
 # %% ../nbs/04_mean_field.ipynb #61490119
 ORDER, STENCIL = 8, 12
@@ -99,12 +110,6 @@ TO_COEFFICIENTS = np.linalg.inv(np.polynomial.chebyshev.chebvander(CHEBYSHEV, OR
 TO_POWERS = np.array([np.pad(np.polynomial.chebyshev.cheb2poly(e), (0, ORDER + 1))[: ORDER + 1]
                       for e in np.eye(ORDER + 1)]).T @ TO_COEFFICIENTS
 
-
-def horner(rows, x):
-    "The polynomial with coefficient rows `rows` (lowest first) at x."
-    value = rows[-1]
-    for row in rows[-2::-1]: value = value * x + row
-    return value
 
 # %% ../nbs/04_mean_field.ipynb #9cc5f5b4
 @eqx.filter_jit
@@ -148,12 +153,12 @@ def feet(reduction: Radial, xi, M, length, tol):
             y = jax.nn.sigmoid(log_odds(psi, p))
             powers = horner(rows, 2 * (end - s) - 1)
             return -length * clock_rate(powers, y, p)
-        step = diffrax.PIDController(rtol=tol, atol=tol)
+        step = diffrax.PIDController(rtol=tol, atol=tol, norm=lambda x: jnp.max(jnp.abs(x)))  # of the worst neuron
         run = diffrax.diffeqsolve(diffrax.ODETerm(drift), diffrax.Dopri8(), 0.0, end, None, psi,
                                   stepsize_controller=step, max_steps=4096, throw=False)
         return jnp.where(run.result == diffrax.RESULTS.successful, run.ys[0], jnp.nan)  # then the panel is shortened
     ends = jnp.asarray((CHEBYSHEV[1:] + 1) / 2)
-    psi = jax.vmap(lambda end: jax.vmap(partial(back, end))(waiting_clock(xi, p)))(ends)
+    psi = jax.vmap(back, (0, None))(ends, waiting_clock(xi, p))
     return log_odds(psi, p)
 
 # %% ../nbs/04_mean_field.ipynb #718c51e9
