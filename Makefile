@@ -28,7 +28,7 @@ profiles: $(READY)  ## list the parameters of every chapter in every profile
 	@$(BIN)/python -m poc_book profiles
 
 test: $(READY)  ## unit tests (those of a site if there is one), then every notebook at smoke size: the engine's, and the chapters
-	$(BIN)/python -m pytest -q -rs
+	$(BIN)/python -m pytest -q -rs --numprocesses 2 --dist worksteal
 	$(BIN)/nbdev-test --file-re '^(00|9)' --n-workers 2
 	@$(MAKE) --no-print-directory figures PROFILE=smoke
 
