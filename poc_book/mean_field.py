@@ -65,7 +65,7 @@ def radial(problem: Problem) -> Radial | None:
     (K, F), basis = series(problem), teacher_span(problem)
     q, n = basis.shape[1], problem.dim - basis.shape[1]
     if n < 1 or not F.degrees or any(k % 2 for k in K.degrees + F.degrees): return None
-    u = np.asarray(uniform(jax.random.key(0), 64, max(q, 3)))[:, :q]
+    u = np.random.default_rng(0).normal(size=(64, q))
     overlap = u / np.linalg.norm(u, axis=1, keepdims=True) @ (np.asarray(problem.teacher.points) @ basis).T
     G = average_kernel(K, q, n)
     powers = np.zeros(len(G))
