@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'LEVELS', 'Radial', 'teacher_span', 'average_kernel',
-           'radial', 'horner', 'waiting_clock', 'log_odds', 'interpolate', 'slopes', 'clock_rate', 'advance', 'feet',
-           'Path', 'anderson', 'lowest', 'Grid', 'panel', 'follow', 'RadialLimit', 'carry', 'Latent', 'Network',
+           'radial', 'horner', 'waiting_clock', 'log_odds', 'interpolate', 'slopes', 'clock_rate', 'advance', 'worst',
+           'feet', 'Path', 'anderson', 'lowest', 'Grid', 'panel', 'follow', 'RadialLimit', 'carry', 'Latent', 'Network',
            'particle_velocity', 'ParticleLimit', 'Carried', 'Own', 'particle_rates', 'follow_particles', 'path_risk',
            'solve_radial', 'particle_risk', 'solve_particles', 'MeanField', 'solve']
 
@@ -87,7 +87,8 @@ def horner(rows, x):
 
 def waiting_clock(xi, exponent: int):
     "For log-odds xi: $\\psi(\\xi)=-\\xi+\\sum_i\\binom{p-1}{i}e^{-i\\xi}/i$, the primitive of $-y^{1-p}$."
-    return -xi + sum(comb(exponent - 1, i) / i * jnp.exp(-i * xi) for i in range(1, exponent))
+    rows = [0.0, *(comb(exponent - 1, i) / i for i in range(1, exponent))]
+    return horner(rows, jnp.exp(-xi)) - xi
 
 
 def log_odds(psi, exponent: int):
@@ -95,11 +96,10 @@ def log_odds(psi, exponent: int):
     p = exponent - 1
     if p == 0: return -psi
     start = jnp.maximum(-psi, jnp.where(psi > 1, -jnp.log(p * jnp.maximum(psi, 1)) / p, -jnp.inf))  # both below the root
-    rows = [0.0, *(comb(p, i) / i for i in range(1, exponent))]
 
     def halley(_, xi):
         falling = jnp.exp(-xi)  # y = 1 / (1 + falling)
-        newton = (horner(rows, falling) - xi - psi) / (1 + falling) ** p
+        newton = (waiting_clock(xi, exponent) - psi) / (1 + falling) ** p
         return xi + newton / (1 - newton * p * falling / (1 + falling) / 2)
     return jax.lax.fori_loop(0, 3 + 2 * p // 3, halley, start, unroll=True)
 
@@ -109,7 +109,6 @@ CHEBYSHEV = -np.cos(np.pi * np.arange(ORDER + 1) / ORDER)
 TO_COEFFICIENTS = np.linalg.inv(np.polynomial.chebyshev.chebvander(CHEBYSHEV, ORDER))
 TO_POWERS = np.array([np.pad(np.polynomial.chebyshev.cheb2poly(e), (0, ORDER + 1))[: ORDER + 1]
                       for e in np.eye(ORDER + 1)]).T @ TO_COEFFICIENTS
-
 
 # %% ../nbs/04_mean_field.ipynb #9cc5f5b4
 @eqx.filter_jit
@@ -141,6 +140,11 @@ def advance(reduction: Radial, M, psi):
     return clock_rate(slopes(reduction, M), y, reduction.exponent), y
 
 
+def worst(x):
+    "The largest entry, as a solver's norm of errors: neurons that share their steps are all as accurate as asked."
+    return jnp.max(jnp.abs(x))
+
+
 @eqx.filter_jit
 def feet(reduction: Radial, xi, M, length, tol):
     """Where log-odds `xi` (N,) at the panel's Chebyshev times were at its start: shape (ORDER, N).
@@ -153,7 +157,7 @@ def feet(reduction: Radial, xi, M, length, tol):
             y = jax.nn.sigmoid(log_odds(psi, p))
             powers = horner(rows, 2 * (end - s) - 1)
             return -length * clock_rate(powers, y, p)
-        step = diffrax.PIDController(rtol=tol, atol=tol, norm=lambda x: jnp.max(jnp.abs(x)))  # of the worst neuron
+        step = diffrax.PIDController(rtol=tol, atol=tol, norm=worst)
         run = diffrax.diffeqsolve(diffrax.ODETerm(drift), diffrax.Dopri8(), 0.0, end, None, psi,
                                   stepsize_controller=step, max_steps=4096, throw=False)
         return jnp.where(run.result == diffrax.RESULTS.successful, run.ys[0], jnp.nan)  # then the panel is shortened

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
-from .mean_field import MeanField, Path, Radial, RadialLimit, advance, horner, log_odds, slopes, waiting_clock
+from .mean_field import MeanField, Path, Radial, RadialLimit, advance, horner, log_odds, slopes, waiting_clock, worst
 from .model import Atoms, Measure, Problem, series
 from .sphere import normalise, project, uniform
 
@@ -146,7 +146,7 @@ def solve_scalars(reduction: Radial, path: Path, xi, start, times):
         return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
 
     def group(psi):
-        step = diffrax.PIDController(rtol=1e-11, atol=1e-11, norm=lambda x: jnp.max(jnp.abs(x)))
+        step = diffrax.PIDController(rtol=1e-11, atol=1e-11, norm=worst)
         return diffrax.diffeqsolve(
             diffrax.ODETerm(drift), diffrax.Dopri8(), start, times[-1], None, jnp.stack([psi, jnp.zeros_like(psi)]),
             max_steps=100_000, saveat=diffrax.SaveAt(ts=times), stepsize_controller=step, throw=False).ys

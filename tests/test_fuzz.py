@@ -340,7 +340,8 @@ EXEMPT: dict[str, str] = {
         langevin.spread_slope langevin.squared_distance langevin.walk beyond.step_on beyond.curve""",
     "a step inside a solver whose arguments are checked where it starts": """
         mean_field.Radial mean_field.teacher_span mean_field.average_kernel mean_field.radial mean_field.waiting_clock
-        mean_field.log_odds mean_field.horner mean_field.interpolate mean_field.slopes mean_field.clock_rate mean_field.advance
+        mean_field.log_odds mean_field.horner mean_field.worst
+        mean_field.interpolate mean_field.slopes mean_field.clock_rate mean_field.advance
         mean_field.feet mean_field.Path mean_field.anderson mean_field.lowest mean_field.Grid mean_field.panel mean_field.follow
         mean_field.RadialLimit mean_field.carry mean_field.Latent mean_field.Network mean_field.particle_velocity
         mean_field.ParticleLimit mean_field.Carried mean_field.Own mean_field.particle_rates mean_field.follow_particles
