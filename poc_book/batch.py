@@ -498,7 +498,7 @@ def report(book: Book, profile: str, failed: list[str]) -> int:
     home = book.home(profile).relative_to(book.root)
     lines = {c: next((x for x in read_log(book, profile, c) if x.startswith("failed ")), "") for c in failed}
     for chapter, line in lines.items():
-        unknown = f"ended early: see {home}/logs/snakemake.log"
+        unknown = f"failed: it was killed, or never started (see {home}/logs/snakemake.log)"
         print(f"{chapter} {line + f' ({home}/failed/{chapter}.ipynb)' if line else unknown}", file=sys.stderr)
     if not failed: return 0
     return 2 if all(re.search(r": (BadInput|NotResolved): ", x) for x in lines.values()) else 1

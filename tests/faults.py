@@ -39,19 +39,19 @@ def completes(book: TinyBook) -> None:
 
 
 def victim(book: TinyBook, kind: str) -> int | None:
-    "A process of the batch: the worker of a chapter, or its kernel."
-    words = {"worker": b"chapter", "kernel": b"ipykernel_launcher"}[kind]
+    "A process of the batch: the shell that runs a chapter's worker, the worker, or its kernel."
+    words = {"shell": b" chapter ", "worker": b"chapter", "kernel": b"ipykernel_launcher"}[kind]
     for pid in processes(book):
         try: line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError: continue
-        if any(words in word for word in line): return pid
+        if any(words in word if kind == "shell" else words == word for word in line): return pid
     return None
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_kill_9_at_a_random_moment(made: TinyBook, seed):
     draw = random.Random(seed)
-    kind = ("batch", "worker", "kernel")[seed % 3]
+    kind = ("batch", "shell", "worker", "kernel")[seed % 4]
     made.settings(f"[smoke]\nseed = {100 + seed}\n")
     batch, found = made.start(*FIGURES), []
     if kind != "batch": assert until(lambda: found.append(victim(made, kind)) or found[-1], 60)
