@@ -120,8 +120,8 @@ def carried(exact: RadialLimit, xi, times) -> tuple[np.ndarray, np.ndarray, np.n
     N, T, q = len(xi), len(times), exact.reduction.basis.shape[1]
     reduction = eqx.tree_at(lambda r: r.basis, exact.reduction, np.eye(q))  # and so do all dimensions
     start, clock = jnp.asarray(float(times[0])), jnp.asarray(padded(times, 128))
-    runs = [solve_scalars(reduction, exact.path, jnp.asarray(x), start, clock) for x in padded(xi, 64).reshape(-1, 1, 64)]
-    now, along = (np.concatenate(x, 2)[:T, 0, :N] for x in zip(*runs))
+    runs = [solve_scalars(reduction, exact.path, jnp.asarray(x), start, clock) for x in padded(xi, 64).reshape(-1, 64)]
+    now, along = (np.concatenate(x, 1)[:T, :N] for x in zip(*runs))
     if not np.all(np.isfinite(now + along)): raise NotResolved("times", times, "times that neurons can be carried to")
     return special.log_expit(now) / 2, special.log_expit(-now) / 2, along
 

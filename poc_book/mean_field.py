@@ -131,7 +131,7 @@ def slopes(reduction: Radial, M):
 
 def clock_rate(rows, y, exponent: int):
     "For coefficients `rows` of U' / scale: the rate at which `waiting_clock` runs at y, $4\\sum_ip_iy^{i+1-p}$ in flow time."
-    return 4 * sum(rows[i] * y ** (i + 1 - exponent) for i in range(rows.size))
+    return 4 * sum(rows[i] * y ** (i + 1 - exponent) for i in range(len(rows)))
 
 
 def advance(reduction: Radial, M, psi):
@@ -151,19 +151,18 @@ def feet(reduction: Radial, xi, M, length, tol):
 
     `M` (ORDER + 1, h) are the moments at those times, `length` the panel's length in flow time, `tol` the error in xi."""
     rows, p = jnp.asarray(TO_POWERS) @ slopes(reduction, M), reduction.exponent
+    ends = jnp.asarray((CHEBYSHEV[1:] + 1) / 2)[:, None]
 
-    def back(end, psi):
-        def drift(s, psi, _):
-            y = jax.nn.sigmoid(log_odds(psi, p))
-            powers = horner(rows, 2 * (end - s) - 1)
-            return -length * clock_rate(powers, y, p)
-        step = diffrax.PIDController(rtol=tol, atol=tol, norm=worst)
-        run = diffrax.diffeqsolve(diffrax.ODETerm(drift), diffrax.Dopri8(), 0.0, end, None, psi,
-                                  stepsize_controller=step, max_steps=4096, throw=False)
-        return jnp.where(run.result == diffrax.RESULTS.successful, run.ys[0], jnp.nan)  # then the panel is shortened
-    ends = jnp.asarray((CHEBYSHEV[1:] + 1) / 2)
-    psi = jax.vmap(back, (0, None))(ends, waiting_clock(xi, p))
-    return log_odds(psi, p)
+    def drift(s, psi, _):  # back from all ends at once: s runs from 0 there to 1 at the start
+        y = jax.nn.sigmoid(log_odds(psi, p))
+        powers = horner(rows[..., None, None], 2 * ends * (1 - s) - 1)
+        return -length * ends * clock_rate(powers, y, p)
+    psi = jnp.broadcast_to(waiting_clock(xi, p), (ORDER, xi.size))
+    step = diffrax.PIDController(rtol=tol, atol=tol, norm=worst)
+    run = diffrax.diffeqsolve(diffrax.ODETerm(drift), diffrax.Dopri8(), 0.0, 1.0, None, psi,
+                              stepsize_controller=step, max_steps=4096, throw=False)
+    succeeded = run.result == diffrax.RESULTS.successful
+    return log_odds(jnp.where(succeeded, run.ys[0], jnp.nan), p)  # where not, the panel is shortened
 
 # %% ../nbs/04_mean_field.ipynb #718c51e9
 class Path(eqx.Module):

@@ -135,9 +135,9 @@ def hessian_scalars(reduction, M, y):
 # %% ../nbs/07_stability.ipynb #c0b04c89
 @eqx.filter_jit
 def solve_scalars(reduction: Radial, path: Path, xi, start, times):
-    """Log-odds of $\\alpha^2$ and $\\log j_l$ at flow `times` for log-odds `xi` (g, n) at time `start`, (T, g, n) each.
+    """Log-odds of $\\alpha^2$ and $\\log j_l$ at flow `times` for log-odds `xi` (n,) at time `start`, (T, n) each.
 
-    The n neurons of a group share their steps, which neighbours do well."""
+    All share their steps, which neighbours do well."""
     p = reduction.exponent
 
     def drift(t, state, _):
@@ -145,13 +145,12 @@ def solve_scalars(reduction: Radial, path: Path, xi, start, times):
         clock, y = advance(reduction, M, state[0])
         return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
 
-    def group(psi):
-        step = diffrax.PIDController(rtol=1e-11, atol=1e-11, norm=worst)
-        return diffrax.diffeqsolve(
-            diffrax.ODETerm(drift), diffrax.Dopri8(), start, times[-1], None, jnp.stack([psi, jnp.zeros_like(psi)]),
-            max_steps=100_000, saveat=diffrax.SaveAt(ts=times), stepsize_controller=step, throw=False).ys
-    psi, along = jnp.transpose(jax.vmap(group)(waiting_clock(xi, p)), (2, 1, 0, 3))
-    return log_odds(psi, p), along
+    psi = waiting_clock(xi, p)
+    step = diffrax.PIDController(rtol=1e-11, atol=1e-11, norm=worst)
+    run = diffrax.diffeqsolve(
+        diffrax.ODETerm(drift), diffrax.Dopri8(), start, times[-1], None, jnp.stack([psi, jnp.zeros_like(psi)]),
+        max_steps=100_000, saveat=diffrax.SaveAt(ts=times), stepsize_controller=step, throw=False)
+    return log_odds(run.ys[:, 0], p), run.ys[:, 1]
 
 # %% ../nbs/07_stability.ipynb #826e802a
 def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
@@ -162,9 +161,9 @@ def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
     require(bool(np.all((y0 > 0) & (y0 < 1))), "alpha0", alpha0, "a vector of overlaps with 0 < |alpha0| < 1")
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     if times[-1] == 0: return Scalars(np.sqrt(y0)[None], np.zeros((1, y0.size)), np.zeros((1, y0.size)))
-    start = jax.scipy.special.logit(jnp.asarray(y0))[:, None]
+    start = jax.scipy.special.logit(jnp.asarray(y0))
     exact = solve_scalars(one.reduction, one.path, start, jnp.asarray(0.0), jnp.asarray(times))
-    xi, along = (np.asarray(x[..., 0]) for x in exact)
+    xi, along = map(np.asarray, exact)
     if not np.all(np.isfinite(xi + along)): raise NotResolved("times", times, "times the scalars can be carried to")
     across = -np.logaddexp(0, xi) / 2  # log sqrt(1 - alpha^2)
     return Scalars(np.exp(-np.logaddexp(0, -xi) / 2), along, across - np.log1p(-y0) / 2)
