@@ -40,7 +40,7 @@ rule chapter:
     params:
         fingerprint=lambda w: fingerprint(book, w.profile, w.chapter),
     shell:
-        "{sys.executable:q} -m poc_book chapter {wildcards.chapter} --profile {wildcards.profile} > {log:q} 2>&1"
+        "{sys.executable:q} -m poc_book chapter {wildcards.chapter:q} --profile {wildcards.profile:q} > {log:q} 2>&1"
 
 
 rule sweep_run:
@@ -51,8 +51,8 @@ rule sweep_run:
     params:
         fingerprint=lambda w: shared(w.profile),
     shell:
-        "{sys.executable:q} -m poc_book run {wildcards.problem} {wildcards.dim} {wildcards.width} {wildcards.seed}"
-        " --profile {wildcards.profile} > {log:q} 2>&1"
+        "{sys.executable:q} -m poc_book run {wildcards.problem:q} {wildcards.dim} {wildcards.width} {wildcards.seed}"
+        " --profile {wildcards.profile:q} > {log:q} 2>&1"
 
 
 rule sweep_merge:
@@ -63,4 +63,4 @@ rule sweep_merge:
     log:
         str(book.root / "build" / "{profile}" / "logs" / "sweep" / "sweep.log"),
     shell:
-        "{sys.executable:q} -m poc_book merge --profile {wildcards.profile} > {log:q} 2>&1"
+        "{sys.executable:q} -m poc_book merge --profile {wildcards.profile:q} > {log:q} 2>&1"

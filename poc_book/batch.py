@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['KINDS', 'EXPONENT', 'PROBLEMS', 'SWEEP', 'DATA', 'read_cells', 'declared', 'Value', 'read_settings', 'check_value',
            'Book', 'find_chapters', 'select', 'open_book', 'resolve', 'sweep_grid', 'run_path', 'sweep_runs', 'parsed',
-           'imported', 'digest', 'reached', 'sources', 'fingerprint', 'sweep_fingerprint', 'swap', 'alive', 'clean_up',
-           'fresh', 'provenance', 'seal', 'execute', 'checkpoints', 'run_chapter', 'ChapterFailed', 'locked', 'follow',
-           'start_snakemake', 'snakemake', 'parallel', 'environment', 'list_figures', 'read_log', 'watch',
-           'make_figures', 'run', 'report', 'make_sweep', 'recent', 'count', 'sweep_report']
+           'imported', 'digest', 'reached', 'sources', 'fingerprint', 'sweep_fingerprint', 'swap', 'alive',
+           'partial_folder', 'clean_up', 'fresh', 'provenance', 'seal', 'execute', 'checkpoints', 'run_chapter',
+           'ChapterFailed', 'locked', 'follow', 'start_snakemake', 'snakemake', 'parallel', 'environment',
+           'list_figures', 'read_log', 'watch', 'make_figures', 'run', 'report', 'drop_damaged', 'make_sweep', 'recent',
+           'count', 'sweep_report']
 
 # %% ../nbs/92_batch.ipynb #d6bc3828
 import ast
@@ -19,6 +20,7 @@ import itertools
 import json
 import math
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -137,6 +139,7 @@ def open_book(root: Path) -> Book:
         for engine in ("profile", "out"): del values[engine]
         if "problem" in values: values["problem"] = name.removeprefix(f"{chapters[name].stem}_")
     profiles = [s for s in settings if ":" not in s]
+    for name in profiles: require(bool(re.fullmatch(r"\w[\w-]*", name)), "profile in settings.ini", name, "a word")
     for section, values in settings.items():
         profile, colon, chapter = section.partition(":")
         check_name(f"profile of [{section}] in settings.ini", profile, profiles)
@@ -262,9 +265,14 @@ def alive(pid: int) -> bool:
     except OSError: return True
 
 
+def partial_folder(home: Path) -> Path:
+    "Where this process works: it shares this with no other, here or on another machine that sees the same files."
+    return home / f".partial-{platform.node()}-{os.getpid()}"
+
+
 def clean_up(home: Path) -> None:
-    "Remove what dead runs left, after putting back a result caught in the middle of a swap."
-    for partial in home.glob(".partial-*"):
+    "Remove what dead runs of this machine left, after putting back a result caught in the middle of a swap."
+    for partial in home.glob(f".partial-{platform.node()}-*"):
         if alive(int(partial.name.rpartition("-")[2])): continue
         for old in partial.glob("old/*"):
             if not (home / old.name).exists(): old.rename(home / old.name)
@@ -329,7 +337,7 @@ def run_chapter(book: Book, profile: str, chapter: str, resume: bool = False) ->
     "Execute one chapter in a folder of its own and put it in place; on an error raise `ChapterFailed`."
     record, started, home = provenance(book, profile, chapter), time.perf_counter(), book.home(profile)
     kept = checkpoints(book, profile, chapter, resume)
-    folder = home / f".partial-{os.getpid()}" / chapter
+    folder = partial_folder(home) / chapter
     folder.mkdir(parents=True)
     notebook = folder / f"{chapter}.ipynb"
     given = {**record["parameters"], "profile": profile, "out": os.path.relpath(folder, book.root / "nbs")}
@@ -504,15 +512,25 @@ def report(book: Book, profile: str, failed: list[str]) -> int:
     return 2 if all(re.search(r": (BadInput|NotResolved): ", x) for x in lines.values()) else 1
 
 # %% ../nbs/92_batch.ipynb #8ce9d1f1
+def drop_damaged(paths: list[Path]) -> None:
+    "Remove those of these results that are not whole, so that they are made again."
+    from poc_book.results import load  # here, because only a sweep reads results
+    for path in filter(Path.exists, paths):
+        try: load(path)
+        except BadInput: path.unlink()
+
+
 def make_sweep(root: Path, profile: str) -> int:
     "Make the runs of a profile's sweep that are missing or out of date, and merge them; the exit code of the command."
     book = open_book(root)
     home, target = book.home(check_name("profile", profile, book.profiles)), book.home(profile) / "sweep.nc"
     runs, started = sweep_runs(book, profile), time.time()
     with locked(book):
+        drop_damaged([*runs, target])
         shutil.rmtree(home / "logs" / "sweep", ignore_errors=True)
         (home / "logs" / "sweep").mkdir(parents=True)
-        process = snakemake(book, profile, [target], "snakemake-sweep", ["params", "input", "mtime"], parallel(len(runs)))
+        targets = [*(path for path in runs if not path.exists()), target]  # it makes no part of a whole that is there
+        process = snakemake(book, profile, targets, "snakemake-sweep", ["params", "input", "mtime"], parallel(len(runs)))
         try: count(process, runs, started)
         finally:
             process.terminate()

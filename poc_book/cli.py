@@ -141,17 +141,23 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     "Run a command on this checkout; its exit code."
     options = vars(parser().parse_args(arguments))
-    if master := os.environ.get("POC_BOOK_PARENT"): follow(int(master))
     commands: dict[str, Callable[..., int]] = {
         "figures": figures, "sweep": sweep, "site": site, "profiles": profiles, "diagnose": diagnose, "chapter": chapter,
         "run": run, "merge": merge}
     root = Path(poc_book.__file__).resolve().parents[1]
-    try: return commands[options.pop("command")](root, **options)
+    try:
+        if master := os.environ.get("POC_BOOK_PARENT"):
+            require(master.isdecimal(), "POC_BOOK_PARENT", master, "the number of a process")
+            follow(int(master))
+        return commands[options.pop("command")](root, **options)
     except BadInput as error:
         print(f"poc-book: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"poc-book: {error.strerror}: {error.filename}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("poc-book: out of memory: a smaller width or dimension needs less", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("poc-book: interrupted; the next run completes what is missing", file=sys.stderr)

@@ -28,7 +28,7 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from .batch import Book, clean_up, digest, locked, make_figures, open_book, parsed, swap
+from .batch import Book, clean_up, digest, locked, make_figures, open_book, parsed, partial_folder, swap
 from .checks import BadInput, require
 from .figures import TITLES
 from .results import load
@@ -367,7 +367,7 @@ def copy_mathjax(place: Path) -> None:
 def build(book: Book, profile: str) -> int:
     "Render `build/PROFILE` into `build/PROFILE/site`; Sphinx's exit code, with the old site in place unless it is 0."
     home = book.home(profile)
-    partial = home / f".partial-{os.getpid()}"
+    partial = partial_folder(home)
     site = partial / "site"
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", "--jobs", "2", "--conf-dir",
                book.root / "docs", "--doctree-dir", partial / "doctrees", partial / "pages", site]

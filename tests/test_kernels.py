@@ -11,7 +11,7 @@ import pytest
 from conftest import CHECKOUT
 
 from poc_book import mean_field, model, problems
-from poc_book.finite_width import flow
+from poc_book.finite_width import flow, sgd
 from poc_book.fused import fused_pull, fused_sum
 from poc_book.model import DotProduct, moment_tensor, pair_pull, pair_sum, prefers_moments
 from poc_book.sphere import uniform
@@ -55,7 +55,7 @@ def test_moments_are_for_many_neurons_of_even_kernels():
 DEVICES = """
 import sys
 import jax, numpy as np
-from poc_book import problems
+from poc_book import finite_width, problems
 from poc_book.finite_width import flow, sgd
 from poc_book.sphere import uniform
 out = {}
@@ -66,13 +66,19 @@ for name, problem, m in (("he4", problems.he(4, 8), 600), ("pairs", problems.he(
     if m % jax.device_count() == 0:
         assert len(found.points.sharding.device_set) == jax.device_count()
         assert found.points.addressable_shards[0].data.shape[1] == m // jax.device_count(), found.points.sharding
+trained, step = [], finite_width.train
+finite_width.train = lambda *args: trained.append(step(*args)) or trained[-1]
 run = sgd(problems.he(4, 8), key=jax.random.key(1), widths=[64, 256], reference_width=1024, samples=2048, batch=256, step=0.01,
           time=0.2, records=3, test=512, dtype="float64")
+for w in trained[-1]:
+    assert len(w.sharding.device_set) == jax.device_count() and {s.data.shape[0] for s in w.addressable_shards} == {
+        len(w) // jax.device_count()}, w.sharding
 np.savez(sys.argv[1], devices=jax.device_count(), **out, **{"sgd_" + k: v for k, v in run.data_vars.items()})
 """
 
 
-HOSTS = """
+RUN = dict(widths=[64], reference_width=256, samples=512, batch=256, step=0.01, time=0.1, records=3, test=512, dtype="float64")
+HOSTS = f"RUN = {RUN}" + """
 import sys
 import jax
 host, port, path = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -82,8 +88,7 @@ from poc_book import problems
 from poc_book.finite_width import flow, sgd
 from poc_book.sphere import uniform
 found = flow(problems.he(4, 8), uniform(jax.random.key(0), 600, 8), [0.5, 2.0])
-run = sgd(problems.he(4, 8), key=jax.random.key(1), widths=[64], reference_width=256, samples=512, batch=256, step=0.01, time=0.1,
-          records=3, test=512, dtype="float64")
+run = sgd(problems.he(4, 8), key=jax.random.key(1), **RUN)
 np.savez(path, devices=[jax.device_count(), jax.local_device_count()], flow=found.points, risk=found.risk, sgd=run.risk)
 """
 
@@ -103,6 +108,8 @@ def test_two_hosts_give_what_one_gives(tmp_path):
     for found in map(np.load, paths):
         assert found["devices"].tolist() == [2, 1]
         assert np.abs(found["flow"] - whole.points).max() < 1e-9 and np.abs(found["risk"] - whole.risk).max() < 1e-9
+    trained = sgd(problems.he(4, 8), key=jax.random.key(1), **RUN)
+    assert np.abs(np.load(paths[0])["sgd"] - trained.risk.values).max() < 1e-12
     assert np.array_equal(np.load(paths[0])["sgd"], np.load(paths[1])["sgd"])
 
 

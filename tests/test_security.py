@@ -1,25 +1,26 @@
 "What is read from files is data: nothing in it is run, and what is run is said before."
 import ast
+import json
 import re
 
 import h5py
 import numpy as np
 import pytest
-from conftest import CHECKOUT, TinyBook
+from conftest import CHECKOUT, HEAD, TinyBook
 
-from poc_book.batch import read_settings
+from poc_book.batch import parsed, read_cells, read_settings
 from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.results import load
 
-RUNS = {"eval", "exec", "compile", "__import__"}
+RUNS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
 LOADERS = {"pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
 
 
 def dangers(code: str) -> list[str]:
     "The places of a module that could run what they read."
     found = []
-    for node in ast.walk(ast.parse(code)):
+    for node in ast.walk(parsed(code)):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [a.name for a in node.names] + [getattr(node, "module", None) or ""]
             found += [n for n in names if n.partition(".")[0] in LOADERS]
@@ -27,13 +28,17 @@ def dangers(code: str) -> list[str]:
         call, text = ast.unparse(node.func), ast.unparse(node)
         loads = call in ("yaml.load", "yaml.unsafe_load", "yaml.full_load") and not text.endswith((", Value)", "SafeLoader)"))
         pickles = any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
-        if call in RUNS or loads or pickles: found.append(text)
+        shell = any(k.arg == "shell" for k in node.keywords)
+        if call in RUNS or call.endswith("read_pickle") or loads or pickles or shell: found.append(text)
     return found
 
 
 def test_no_module_can_run_what_it_reads():
-    assert all(dangers(x) for x in ("import pickle", "eval(x)", "yaml.load(x, Loader)", "np.load(x, allow_pickle=True)"))
-    assert {p.name: dangers(p.read_text()) for p in (CHECKOUT / "poc_book").glob("*.py") if dangers(p.read_text())} == {}
+    assert all(dangers(x) for x in ("import pickle", "eval(x)", "yaml.load(x, Loader)", "np.load(x, allow_pickle=True)",
+                                    "os.system(x)", "run(x, shell=True)", "pd.read_pickle(x)"))
+    codes = {p.name: [p.read_text()] for p in (CHECKOUT / "poc_book").glob("*.py")}
+    codes |= {p.name: [c["source"] for c in read_cells(p) if c["type"] == "code"] for p in (CHECKOUT / "nbs").glob("*.ipynb")}
+    assert {name: found for name, cells in codes.items() if (found := [x for c in cells for x in dangers(c)])} == {}
 
 
 def test_a_file_of_pickled_objects_is_refused(tmp_path):
@@ -46,12 +51,27 @@ def test_a_file_of_pickled_objects_is_refused(tmp_path):
     else: assert all(v.dtype.kind != "O" for v in data.variables.values())
 
 
-@pytest.mark.parametrize("text", ["__import__('os').system('touch ran')", "!!python/object/apply:os.system ['touch ran']",
-                                  "!!python/name:os.system", "$(touch ran)"])
+ATTACKS = ["__import__('os').system('touch ran')", "!!python/object/apply:os.system ['touch ran']", "!!python/name:os.system",
+           "$(touch ran)", "x; touch ran #", "'; touch ran; '", "{sys.exit()}"]
+
+
+@pytest.mark.parametrize("text", ATTACKS)
 def test_settings_are_never_run(text, book: TinyBook):
-    book.settings(f"[smoke]\nsteps = {text}\n")
-    run = book.run("figures", "--profile", "smoke")
-    assert run.returncode == 2 and run.stderr.count("\n") == 1 and not list(book.root.rglob("ran"))
+    for settings, profile in ((f"[smoke]\nsteps = {text}\n", "smoke"), (f"[{text}]\n", text), ("[..]\n", "..")):
+        book.settings(settings)
+        run = book.run("figures", "--profile", profile)
+        assert run.returncode == 2 and run.stderr.count("\n") == 1 and not list(book.root.rglob("ran")), run.stderr
+
+
+def test_texts_are_words_for_the_shell_and_for_python(book: TinyBook):
+    name, attack = "01_a $(touch ran); touch ran", "x'; touch ran; ' $(touch ran) {steps}"
+    book.notebook("01_line", HEAD.replace("steps = 3", "steps = 'three'"), "print(repr(steps))")
+    (book.root / "nbs" / "01_line.ipynb").rename(book.root / "nbs" / f"{name}.ipynb")
+    book.settings(f"[smoke]\n[smoke:{name}]\nsteps = {json.dumps(attack)}\n")
+    run = book.run("figures", "--profile", "smoke", "--only", name)
+    assert run.returncode == 0 and not list(book.root.rglob("ran")), run.stderr
+    made = json.loads((book.home / name / f"{name}.ipynb").read_text())
+    assert ast.literal_eval("".join(made["cells"][-1]["outputs"][0]["text"])) == attack
 
 
 def test_a_yaml_tag_is_refused_as_settings(tmp_path):

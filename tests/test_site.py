@@ -2,6 +2,7 @@
 import json
 import re
 import shutil
+from html.parser import HTMLParser
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
@@ -238,9 +239,35 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
     assert not list(tiny.home.glob(".partial-*"))
 
 
-def test_a_site_published_by_github_opens_notebooks_elsewhere(tiny, monkeypatch):
+class Handlers(HTMLParser):
+    "Everything in a page that a browser would run and that says `ran`."
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found, self.inside = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.inside = tag
+        self.found += [f"{k}={v}" for k, v in attrs if (k.startswith("on") or "javascript:" in (v or "")) and "ran(" in (v or "")]
+
+    def handle_data(self, data):
+        if self.inside == "script" and "ran(" in data: self.found.append(data)
+
+
+HOSTILE = r"""A line \" onload=\"ran()\" ' onload='ran()' <script>ran()</script> <img src=x onerror=ran()>"""
+
+
+def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_from_data(tiny, monkeypatch):
+    assert len(Handlers('<img onload="ran()"><script>ran()</script><a href="javascript:ran()">a</a>').found) == 3
+    path = tiny.root / "nbs" / "01_line.ipynb"
+    notebook = json.loads(path.read_text())
+    notebook["cells"][-1]["source"] = notebook["cells"][-1]["source"].replace("A line.", HOSTILE)
+    path.write_text(json.dumps(notebook))
     monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/book")
     assert tiny.run("site", "--profile", "smoke").returncode == 0
+    for text in (p.read_text() for p in (tiny.home / "site").glob("*.html")): assert Handlers(text).found == []
+    assert "ran()" in (tiny.home / "site" / "01_line.html").read_text()
     page = (tiny.home / "site" / "01_line.html").read_text()
     assert "mybinder.org/v2/gh/somebody/book/main?labpath=nbs/01_line.ipynb" in page
     assert "colab.research.google.com/github/somebody/book/blob/main/nbs/01_line.ipynb" in page

@@ -91,11 +91,11 @@ def sweep(book: TinyBook):
 
 def test_only_what_is_missing_or_out_of_date_runs(sweep: TinyBook):
     def run(widths, times=(0.0, 1.0)):
-        "The end of a sweep, and which runs it made: each is a new file."
+        "The end of a sweep, and which runs it made."
         sweep.settings(SMALL.format(list(widths), list(times)))
-        inodes = lambda: {p.name: p.stat().st_ino for p in (sweep.home / "sweep").glob("*.nc")}
-        before, end = inodes(), sweep.run("sweep", "--profile", "smoke")
-        return end, [name for name, inode in sorted(inodes().items()) if before.get(name) != inode]
+        written = lambda: {p.name: p.stat().st_mtime_ns for p in (sweep.home / "sweep").glob("*.nc")}
+        before, end = written(), sweep.run("sweep", "--profile", "smoke")
+        return end, [name for name, date in sorted(written().items()) if before.get(name) != date]
     bad, made = run([13, 16])
     assert (bad.returncode, bad.stdout, made) == (2, "", ["he4_d8_m16_s0.nc"]) and not (sweep.home / "sweep.nc").exists()
     assert bad.stderr == "he4_d8_m13_s0 failed: poc-book: width = 13: not 13\n"
@@ -111,6 +111,11 @@ def test_only_what_is_missing_or_out_of_date_runs(sweep: TinyBook):
     assert damaged.returncode == 2 and (sweep.home / "sweep.nc").read_bytes() == merged
     refused = "poc-book: run = 'he4_d8_m16_s0.nc': a whole NetCDF file (OSError while reading it)\n"
     assert (damaged.stdout, damaged.stderr) == ("", refused)
+    mended, made = run([16, 32])  # and a sweep makes it again
+    assert made == ["he4_d8_m16_s0.nc"] and mended.stdout.startswith("build/smoke/sweep.nc: 2 runs, 1 of them new"), mended.stderr
+    (sweep.home / "sweep.nc").write_bytes(merged[:-1])
+    mended, made = run([16, 32])
+    assert made == [] and mended.returncode == 0 and load(sweep.home / "sweep.nc").sizes["width"] == 2, mended.stderr
     other, made = run([16], [0.0, 2.0])
     assert made == ["he4_d8_m16_s0.nc"] and load(sweep.home / "sweep.nc").time.values.tolist() == [0.0, 2.0], other.stderr
 
