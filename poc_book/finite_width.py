@@ -141,7 +141,9 @@ def check_run(problem: Problem, key, widths, reference_width, samples, batch, st
     if samples is not None:
         check_integer("samples", samples)
         require(samples >= batch, "samples", samples, f"at least the batch of {batch}, or None for fresh inputs")
-    steps = round(check_positive("time", time) / check_positive("step", step))
+    least = check_positive("time", time) / 2**31
+    require(least < check_positive("step", step), "step", step, f"above {least:.1e}, for fewer than 2^31 steps")
+    steps = round(time / step)
     require(steps >= 1 and abs(steps * step - time) < 1e-6 * time, "time", time, f"a whole number of steps of {step}")
     return sorted({*sizes, M}), steps
 
