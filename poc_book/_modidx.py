@@ -91,6 +91,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'poc_book.checks.BadInput.__init__': ('checks.html#badinput.__init__', 'poc_book/checks.py'),
                                  'poc_book.checks.NotResolved': ('checks.html#notresolved', 'poc_book/checks.py'),
                                  'poc_book.checks.check_finite': ('checks.html#check_finite', 'poc_book/checks.py'),
+                                 'poc_book.checks.check_flag': ('checks.html#check_flag', 'poc_book/checks.py'),
                                  'poc_book.checks.check_integer': ('checks.html#check_integer', 'poc_book/checks.py'),
                                  'poc_book.checks.check_name': ('checks.html#check_name', 'poc_book/checks.py'),
                                  'poc_book.checks.check_positive': ('checks.html#check_positive', 'poc_book/checks.py'),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BadInput', 'NotResolved', 'require', 'check_integer', 'check_positive', 'check_finite', 'magnitude', 'check_times',
-           'check_sphere', 'check_name']
+           'check_sphere', 'check_flag', 'check_name']
 
 # %% ../nbs/00_checks.ipynb #fdb9cc83
 from typing import Any
@@ -84,6 +84,12 @@ def check_sphere(field: str, w: Any, dim: int | None = None) -> Any:
     return w if floats else x.astype(np.float64)
 
 # %% ../nbs/00_checks.ipynb #d03d0969
+def check_flag(field: str, value: Any) -> bool:
+    "`value` as a bool, once it is one."
+    require(isinstance(value, (bool, np.bool_)), field, value, "True or False")
+    return bool(value)
+
+
 def check_name(field: str, value: Any, known: Any) -> str:
     "`value` itself, once it is one of the `known` names."
     require(isinstance(value, str) and value in known, field, value, "one of " + ", ".join(sorted(known)))

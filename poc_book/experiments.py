@@ -121,6 +121,7 @@ def error_budget(problem: Problem, flow_width: int, *, key, width: int, referenc
     sizes = dict(flow_width=flow_width, width=width, reference_width=reference_width, samples=samples, batch=batch)
     flow_width, width, reference_width, samples, batch = (check_integer(name, value) for name, value in sizes.items())
     check_integer("records", records, 2)
+    require(callable(checkpoint), "checkpoint", checkpoint, "a function of a name")
     require(width < reference_width, "width", width, f"below the reference width {reference_width}")
     require(samples >= 4 * batch, "samples", samples, f"at least {4 * batch}, as one run takes 4 times the batch")
     require(round(time / step) % (records - 1) == 0, "records", records, f"one more than a divisor of {round(time / step)} steps")

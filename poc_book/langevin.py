@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import integrate, linalg, optimize
 
-from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, require
+from .checks import BadInput, NotResolved, check_finite, check_flag, check_integer, check_positive, check_times, require
 from .fluctuations import Side, blocks
 from .mean_field import Radial, horner, radial
 from .model import Problem, pair_sum, series
@@ -215,7 +215,7 @@ def spectral_gap(problem: Problem, noise: float, M, l: int = 0, odd: bool = Fals
     the noise. Raises `BadInput` for other problems."""
     (r, q), noise, l = reduced(problem), check_positive("noise", noise), check_integer("l", l, 0)
     require(q == 1, "problem", problem.name, "a problem with one teacher direction")
-    shape = np.shape(check_finite("M", M))
+    shape, odd = np.shape(check_finite("M", M)), check_flag("odd", odd)
     require(shape == r.F.shape, "M.shape", shape, f"{r.F.shape}, one moment for each power of y")
     grid, n = latitude_cells(problem.dim, 1, check_integer("cells", cells, 8)), problem.dim - 1
     up, unit = np.diff(tilt(r, np.asarray(M), grid, noise)), noise / grid.h**2

@@ -24,7 +24,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jaxtyping import Array, Float
 
-from .checks import NotResolved, check_finite, check_integer, check_positive, check_sphere, require
+from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
 from .fused import DIMS, fused_pull, triton
 from .sphere import coordinate_moment, project
 
@@ -116,6 +116,7 @@ class Atoms(eqx.Module):
         self.points = jnp.asarray(check_sphere("teacher", points), float)
         self.weights = jnp.asarray(check_finite("teacher.weights", weights, 1), float)
         require(self.weights.shape == self.points.shape[:1], "teacher.weights.shape", self.weights.shape, "one per atom")
+        require(callable(link), "link", link, "a function of a real number")
         self.link = link
 
     def __call__(self, x):
@@ -317,6 +318,9 @@ class Problem(eqx.Module):
     name: str = eqx.field(static=True, default="problem")
 
     def __check_init__(self):
+        check_flag("signed", self.signed)
+        require(isinstance(self.name, str), "name", self.name, "a string")
+        for field in ("activation", "teacher"): require(callable(getattr(self, field)), field, getattr(self, field), "a function")
         if isinstance(self.teacher, Atoms):
             require(self.teacher.points.shape[1] == self.dim, "teacher.dim", self.teacher.points.shape[1],
                     f"{self.dim}, the dimension of the inputs")

@@ -275,9 +275,10 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     bound but for sampling, whose standard error at the maximum is `sample_gap`. Memory T m d^2; 1 / flow time (Stability)."""
     tau, seed = check_positive("tau", tau), check_integer("seed", seed, 0)
     candidates, starts = check_integer("candidates", candidates), check_integer("starts", starts)
+    problem = limit.problem
+    places = atoms_of(problem) if places is None else problem.checked("places", places)
     path, steps = propagators(limit, w0, times, 1e-6)  # far below what sampling costs
-    T, d, problem = len(path), path.shape[-1], limit.problem
-    places = atoms_of(problem) if places is None else places
+    T, d = len(path), path.shape[-1]
     out = outside(problem, path, tau, places)
     table, errors, spread = np.zeros((3, T, T))
     first = uniform(jax.random.key(seed), starts, d)
@@ -322,7 +323,7 @@ def local_strong_convexity(limit: MeanField, times, tau: float, count: int = 64,
     times, problem = check_times(times), limit.problem
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     require(places is not None or not problem.signed, "places", places, "places with signs, as the neurons have signs")
-    near = cap(atoms_of(problem) if places is None else places, tau, count, seed)
+    near = cap(atoms_of(problem) if places is None else problem.checked("places", places), tau, count, seed)
     w = near.points
     top = np.array([tangent_top(local_hessian(limit, t, w, near.signs), w).max() for t in jnp.asarray(times)])
     return -top / np.sqrt(np.array([limit.limit.risk(t) for t in jnp.asarray(times)]))

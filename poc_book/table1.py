@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .checks import NotResolved, check_finite, check_integer, check_positive, magnitude, require
+from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, magnitude, require
 from .mean_field import MeanField, radial, solve
 from .model import Atoms, Measure, Monomials, Problem, SoftPlus
 from .single_index import crossing, descend, stability, weighted_line
@@ -77,7 +77,7 @@ def transitive(points, charge, even: bool) -> bool:
     With `even`, atoms count up to their sign. A search over permutations that keep inner products to 1e-9, charges to 1e-9 of the
     largest."""
     points, charge = np.asarray(check_finite("points", points, 2)), np.asarray(check_finite("charge", charge, 1))
-    n = len(points)
+    n, even = len(points), check_flag("even", even)
     require(bool(np.allclose(np.linalg.norm(points, axis=1), 1)), "points", points, "rows of norm 1")
     require(charge.size == n > 0, "charge.shape", charge.shape, f"({n},), one per atom")
     both = np.concatenate([points, -points]) if even else points
