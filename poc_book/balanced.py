@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from .checks import NotResolved, check_finite, check_integer, check_positive, check_times, magnitude, require
 from .coupling import Coupling, interaction_term, local_term, source
 from .mean_field import MeanField
-from .model import Measure, Problem
+from .model import Measure, Problem, traced
 from .stability import interaction_hessian
 
 # %% ../nbs/08_balanced.ipynb #806d0e6a
@@ -227,9 +227,18 @@ def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Arr
     """For coupling errors `delta` (m, d) of equally weighted neurons ending at `atom` (m,): $(\\Omega,\\Psi)$.
 
     $\\Phi=\\Omega+\\Psi$ lies between $\\Omega$ and $C_b\\Omega$, and $-H_\\infty\\Delta$ never increases it (Lemmas 13-15)."""
+    if not traced(delta): delta = jnp.asarray(check_finite("delta", delta))
+    shape, (atoms, dim) = delta.shape, modes.functions[0].shape[:2]
+    require(shape[1:] == (dim,), "delta.shape", shape, f"(m, {dim})")
+    if not traced(atom):
+        atom = np.asarray(check_finite("atom", atom))
+        fits = atom.dtype.kind in "iu" and atom.shape == shape[:1] and np.all((atom >= 0) & (atom < atoms))
+        require(bool(fits), "atom", atom, f"for each neuron the number of one of {atoms} atoms")
     sums = [jnp.einsum("idq,id->q", v[atom], delta) for v in modes.functions]
     seen = [jnp.linalg.norm(x) / len(delta) for x in sums]
-    return jnp.mean(jnp.linalg.norm(delta, axis=-1)), jnp.asarray(modes.eta) @ jnp.stack(seen)
+    found = jnp.mean(jnp.linalg.norm(delta, axis=-1)), jnp.asarray(modes.eta) @ jnp.stack(seen)
+    if not traced(delta) and not bool(jnp.isfinite(sum(found))): raise NotResolved("delta", delta, "errors with finite norms")
+    return found
 
 
 @eqx.filter_jit
