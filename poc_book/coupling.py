@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .checks import NotResolved, check_sphere, check_times, require
+from .checks import NotResolved, check_finite, check_sphere, check_times, require
 from .finite_width import Trajectory, flow
 from .mean_field import MeanField, solve
 from .model import Problem
@@ -146,6 +146,10 @@ def duhamel(limit: MeanField, times, bars, linear: Float[Array, "times m d"]) ->
 
     Raises `NotResolved` when the variational equation cannot be carried from one time to the next."""
     t = jnp.asarray(check_times(times))
+    for field, x in (("bars", bars), ("linear", linear)):
+        found, shape = np.shape(check_finite(field, x, 3)), (t.size, np.shape(bars)[1], limit.problem.dim)
+        require(found == shape, f"{field}.shape", found, f"{shape}, times, shadows and dimension")
+    bars, linear = jnp.asarray(bars), jnp.asarray(linear)
     inject = injections(limit, t, bars, linear)
     total = [jnp.zeros_like(bars[0])]
     for i in range(len(t) - 1):

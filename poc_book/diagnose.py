@@ -21,7 +21,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from . import figures
-from .checks import BadInput, check_integer, check_name, check_positive, require
+from .checks import BadInput, NotResolved, check_integer, check_name, check_positive, require
 from .coupling import couple
 from .experiments import rate
 from .mean_field import MeanField
@@ -185,13 +185,13 @@ def save_report(report: Report, folder: str | Path) -> list[Path]:
 def probe(problem: Problem) -> None:
     "Raise `BadInput` unless activation and teacher can be evaluated and differentiated: before anything is computed."
     w = uniform(jax.random.key(0), 4, problem.dim)
-    try: found = problem.velocity(w, problem.measure(w)), problem.risk(problem.measure(w))
+    try: problem.velocity(w, problem.measure(w)), problem.risk(problem.measure(w))
+    except NotResolved:
+        raise BadInput("problem", problem.name, "finite velocities and a finite risk at random neurons") from None
     except BadInput: raise
     except Exception as error:  # the reader's own functions
         allowed = f"an activation and a teacher written with jax.numpy ({type(error).__name__})"
         raise BadInput("problem", problem.name, allowed) from None
-    finite = all(bool(np.all(np.isfinite(x))) for x in found)
-    require(finite, "problem", problem.name, "finite velocities and a finite risk at random neurons")
 
 # %% ../nbs/14_your_problem.ipynb #cd6b4cbb
 def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, widths: Sequence[int] = (64, 128, 256),
@@ -207,7 +207,8 @@ def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, w
     sizes, seed = [check_integer("widths", m, 2) for m in widths], check_integer("seed", seed, 0)
     require(check_positive("tau", tau) <= 1, "tau", tau, "at most 1")
     require(len(sizes) > 1 and sizes == sorted(set(sizes)), "widths", sizes, "at least two increasing widths")
-    check_integer("repeats", repeats, 2), check_integer("neurons", neurons, 2), check_positive("max_time", max_time)
+    repeats, neurons, max_time = (check_integer("repeats", repeats, 2), check_integer("neurons", neurons, 2),
+                                  check_positive("max_time", max_time))
     limit, learned = until_learned(problem, share, max_time, particles, seed)
     enough = limit.exact or particles >= 4 * sizes[-1]
     require(enough, "particles", particles, f"at least {4 * sizes[-1]}, four times the widest network, as the limit is not exact")

@@ -119,8 +119,9 @@ def error_budget(problem: Problem, flow_width: int, *, key, width: int, referenc
     population flow of `flow_width` neurons, and `step_risk` of them under SGD on fresh samples. Raises as `sgd` and `flow`."""
     check_key(key), check_positive("step", step), check_positive("time", time)
     sizes = dict(flow_width=flow_width, width=width, reference_width=reference_width, samples=samples, batch=batch)
-    for name, value in sizes.items(): check_integer(name, value)
+    flow_width, width, reference_width, samples, batch = (check_integer(name, value) for name, value in sizes.items())
     check_integer("records", records, 2)
+    require(callable(checkpoint), "checkpoint", checkpoint, "a function of a name")
     require(width < reference_width, "width", width, f"below the reference width {reference_width}")
     require(samples >= 4 * batch, "samples", samples, f"at least {4 * batch}, as one run takes 4 times the batch")
     require(round(time / step) % (records - 1) == 0, "records", records, f"one more than a divisor of {round(time / step)} steps")

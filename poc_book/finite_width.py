@@ -141,7 +141,9 @@ def check_run(problem: Problem, key, widths, reference_width, samples, batch, st
     if samples is not None:
         check_integer("samples", samples)
         require(samples >= batch, "samples", samples, f"at least the batch of {batch}, or None for fresh inputs")
-    steps = round(check_positive("time", time) / check_positive("step", step))
+    least = check_positive("time", time) / 2**31
+    require(least < check_positive("step", step), "step", step, f"above {least:.1e}, for fewer than 2^31 steps")
+    steps = round(time / step)
     require(steps >= 1 and abs(steps * step - time) < 1e-6 * time, "time", time, f"a whole number of steps of {step}")
     return sorted({*sizes, M}), steps
 
@@ -238,7 +240,7 @@ PATIENCE = 60.0  # seconds between checkpoints
 
 def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | None, batch: int, step: float, time: float,
         repeats: int = 1, records: int = 21, test: int = 8192, dtype: str = "float32",
-        checkpoint: Path | None = None) -> xr.Dataset:
+        checkpoint: Path | str | None = None) -> xr.Dataset:
     """For even widths <= `reference_width` (any parity without signs): the paper's SGD protocol (Appendix C).
 
     `samples` fixed inputs, or None for fresh ones at each step; `time` is published time, a whole number of `step`s;
@@ -251,6 +253,10 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
     batch, step, samples = int(batch), float(step), None if samples is None else int(samples)
     repeats, records, test = (check_integer(*p) for p in (("repeats", repeats), ("records", records, 2), ("test", test)))
     kind = jnp.dtype(check_name("dtype", dtype, ("float32", "float64")))
+    if checkpoint is not None:
+        path = isinstance(checkpoint, (str, Path)) and not Path(checkpoint).is_dir()
+        require(path, "checkpoint", checkpoint, "the path of a file")
+        checkpoint = Path(checkpoint)
     check_memory(required_memory(problem, sizes, samples, batch, test, kind))
     marks, m = sorted({round(k) for k in np.linspace(0, steps, records)}), len(widths)
     about = dict(problem=problem.name, dim=problem.dim, key=jax.random.key_data(key).tolist(), batch=batch, step=step,

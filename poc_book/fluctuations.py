@@ -25,9 +25,10 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy import interpolate, sparse, special
 
-from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, require
+from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, magnitude, require
 from .mean_field import MeanField, Path, Radial, RadialLimit, log_odds, radial, slopes, solve, waiting_clock
 from .model import Problem, series
+from .single_index import ALIKE, alike, weighted_line
 from .sphere import integrate, uniform
 from .stability import hessian_scalars, one_direction, solve_scalars
 
@@ -517,23 +518,24 @@ class Extrapolated(NamedTuple):
 def extrapolate(widths, samples) -> Extrapolated:
     """For at least 2 widths and, for each, `samples` (T, R) of a quantity times m: the weighted line a + b / m through the means.
 
-    Raises `BadInput` for fewer widths or draws."""
+    Raises `BadInput` for fewer widths or draws, and for draws that do not differ."""
     widths = np.asarray(check_finite("widths", widths, 1), float)
-    listed = isinstance(samples, (list, tuple)) or (isinstance(samples, np.ndarray) and samples.ndim == 3)
+    listed = isinstance(samples, (list, tuple)) or (isinstance(samples, (np.ndarray, jax.Array)) and samples.ndim == 3)
     require(listed and len(samples) > 0, "samples", samples, "a list of arrays (T, R)")
     shapes = [np.shape(check_finite("samples", x, 2)) for x in samples]
     fits = len({shape[0] for shape in shapes}) == 1 and min(shape[1] for shape in shapes) >= 2
     require(fits, "samples", shapes, "shapes (T, R) with one T and R >= 2 draws")
     require(widths.size == len(samples) == len(set(widths)) >= 2 and bool(np.all(widths > 0)), "widths", widths,
             "at least 2, all positive and different, one for each of the samples")
-    A = np.stack([np.ones_like(widths), 1 / widths], 1)
-    mean, error = np.array([np.mean(x, 1) for x in samples]), np.array([standard_error(x) for x in samples])
-    fits = []
-    for y, sigma in zip(mean.T, np.maximum(error.T, 1e-300)):
-        cov = np.linalg.inv(A.T @ (A / sigma[:, None] ** 2))
-        fits.append((cov @ A.T @ (y / sigma**2), np.sqrt(np.diag(cov))))
-    (a, b), (ea, eb) = (np.array(x).T for x in zip(*fits))
-    return Extrapolated(a, ea, b, eb)
+    unit, narrow = np.max([magnitude(x, 1) for x in samples], 0), widths.min()
+    draws = [np.asarray(x, float) / unit[:, None] for x in samples]
+    mean, error = np.array([np.mean(x, 1) for x in draws]), np.array([standard_error(x) for x in draws])
+    for sigma in error.T: require(alike(sigma), "samples", f"standard errors {sigma}", f"at every time {ALIKE}")
+    lines = np.array([weighted_line(narrow / widths, y, sigma) for y, sigma in zip(mean.T, error.T)])
+    (a, b), (ea, eb) = lines.transpose(1, 2, 0)
+    with np.errstate(over="ignore"): found = Extrapolated(a * unit, ea * unit, b * narrow * unit, eb * narrow * unit)
+    if not np.all(np.isfinite(found)): raise NotResolved("widths", widths, "widths and samples with a finite line")
+    return found
 
 # %% ../nbs/11_fluctuations.ipynb #9ef0561e
 class Second:
@@ -606,6 +608,7 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
     Midpoint rule in the logarithm of the waiting mass 1 - S. Raises `BadInput` outside that range."""
     k, risk = check_integer("degree", degree, 4, even=True), check_positive("risk", risk)
     require(risk < 1, "risk", risk, "below 1")
+    require(risk >= 1e-12, "risk", risk, "at least 1e-12")
     end = 1 - np.sqrt(risk)
     u = (np.arange(check_integer("nodes", nodes)) + 0.5) / nodes * -np.log1p(-end)
     s, w = -np.expm1(-u), -np.log1p(-end) / nodes * np.exp(-u)

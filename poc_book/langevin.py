@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import integrate, linalg, optimize
 
-from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, require
+from .checks import BadInput, NotResolved, check_finite, check_flag, check_integer, check_positive, check_times, require
 from .fluctuations import Side, blocks
 from .mean_field import Radial, horner, radial
 from .model import Problem, pair_sum, series
@@ -215,13 +215,14 @@ def spectral_gap(problem: Problem, noise: float, M, l: int = 0, odd: bool = Fals
     the noise. Raises `BadInput` for other problems."""
     (r, q), noise, l = reduced(problem), check_positive("noise", noise), check_integer("l", l, 0)
     require(q == 1, "problem", problem.name, "a problem with one teacher direction")
-    shape = np.shape(check_finite("M", M))
+    shape, odd = np.shape(check_finite("M", M)), check_flag("odd", odd)
     require(shape == r.F.shape, "M.shape", shape, f"{r.F.shape}, one moment for each power of y")
     grid, n = latitude_cells(problem.dim, 1, check_integer("cells", cells, 8)), problem.dim - 1
     up, unit = np.diff(tilt(r, np.asarray(M), grid, noise)), noise / grid.h**2
     there, back = (unit * bernoulli(sign * up) for sign in (1, -1))
     rate = np.append(there, 0) + np.append(0, back) + noise * l * (l + n - 2) / (1 - grid.y)
     rate[0] += 2 * unit * odd
+    if not np.all(np.isfinite(rate[1:] + there * back)): raise NotResolved("M", M, f"finite rates at noise {noise:g}")
     first = int(l == 0 and not odd)
     return float(linalg.eigh_tridiagonal(rate, -np.sqrt(there * back), True, "i", (first, first))[0])
 
@@ -244,6 +245,7 @@ def noisy_networks(problem: Problem, noise: float, width: int, repeats: int, tim
     noise, step = check_positive("noise", noise), check_positive("step", step)
     require(not problem.signed, "problem", problem.name, "a problem with unit signs")
     require(noise * problem.dim * step < 0.5, "step", step, f"below {0.5 / (noise * problem.dim):.2g} for this noise")
+    require(times[-1] / 2**31 < step, "step", step, f"above {times[-1] / 2**31:.1e}, for fewer than 2^31 steps")
     start, *keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), m), times.size + 1)
     w, found = uniform(start, R * m, problem.dim), []
     for key, span in zip(keys, np.diff(times, prepend=0.0)):

@@ -24,7 +24,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jaxtyping import Array, Float
 
-from .checks import check_finite, check_integer, check_positive, check_sphere, require
+from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
 from .fused import DIMS, fused_pull, triton
 from .sphere import coordinate_moment, project
 
@@ -50,9 +50,7 @@ class Hermite(eqx.Module):
 # %% ../nbs/02_model.ipynb #6ba7de7c
 class SoftPlus(eqx.Module):
     "For beta > 0: $\\log(1+e^{\\beta z})/\\beta$, a ReLU rounded at scale $1/\\beta$."
-    beta: float = eqx.field(static=True, default=16.0)
-
-    def __check_init__(self): check_positive("beta", self.beta)
+    beta: float = eqx.field(static=True, default=16.0, converter=partial(check_positive, "beta"))
 
     def __call__(self, x):
         t = self.beta * x  # twice as fast as jax.nn.softplus; beyond 40 the logarithm is t to the last bit
@@ -63,12 +61,8 @@ class SoftPlus(eqx.Module):
 # %% ../nbs/02_model.ipynb #7291bc9a
 class Gaussian(eqx.Module):
     "For dim >= 3: standard Gaussian inputs; `nodes` is a fixed sample (used only where no closed form exists)."
-    dim: int = eqx.field(static=True)
-    size: int = eqx.field(static=True, default=2**13)
-
-    def __check_init__(self):
-        check_integer("dim", self.dim, 3)
-        check_integer("size", self.size)
+    dim: int = eqx.field(static=True, converter=partial(check_integer, "dim", least=3))
+    size: int = eqx.field(static=True, default=2**13, converter=partial(check_integer, "size"))
 
     def sample(self, key, n: int, dtype=jnp.float64): return jax.random.normal(key, (n, self.dim), dtype)
 
@@ -79,12 +73,8 @@ class Gaussian(eqx.Module):
 # %% ../nbs/02_model.ipynb #1412a27d
 class Boolean(eqx.Module):
     "For dim >= 3: uniform inputs on {-1, 1}^dim; `nodes` is the whole cube up to dim = 13, a fixed sample above."
-    dim: int = eqx.field(static=True)
-    size: int = eqx.field(static=True, default=2**13)
-
-    def __check_init__(self):
-        check_integer("dim", self.dim, 3)
-        check_integer("size", self.size)
+    dim: int = eqx.field(static=True, converter=partial(check_integer, "dim", least=3))
+    size: int = eqx.field(static=True, default=2**13, converter=partial(check_integer, "size"))
 
     def sample(self, key, n: int, dtype=jnp.float64): return jax.random.rademacher(key, (n, self.dim), dtype)
 
@@ -100,8 +90,9 @@ class Sample(eqx.Module):
     "For a finite array of shape (n, d), d >= 3: inputs uniform on its rows, so that every expectation is an average."
     points: Float[Array, "n d"]
 
-    def __check_init__(self):
-        shape = np.shape(check_finite("points", self.points, 2))
+    def __init__(self, points):
+        self.points = jnp.asarray(check_finite("points", points, 2))
+        shape = self.points.shape
         require(shape[0] >= 1 and shape[1] >= 3, "points.shape", shape, "(n, d) with n >= 1, d >= 3")
 
     @property
@@ -125,6 +116,7 @@ class Atoms(eqx.Module):
         self.points = jnp.asarray(check_sphere("teacher", points), float)
         self.weights = jnp.asarray(check_finite("teacher.weights", weights, 1), float)
         require(self.weights.shape == self.points.shape[:1], "teacher.weights.shape", self.weights.shape, "one per atom")
+        require(callable(link), "link", link, "a function of a real number")
         self.link = link
 
     def __call__(self, x):
@@ -321,12 +313,14 @@ class Problem(eqx.Module):
     inputs: Gaussian | Boolean | Sample
     activation: Any  # a callable of a real number
     teacher: Any  # a callable of inputs (n, d)
-    scale: float = eqx.field(static=True, default=1.0)
+    scale: float = eqx.field(static=True, default=1.0, converter=partial(check_positive, "scale"))
     signed: bool = eqx.field(static=True, default=False)
     name: str = eqx.field(static=True, default="problem")
 
     def __check_init__(self):
-        check_positive("scale", self.scale)
+        check_flag("signed", self.signed)
+        require(isinstance(self.name, str), "name", self.name, "a string")
+        for field in ("activation", "teacher"): require(callable(getattr(self, field)), field, getattr(self, field), "a function")
         if isinstance(self.teacher, Atoms):
             require(self.teacher.points.shape[1] == self.dim, "teacher.dim", self.teacher.points.shape[1],
                     f"{self.dim}, the dimension of the inputs")
@@ -351,13 +345,27 @@ class Problem(eqx.Module):
         return Measure(points, None, self.signs(len(points), points.dtype))
 
     # --- the objects of the paper, implemented below ---
-    def kernel(self, w, v): return kernel(self, self.checked("w", w), self.checked("v", v))
-    def correlation(self, w): return correlation(self, self.checked("w", w))
-    def potential(self, w, rho, signs=1.0): return potential(self, self.checked("w", w), self.checked("rho", rho), signs)
-    def velocity(self, w, rho, signs=1.0): return velocity(self, self.checked("w", w), self.checked("rho", rho), signs)
-    def risk(self, rho): return risk(self, self.checked("rho", rho))
-    def output(self, rho, x): return output(self, self.checked("rho", rho), self.checked("x", x))
-    def function_error(self, rho, other): return function_error(self, self.checked("rho", rho), self.checked("other", other))
+    def kernel(self, w, v): return self.answer(kernel, w=w, v=v)
+    def correlation(self, w): return self.answer(correlation, w=w)
+    def potential(self, w, rho, signs=1.0): return self.answer(potential, w=w, rho=rho, signs=signs)
+    def velocity(self, w, rho, signs=1.0): return self.answer(velocity, w=w, rho=rho, signs=signs)
+    def risk(self, rho): return self.answer(risk, rho=rho)
+    def output(self, rho, x): return self.answer(output, rho=rho, x=x)
+    def function_error(self, rho, other): return self.answer(function_error, rho=rho, other=other)
+
+    def answer(self, of: Callable, signs=None, **given):
+        "`of` this problem and checked arguments; `NotResolved`, naming the largest of them, if it is not finite."
+        for field, value in given.items(): given[field] = self.checked(field, value)
+        if signs is not None:
+            shape, rows = np.shape(signs if traced(signs) else check_finite("signs", signs)), np.shape(given["w"])[:-1]
+            require(shape in ((), rows), "signs.shape", shape, f"{rows}, or one for all")
+            given["signs"] = signs if isinstance(signs, float) else jnp.asarray(signs)
+        found = of(self, *given.values())
+        if not traced(found) and not bool(jnp.all(jnp.isfinite(found))):
+            sizes = {k: jnp.max(jnp.abs(x.charge if isinstance(x, Measure) else x)) for k, x in given.items()}
+            field = max(sizes, key=sizes.__getitem__)
+            raise NotResolved(field, given[field], "numbers with a finite answer")
+        return found
 
     def checked(self, field: str, value):
         "`value` (a measure, or points (..., d)) itself, once it has this problem's dimension and points are finite."

@@ -80,5 +80,5 @@ def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
     n, (one, two) = check_integer("n", n), jax.random.split(check_key(key))
     require(check_finite("noise", noise, 0) >= 0, "noise", noise, "a finite number >= 0")
     x = problem.inputs.sample(one, n)
-    labels = Labels(problem.teacher(x) + noise * jax.random.normal(two, (n,)))
+    labels = Labels(check_finite("noise", problem.teacher(x) + noise * jax.random.normal(two, (n,))))
     return Problem(Sample(x), problem.activation, labels, problem.scale, problem.signed, problem.name)

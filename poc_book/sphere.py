@@ -45,6 +45,9 @@ def uniform(key: Array, m: int, dim: int, dtype=jnp.float64) -> Float[Array, "m 
 
     Row i depends on `key` and i alone, so draws are nested in `m`. Raises `BadInput` outside that range."""
     key, m, dim = check_key(key), check_integer("m", m), check_integer("dim", dim, 3)
+    try: real = jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
+    except TypeError: real = False
+    require(bool(real), "dtype", dtype, "a type of real numbers, like float32")
     draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (dim,), dtype)
     return normalise(jax.vmap(draw)(jnp.arange(m)))
 

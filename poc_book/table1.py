@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .checks import check_finite, check_integer, check_positive, require
+from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, magnitude, require
 from .mean_field import MeanField, radial, solve
 from .model import Atoms, Measure, Monomials, Problem, SoftPlus
-from .single_index import crossing, descend, stability
+from .single_index import crossing, descend, stability, weighted_line
 from .sphere import uniform
 from .stability import j_avg
 
@@ -74,13 +74,14 @@ def until_learned(problem: Problem, share: float, max_time: float, particles: in
 def transitive(points, charge, even: bool) -> bool:
     """For unit atoms (n, d), n up to about 20, charges (n,): whether their automorphism group acts transitively.
 
-    With `even`, atoms count up to their sign. A search over permutations that keep charges and inner products (to 1e-9)."""
+    With `even`, atoms count up to their sign. A search over permutations that keep inner products to 1e-9, charges to 1e-9 of the
+    largest."""
     points, charge = np.asarray(check_finite("points", points, 2)), np.asarray(check_finite("charge", charge, 1))
-    n = len(points)
+    n, even = len(points), check_flag("even", even)
     require(bool(np.allclose(np.linalg.norm(points, axis=1), 1)), "points", points, "rows of norm 1")
     require(charge.size == n > 0, "charge.shape", charge.shape, f"({n},), one per atom")
     both = np.concatenate([points, -points]) if even else points
-    G, p = np.round(both @ both.T, 9) + 0.0, np.tile(np.round(charge, 9), 1 + even)
+    G, p = np.round(both @ both.T, 9) + 0.0, np.tile(np.round(charge / magnitude(charge), 9), 1 + even)
 
     def extend(image: list[int]) -> bool:
         k = len(image)
@@ -116,5 +117,9 @@ def exponent(dims: Sequence[int], values, errors) -> tuple[float, float]:
     for name, v in given.items(): require(bool(np.all(v > 0)), name, v, "positive numbers")
     require(len(set(x.tolist())) == x.size >= 2, "dims", x, "at least two, all different")
     for name in ("values", "errors"): require(given[name].size == x.size, name, given[name], "one for each of dims")
-    line, cov = np.polyfit(np.log(x), np.log(y), 1, w=y / sigma, cov="unscaled")
-    return float(line[0]), float(np.sqrt(cov[0, 0]))
+    share = np.log(sigma) - np.log(y)
+    require(bool(np.ptp(share) <= np.log(1e10)), "errors", sigma, "shares of the values within a factor 1e10 of each other")
+    (_, slope), (_, error) = weighted_line(np.log(x), np.log(y), np.exp(share - share.min()))
+    with np.errstate(over="ignore"): error *= np.exp(share.min())
+    if not np.isfinite(slope + error): raise NotResolved("dims", x, "dims and errors that leave an exponent")
+    return float(slope), float(error)
