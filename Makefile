@@ -5,9 +5,10 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUITABLE)
 BIN := .venv/bin
 CONSTRAINTS ?= constraints.txt
 READY := .venv/.ready
-# What JAX compiles is kept, so that the next process need not compile it again.
+# What JAX compiles is kept, so that the next process need not compile it again: all but code that calls back to raise an error.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/.jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
+export EQX_ON_ERROR ?= nan
 
 .PHONY: help figures sweep profiles site test benchmark lint sync constraints clean
 
