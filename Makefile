@@ -33,8 +33,8 @@ test: $(READY)  ## unit tests (those of a site if there is one), then every note
 	$(BIN)/nbdev-test --file-re '^(00|9)' --n-workers 2
 	@$(MAKE) --no-print-directory figures PROFILE=smoke
 
-benchmark: $(READY)  ## ratios of speed and memory on this machine, into benchmarks/cpu.json or gpu.json: a quarter of an hour
-	XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python benchmarks/run.py
+benchmark: $(READY)  ## ratios of speed and memory on this machine, into benchmarks/cpu.json or gpu.json: 20 minutes; ONLY=growth_of_cost
+	XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python benchmarks/run.py $(ONLY)
 
 lint: $(READY)  ## style of modules and notebooks, types
 	$(BIN)/ruff check .

@@ -1,9 +1,11 @@
 """How fast the book is on this machine: ratios, each taken within one run.
 
-    make benchmark            on a CPU; on a GPU the same command, where JAX sees one
+    make benchmark                         on a CPU; on a GPU the same command, where JAX sees one
+    make benchmark ONLY=growth_of_cost     some sections alone, by the names of their functions here
 
-Prints every ratio and writes benchmarks/cpu.json or benchmarks/gpu.json, from which the site makes its page. PyTorch is no part
-of the environment: `.venv/bin/python -m pip install torch` adds the comparison with it."""
+Prints every ratio and writes it to benchmarks/cpu.json or benchmarks/gpu.json, from which the site makes its page: a section is
+written anew as a whole, with the date, device, commit and versions of its run. PyTorch is no part of the environment:
+`.venv/bin/python -m pip install torch` adds the comparison with it."""
 import importlib.util
 import json
 import math
@@ -21,11 +23,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from poc_book import __version__, model
+from poc_book.checks import BadInput, check_name
 from poc_book.finite_width import flow, required_memory, sgd_step
 from poc_book.fluctuations import function_error_law
 from poc_book.mean_field import solve
 from poc_book.model import pair_pull, prefers_moments, series
 from poc_book.problems import he
+from poc_book.results import git_commit
+from poc_book.site import measured
 from poc_book.sphere import normalise, uniform
 
 HERE, F32 = Path(__file__).parent, jnp.float32
@@ -183,21 +188,31 @@ def memory_against_its_prediction(runs=((16384, 2**21, 8192), (65536, 2**22, 819
         yield f"{top} neurons, {samples} samples", added / said
 
 
-def main() -> None:
-    sections = [step_of_sgd_against_plain_loops, velocity_against_matrix_products, growth_of_cost,
-                chosen_way_against_the_better_one, memory_against_its_prediction, exact_limit_against_a_network, compiling]
+SECTIONS = {section.__name__: section for section in (
+    step_of_sgd_against_plain_loops, velocity_against_matrix_products, growth_of_cost, chosen_way_against_the_better_one,
+    memory_against_its_prediction, exact_limit_against_a_network, compiling)}
+
+
+def main(names: list[str]) -> None:
+    "Measure the sections of these names, all if there is none; a row without a value is not for this device."
+    for name in names: check_name("ONLY", name, SECTIONS)
     device = jax.devices()[0].device_kind if GPU else f"{os.cpu_count()} cores, {platform.machine()}"
-    record = dict(device=device, date=time.strftime("%Y-%m-%d"), jax=jax.__version__, poc_book=__version__)
-    path, found = HERE / f"{'gpu' if GPU else 'cpu'}.json", {}
-    for section in sections:
-        print(f"\n{section.__doc__}")
-        rows: dict[str, float] = {}
-        found[section.__name__.replace("_", " ").capitalize()] = dict(about=section.__doc__, rows=rows)
-        for name, value in section():
-            rows[name] = float(f"{value:.3g}")
-            print(f"  {name}: {value:.3g}", flush=True)
-            path.write_text(json.dumps(record | dict(ratios=found), indent=1) + "\n")  # kept even if a later comparison fails
+    commit, changed = git_commit()
+    record = dict(device=device, date=time.strftime("%Y-%m-%d"), commit=f"commit {commit[:9]}{' with changes' * changed}",
+                  jax=jax.__version__, poc_book=__version__)
+    path, titles = HERE / f"{'gpu' if GPU else 'cpu'}.json", {name: name.replace("_", " ").capitalize() for name in SECTIONS}
+    found = {title: section for title, section in measured(path).items() if title in titles.values()}
+    for name in names or SECTIONS:
+        about, rows = " ".join(SECTIONS[name].__doc__.split()), {}
+        print(f"\n{about}")
+        found[titles[name]] = dict(about=about, **record, rows=rows)
+        for row, value in SECTIONS[name]():
+            rows[row] = None if value is None else float(f"{value:.3g}")
+            print(f"  {row}: {rows[row]}", flush=True)
+            path.write_text(json.dumps(dict(ratios=found), indent=1) + "\n")  # kept even if a later comparison fails
     print(f"\nwritten: {path.relative_to(HERE.parent)}")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    try: main(sys.argv[1:])
+    except BadInput as error: sys.exit(str(error))
