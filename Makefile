@@ -5,9 +5,10 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUITABLE)
 BIN := .venv/bin
 CONSTRAINTS ?= constraints.txt
 READY := .venv/.ready
-# What JAX compiles is kept, so that the next process need not compile it again.
+# What JAX compiles is kept, so that the next process need not compile it again: all but code that calls back to raise an error.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/.jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
+export EQX_ON_ERROR ?= nan
 
 .PHONY: help figures sweep profiles site test benchmark lint sync constraints clean
 
@@ -32,8 +33,8 @@ test: $(READY)  ## unit tests (those of a site if there is one), then every note
 	$(BIN)/nbdev-test --file-re '^(00|9)' --n-workers 2
 	@$(MAKE) --no-print-directory figures PROFILE=smoke
 
-benchmark: $(READY)  ## ratios of speed and memory on this machine, into benchmarks/cpu.json or gpu.json: a quarter of an hour
-	XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python benchmarks/run.py
+benchmark: $(READY)  ## ratios of speed and memory on this machine, into benchmarks/cpu.json or gpu.json: 20 minutes; ONLY=growth_of_cost
+	XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python benchmarks/run.py $(ONLY)
 
 lint: $(READY)  ## style of modules and notebooks, types
 	$(BIN)/ruff check .

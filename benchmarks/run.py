@@ -1,9 +1,11 @@
 """How fast the book is on this machine: ratios, each taken within one run.
 
-    make benchmark            on a CPU; on a GPU the same command, where JAX sees one
+    make benchmark                         on a CPU; on a GPU the same command, where JAX sees one
+    make benchmark ONLY=growth_of_cost     some sections alone, by the names of their functions here
 
-Prints every ratio and writes benchmarks/cpu.json or benchmarks/gpu.json, from which the site makes its page. PyTorch is no part
-of the environment: `.venv/bin/python -m pip install torch` adds the comparison with it."""
+Prints every ratio and writes it to benchmarks/cpu.json or benchmarks/gpu.json, from which the site makes its page: a section is
+written anew as a whole, with the date, device, commit and versions of its run. PyTorch is no part of the environment:
+`.venv/bin/python -m pip install torch` adds the comparison with it."""
 import importlib.util
 import json
 import math
@@ -21,11 +23,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from poc_book import __version__, model
+from poc_book.checks import BadInput, check_name
 from poc_book.finite_width import flow, required_memory, sgd_step
 from poc_book.fluctuations import function_error_law
 from poc_book.mean_field import solve
 from poc_book.model import pair_pull, prefers_moments, series
 from poc_book.problems import he
+from poc_book.results import git_commit
+from poc_book.site import measured
 from poc_book.sphere import normalise, uniform
 
 HERE, F32 = Path(__file__).parent, jnp.float32
@@ -60,32 +65,40 @@ def velocity_against_matrix_products():
     "A velocity of m neurons (He_4, d = 32, float32) against one large matrix product: pairs count 4 m^2 d operations."
     K, size = series(he(4, 32))[0], 8192 if GPU else 2048
     square, product = jnp.ones((size, size), F32), jax.jit(lambda a: a @ a)
-    for m in 2 ** np.arange(12, 18 if GPU else 16):
-        w = uniform(jax.random.key(0), int(m), 32, F32)
-        gemm, pairs, moments = clock(lambda: product(square), lambda: pull_by(False)(K, w), lambda: pull_by(True)(K, w))
-        yield f"pairs, m = {m}: share of the rate of a matrix product", 4 * int(m) ** 2 * 32 / pairs / (2 * size**3 / gemm)
+    for m in (2**k for k in range(12, 18)):
+        w, repeats = uniform(jax.random.key(0), m, 32, F32), 3 if GPU or m < 2**16 else 1
+        ways = (lambda: product(square)), (lambda: pull_by(False)(K, w)), (lambda: pull_by(True)(K, w))
+        gemm, pairs, moments = clock(*ways, repeats=repeats)
+        yield f"pairs, m = {m}: share of the rate of a matrix product", 4 * m**2 * 32 / pairs / (2 * size**3 / gemm)
         yield f"moments, m = {m}: speed over pairs", pairs / moments
-        if GPU: yield f"fused, m = {m}: speed over blocks by XLA", clock(lambda: pull_by(False, blocks=True)(K, w))[0] / pairs
+        fused = clock(lambda: pull_by(False, blocks=True)(K, w))[0] / pairs if GPU else None
+        yield f"fused, m = {m}: speed over blocks by XLA", fused
 
 
 def chosen_way_against_the_better_one():
     "The time of the way the cost model chooses over that of the better one."
-    for k, d in ((4, 16), (4, 32), (6, 8)) if GPU else ((2, 16), (4, 8), (4, 16), (4, 32), (6, 8)):
-        for m in (2048, 16384, 131072) if GPU else (512, 1024, 2048, 4096, 8192):
+    for k, d in ((2, 16), (4, 8), (4, 16), (4, 32), (6, 8)):
+        for m in (512, 2048, 8192, 32768, 131072):
+            name = f"He_{k}, d = {d}, m = {m}"
+            if m == 131072 and not GPU: yield name, None; continue  # pairs take a minute each time
             K, w = series(he(k, d))[0], uniform(jax.random.key(0), m, d, F32)
             both = clock(lambda: pull_by(False)(K, w), lambda: pull_by(True)(K, w))
-            yield f"He_{k}, d = {d}, m = {m}", both[prefers_moments(K, m, m, d, model.fuses(K, w))] / min(both)
+            yield name, both[prefers_moments(K, m, m, d, model.fuses(K, w))] / min(both)
 
 
 def growth_of_cost():
-    "Exponents of a velocity's time: in m and d by pairs, in m by moments."
-    fit = lambda x, t: float(np.polyfit(np.log(x), np.log(t), 1)[0])
-    seconds = lambda way, k, m, d: clock(partial(pull_by(way), series(he(k, d))[0], uniform(jax.random.key(0), m, d, F32)))[0]
-    widths, dims = (4096, 8192, 16384), (64, 256, 1024)
-    yield "pairs (He_4, d = 16), in m", fit(widths, [seconds(False, 4, m, 16) for m in widths])
-    yield "moments (He_4, d = 16), in m", fit(widths, [seconds(True, 4, m, 16) for m in widths])
-    yield "pairs (He_4, m = 2048), in d", fit(dims, [seconds(False, 4, 2048, d) for d in dims])
-    yield "moments (He_k, m = 4096, d = 8), time at k = 6 over k = 4", seconds(True, 6, 4096, 8) / seconds(True, 4, 4096, 8)
+    """Exponents of a velocity's time, fitted: in m (He_4, d = 16), in d (He_4, 16 to 64, by blocks 64 to 1024), in k = 2, 4, 6, 8
+    (He_k, d = 8); in d and k with m = 4096, on a GPU 65536."""
+    ways = {"pairs by blocks": pull_by(False, blocks=True), "moments": pull_by(True), "fused pairs": pull_by(False)}
+    m, widths = (65536, (32768, 65536, 131072)) if GPU else (4096, (4096, 8192, 16384))
+    for name, way in ways.items():
+        dims = (64, 256, 1024) if "blocks" in name else (16, 32, 64)
+        grids = dict(m=[(4, n, 16) for n in widths], d=[(4, m, d) for d in dims], k=[(k, m, 8) for k in (2, 4, 6, 8)])
+        for i, letter in ((1, "m"), (2, "d"), (0, "k")):
+            if "fused" in name and not GPU: yield f"{name}, in {letter}", None; continue
+            cases = [(series(he(k, d))[0], uniform(jax.random.key(0), n, d, F32)) for k, n, d in grids[letter]]
+            times = [clock(partial(way, *case))[0] for case in cases]
+            yield f"{name}, in {letter}", float(np.polyfit(*np.log([[g[i] for g in grids[letter]], times]), 1)[0])
 
 
 def step_of_sgd_against_plain_loops(m: int = 4096, dim: int = 32, batch: int = 8192):
@@ -145,56 +158,69 @@ for _ in range(2):
 def compiling():
     "The first flow of a process (2000 neurons, d = 16) over the second, without and with compiled code of an earlier process."
     with tempfile.TemporaryDirectory() as folder:
-        kept = dict(JAX_COMPILATION_CACHE_DIR=folder, JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.1")
+        kept = dict(JAX_COMPILATION_CACHE_DIR=folder, JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.1", EQX_ON_ERROR="nan")
         for name, extra in (("nothing kept", {}), ("(filling)", kept), ("code kept in a folder, as `make` does", kept)):
-            env = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")} | extra
+            env = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "EQX_"))} | extra
             out = subprocess.run([sys.executable, "-c", CHILD], env=env, check=True, capture_output=True, text=True).stdout
             first, second = map(float, out.split())
             if name != "(filling)": yield name, first / second
 
 
 PEAK = """
-import sys, resource
-import jax
+import sys, threading, time
+import jax, psutil
 from poc_book.finite_width import sgd
 from poc_book.problems import he
-on_gpu = jax.devices()[0].platform == "gpu"
-peak = lambda: jax.devices()[0].memory_stats()["peak_bytes_in_use"] if on_gpu else \
-    1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+device, process = jax.devices()[0], psutil.Process()
+on_gpu = device.platform == "gpu"
+used = lambda: device.memory_stats()["bytes_in_use"] if on_gpu else process.memory_info().rss
 def run(top, samples, batch):
     sgd(he(4, 32), key=jax.random.key(0), widths=[64], reference_width=top, samples=samples, batch=batch, step=0.01, time=0.02,
         records=2, test=batch)
 run(64, 256, 64)
-before = peak()
+seen = [used()]
+def watch():  # the system's own record of a peak counts what the process was started from
+    while True: seen.append(used()); time.sleep(0.001)
+if not on_gpu: threading.Thread(target=watch, daemon=True).start()
 run(*map(int, sys.argv[1:]))
-print(peak() - before)
+print((device.memory_stats()["peak_bytes_in_use"] if on_gpu else max(seen)) - seen[0])
 """
 
 
-def memory_against_its_prediction():
+def memory_against_its_prediction(runs=((16384, 2**21, 8192), (65536, 2**22, 8192))):
     "What a run of SGD adds to the memory of process or device over what it says it needs before it starts (float32, d = 32)."
-    for top, samples, batch in ((16384, 2**21, 8192), (65536, 2**22, 8192)):
+    for top, samples, batch in runs:
         child = [sys.executable, "-c", PEAK, str(top), str(samples), str(batch)]
-        added = int(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
+        added = int(subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout)
         said = required_memory(he(4, 32), [64, top], samples, batch, batch, "float32")
         yield f"{top} neurons, {samples} samples", added / said
 
 
-def main() -> None:
-    sections = [step_of_sgd_against_plain_loops, velocity_against_matrix_products, growth_of_cost,
-                chosen_way_against_the_better_one, memory_against_its_prediction, exact_limit_against_a_network, compiling]
+SECTIONS = {section.__name__: section for section in (
+    step_of_sgd_against_plain_loops, velocity_against_matrix_products, growth_of_cost, chosen_way_against_the_better_one,
+    memory_against_its_prediction, exact_limit_against_a_network, compiling)}
+
+
+def main(names: list[str]) -> None:
+    "Measure the sections of these names, all if there is none; a row without a value is not for this device."
+    for name in names: check_name("ONLY", name, SECTIONS)
     device = jax.devices()[0].device_kind if GPU else f"{os.cpu_count()} cores, {platform.machine()}"
-    record = dict(device=device, date=time.strftime("%Y-%m-%d"), jax=jax.__version__, poc_book=__version__)
-    path, found = HERE / f"{'gpu' if GPU else 'cpu'}.json", {}
-    for section in sections:
-        print(f"\n{section.__doc__}")
-        rows: dict[str, float] = {}
-        found[section.__name__.replace("_", " ").capitalize()] = dict(about=section.__doc__, rows=rows)
-        for name, value in section():
-            rows[name] = float(f"{value:.3g}")
-            print(f"  {name}: {value:.3g}", flush=True)
-            path.write_text(json.dumps(record | dict(ratios=found), indent=1) + "\n")  # kept even if a later comparison fails
+    commit, changed = git_commit()
+    record = dict(device=device, date=time.strftime("%Y-%m-%d"), commit=f"commit {commit[:9]}{' with changes' * changed}",
+                  jax=jax.__version__, poc_book=__version__)
+    path, titles = HERE / f"{'gpu' if GPU else 'cpu'}.json", {name: name.replace("_", " ").capitalize() for name in SECTIONS}
+    found = {title: section for title, section in measured(path).items() if title in titles.values()}
+    for name in names or SECTIONS:
+        about, rows = " ".join(SECTIONS[name].__doc__.split()), {}
+        print(f"\n{about}")
+        found[titles[name]] = dict(about=about, **record, rows=rows)
+        for row, value in SECTIONS[name]():
+            rows[row] = None if value is None else float(f"{value:.3g}")
+            print(f"  {row}: {rows[row]}", flush=True)
+            path.write_text(json.dumps(dict(ratios=found), indent=1) + "\n")  # kept even if a later comparison fails
     print(f"\nwritten: {path.relative_to(HERE.parent)}")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    try: main(sys.argv[1:])
+    except BadInput as error: sys.exit(str(error))

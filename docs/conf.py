@@ -14,6 +14,7 @@ myst_dmath_double_inline = True  # $$ within a paragraph is display mathematics,
 myst_heading_anchors = 4
 myst_html_meta = {"description": website["description"]}
 nb_merge_streams = True
+nb_output_stderr = "remove"  # what a run says of itself: it stays in the notebooks
 nb_execution_mode = "off"  # the chapters were executed by `make figures`
 nb_render_markdown_format = "myst"
 bibtex_bibfiles = ["references.bib"]

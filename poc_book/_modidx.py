@@ -576,6 +576,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'poc_book.site.landing': ('site.html#landing', 'poc_book/site.py'),
                                'poc_book.site.make_site': ('site.html#make_site', 'poc_book/site.py'),
                                'poc_book.site.markdown': ('site.html#markdown', 'poc_book/site.py'),
+                               'poc_book.site.measured': ('site.html#measured', 'poc_book/site.py'),
                                'poc_book.site.meta': ('site.html#meta', 'poc_book/site.py'),
                                'poc_book.site.module_page': ('site.html#module_page', 'poc_book/site.py'),
                                'poc_book.site.modules': ('site.html#modules', 'poc_book/site.py'),

@@ -419,12 +419,13 @@ def parallel(count: int) -> int:
 
 def environment(book: Book, resume: bool, jobs: int) -> dict[str, str]:
     """The environment of the batch's processes: this checkout first, this process as master, compiled code shared in `build`,
-    and for each of `jobs` its share of the cores, for BLAS and for XLA (`NPROC`), as threads that wait for a core spin."""
+    and for each of `jobs` its share of the cores, for BLAS and for XLA (`NPROC`), as threads that wait for a core spin. What a
+    solver refuses inside compiled code is NaN (`EQX_ON_ERROR`): JAX keeps no code that calls back to raise an error."""
     share = str((os.cpu_count() or 1) // jobs)
     path = os.pathsep.join(filter(None, [str(book.root), os.environ.get("PYTHONPATH")]))
     own = {"PYTHONPATH": path, "POC_BOOK_PARENT": str(os.getpid()), "POC_BOOK_RESUME": str(int(resume))}
     shared = {"JAX_COMPILATION_CACHE_DIR": str(book.root / "build" / ".jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-              "OMP_NUM_THREADS": share, "NPROC": share}
+              "EQX_ON_ERROR": "nan", "OMP_NUM_THREADS": share, "NPROC": share}
     return shared | os.environ | own
 
 # %% ../nbs/92_batch.ipynb #9b848f19

@@ -12,6 +12,7 @@ __all__ = ['EDGES', 'WORK', 'PATIENCE', 'Field', 'risks', 'Trajectory', 'flow', 
 import csv
 import hashlib
 import json
+import sys
 from functools import partial
 from importlib import resources
 from io import BytesIO
@@ -150,7 +151,8 @@ def check_run(problem: Problem, key, widths, reference_width, samples, batch, st
 # %% ../nbs/05_finite_width.ipynb #96b9fac6
 def required_memory(problem: Problem, sizes: list[int], samples: int | None, batch: int, test: int, dtype) -> int:
     "The bytes that a run of `sgd` with networks of these `sizes` holds at its peak, besides the program itself."
-    rows, tile = 2 * (samples or 0) + 3 * batch + test + 4 * sum(sizes), max(2**21, 64 * sizes[-1])
+    drawn = (4 if jax.default_backend() == "cpu" else 2) * (samples or 0)  # with the random bits beside them, as measured
+    rows, tile = drawn + 3 * batch + test + 4 * sum(sizes), max(2**21, 64 * sizes[-1])
     return np.dtype(dtype).itemsize * (rows * problem.dim + 3 * max(tile, 512 * sizes[-1]))
 
 
@@ -247,8 +249,8 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
     up to `records` equally spaced times are kept; `test` inputs measure; `dtype` is float32 or float64. Variables over (seed,
     width, time): `risk`, `scaled_function_error`, `scaled_coupling_error`, in closed form `population_risk`, with a last
     dimension `bin` `coupling_histogram`; (seed, time): `reference_risk`. A run with a `checkpoint` file continues from it, if it
-    is its own, and writes it once a minute. Raises `BadInput` for anything else, also for what does not fit into memory, and
-    `NotResolved` when the run is not finite."""
+    is its own, and writes it once a minute. Before it starts it says on stderr how much memory it needs. Raises `BadInput` for
+    anything else, also for what does not fit into memory, and `NotResolved` when the run is not finite."""
     sizes, steps = check_run(problem, key, widths, reference_width, samples, batch, step, time)
     batch, step, samples = int(batch), float(step), None if samples is None else int(samples)
     repeats, records, test = (check_integer(*p) for p in (("repeats", repeats), ("records", records, 2), ("test", test)))
@@ -257,7 +259,10 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
         path = isinstance(checkpoint, (str, Path)) and not Path(checkpoint).is_dir()
         require(path, "checkpoint", checkpoint, "the path of a file")
         checkpoint = Path(checkpoint)
-    check_memory(required_memory(problem, sizes, samples, batch, test, kind))
+    needed = required_memory(problem, sizes, samples, batch, test, kind)
+    check_memory(needed)
+    print(f"sgd {problem.name}: networks up to {sizes[-1]} neurons, repeats: {repeats}, memory: about "
+          f"{needed / 2**30:.2f} GiB on {jax.local_devices()[0].platform}", file=sys.stderr)
     marks, m = sorted({round(k) for k in np.linspace(0, steps, records)}), len(widths)
     about = dict(problem=problem.name, dim=problem.dim, key=jax.random.key_data(key).tolist(), batch=batch, step=step,
                  reference_width=int(reference_width), samples="fresh" if samples is None else samples, test=test,

@@ -6,8 +6,8 @@
 __all__ = ['DIRECTIVE', 'INTERACTIVE', 'LIGHT', 'CAPTION', 'ENGINE', 'Definition', 'REFERENCE', 'MATHJAX', 'navigation', 'fold',
            'readable', 'interactive', 'copy_files', 'frame', 'framed', 'read_notebook', 'markdown', 'as_page',
            'executed', 'elsewhere', 'meta', 'toctree', 'label', 'hub', 'signature', 'entry', 'entries', 'module_page',
-           'modules', 'section', 'runs_page', 'write_page', 'speed_page', 'write_reference', 'table', 'landing',
-           'write_pages', 'copy_mathjax', 'build', 'make_site', 'Quiet', 'server', 'serve_forever']
+           'modules', 'section', 'runs_page', 'write_page', 'measured', 'speed_page', 'write_reference', 'table',
+           'landing', 'write_pages', 'copy_mathjax', 'build', 'make_site', 'Quiet', 'server', 'serve_forever']
 
 # %% ../nbs/94_site.ipynb #9f460189
 import ast
@@ -278,21 +278,30 @@ def write_page(book: Book, profile: str, name: str, place: Path) -> dict[str, An
     return as_page(read_notebook(place / f"{name}.ipynb")["cells"], meta(notebook, name, folder), frames, suffix)
 
 # %% ../nbs/94_site.ipynb #b147fdc4
+def measured(path: Path) -> dict[str, dict]:
+    "The sections of a file of ratios by title, each with what the file says of all of them; none where there is no file."
+    if not path.is_file(): return {}
+    file = json.loads(path.read_text(encoding="utf-8"))
+    ratios = file.pop("ratios")
+    return {title: file | section for title, section in ratios.items()}
+
+
 def speed_page(root: Path) -> str:
-    "The ratios in benchmarks/cpu.json and benchmarks/gpu.json as tables, one a comparison."
-    files = {name: root / "benchmarks" / f"{name.lower()}.json" for name in ("CPU", "GPU")}
-    found = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in files.items() if path.is_file()}
-    page = "# Speed and memory\n\nRatios, each measured within one run of `make benchmark`; times depend on the machine.\n\n"
-    for name in files:
-        run = found.get(name)
-        page += f"- {name}: {run['device']}, {run['date']}, JAX {run['jax']}\n" if run else f"- {name}: not yet measured\n"
-    sections = {title: section["about"] for run in found.values() for title, section in run["ratios"].items()}
-    for title, about in sections.items():
-        tables = {name: run["ratios"][title]["rows"] for name, run in found.items() if title in run["ratios"]}
+    "The ratios in benchmarks/cpu.json and benchmarks/gpu.json as tables, one a comparison, each with where and when it was made."
+    found = {name: measured(root / "benchmarks" / f"{name.lower()}.json") for name in ("CPU", "GPU")}
+    page = "# Speed and memory\n\nRatios, each measured within one run of `make benchmark`. A dash: not for this device.\n"
+    about = {title: section["about"] for sections in found.values() for title, section in sections.items()}
+    for title in about:
+        page += f"\n## {title}\n\n{about[title]}\n\n"
+        for name, runs in found.items():
+            run = {"commit": "assembled from several runs"} | runs.get(title, {})
+            origin = "{device}, {date}, {commit}, JAX {jax}".format(**run) if title in runs else "not yet measured"
+            page += f"- {name}: {origin}\n"
+        tables = {name: runs[title]["rows"] if title in runs else {} for name, runs in found.items()}
         rows = dict.fromkeys(row for table in tables.values() for row in table)
-        page += f"\n## {title}\n\n{about}\n\n| | CPU | GPU |\n|---|---|---|\n"
-        cell = lambda name, row: f"{tables[name][row]:g}" if row in tables.get(name, {}) else "not yet measured"
-        page += "".join(f"| {row} | {cell('CPU', row)} | {cell('GPU', row)} |\n" for row in rows)
+        cell = lambda table, row: "not yet measured" if row not in table else "—" if table[row] is None else f"{table[row]:g}"
+        page += "\n| | CPU | GPU |\n|---|---|---|\n"
+        page += "".join(f"| {row} | {cell(tables['CPU'], row)} | {cell(tables['GPU'], row)} |\n" for row in rows)
     return page
 
 # %% ../nbs/94_site.ipynb #6d0e2b7f

@@ -115,6 +115,15 @@ def test_a_run_that_does_not_fit_is_refused_before_it_starts():
     assert required_memory(he(4, 32), [2**k for k in range(12, 18)], 2**16, 8192, 8192, "float32") < pairs / 50
 
 
+def test_a_run_says_what_memory_it_needs_before_it_starts(capsys, monkeypatch):
+    def start(*_): raise Killed
+    monkeypatch.setattr(finite_width, "train_once", start)
+    with pytest.raises(Killed): sgd(he(4, 8), **{**RUN, "samples": 2**22})
+    needed = required_memory(he(4, 8), [4, 8, 16], 2**22, 64, 256, "float32")
+    out, said = capsys.readouterr()
+    assert out == "" and f"about {needed / 2**30:.2f} GiB" in said and needed > 2**28
+
+
 def test_histogram_by_numpy():
     w = np.random.default_rng(0).normal(size=(64, 6))
     w /= np.linalg.norm(w, axis=1, keepdims=True)

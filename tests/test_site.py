@@ -213,7 +213,9 @@ def tiny(made: TinyBook) -> TinyBook:
         title = dict(cell_type="markdown", id="title", metadata={}, source=f"# {name}\n> A chapter.")
         path = made.root / "nbs" / f"{name}.ipynb"
         notebook = json.loads(path.read_text())
-        path.write_text(json.dumps(notebook | {"cells": [title, *notebook["cells"]]}))
+        aside = dict(cell_type="code", id="aside", metadata={}, outputs=[], execution_count=None,
+                     source="import sys\nprint('said', 'of itself')\nprint('noise', 'of a run', file=sys.stderr)")
+        path.write_text(json.dumps(notebook | {"cells": [title, *notebook["cells"], aside]}))
     return made
 
 
@@ -228,6 +230,7 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
     site = tiny.home / "site"
     page = (site / "01_line.html").read_text()
     assert 'alt="A line."' in page and "redraw:" in page and "from poc_book.curve import value" in re.sub("<[^>]*>", "", page)
+    assert "said of itself" in page and "noise of a run" not in page
     for kind in ("svg", "nc", "json"): assert f'href="files/01_line/line.{kind}"' in page
     assert (site / "files/01_line/line.nc").read_bytes() == (tiny.home / "01_line" / "line.nc").read_bytes()
     assert "Tiny" in (site / "index.html").read_text() and "Seconds." in (site / "expect.html").read_text()
