@@ -278,8 +278,10 @@ def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: fl
     of 3 where neurons leave at the limit's times, elsewhere growing by at most `ratio` from one to the next."""
     exact, problem = exact_limit(limit), limit.problem
     reduction, parts = exact.reduction, blocks(problem, exact.reduction.basis.shape[1])
-    require(check_positive("ratio", ratio) > 1, "ratio", ratio, "above 1")
+    require(check_positive("ratio", ratio) > 1.001, "ratio", ratio, "above 1.001")
     longest, step = check_positive("longest", 10 / degree(problem) if longest is None else longest), check_positive("step", step)
+    require(step >= 1e-3, "step", step, "at least 1e-3")
+    require(longest > limit.times[-1] / 1e5, "longest", longest, f"above {limit.times[-1] / 1e5:.1e}, for fewer than 1e5 panels")
     edges, t, rule = time_panels(limit.times, longest, GAUSS)
     cells, nodes = partial(clock_cells, exact, problem.dim), partial(gauss_nodes, exact, problem.dim)
     asked = fronts(exact, problem.dim, np.maximum(limit.times, 1e-3))

@@ -153,6 +153,7 @@ def langevin(problem: Problem, noise: float, times, cells: int = 400, tol: float
     their width, as noise of about h / 2 times the velocity would. `BadInput` for other problems and values."""
     (reduction, q), noise, times = reduced(problem), check_positive("noise", noise), check_times(times)
     cells, tol, found = check_integer("cells", cells, 8, even=True), check_positive("tol", tol), []
+    if not noise * times[-1] < 1e12: raise NotResolved("noise", noise, f"noise that can be followed to {times[-1]:g}")
     for n in (cells // 2, cells):
         grid = latitude_cells(problem.dim, q, n)
         p, _, ok = follow_cells(reduction, grid, noise, times)
@@ -198,7 +199,8 @@ def fixed_point(problem: Problem, noise: float, cells: int = 2000) -> Noisy:
     (r, q), noise, found = reduced(problem), check_positive("noise", noise), []
     for n in (check_integer("cells", cells, 8, even=True) // 2, cells):
         grid = latitude_cells(problem.dim, q, n)
-        M = rest(r, grid, noise)
+        try: M = rest(r, grid, noise)
+        except np.linalg.LinAlgError: raise NotResolved("noise", noise, "noise with a fixed point that can be found") from None
         p = gibbs(tilt(r, M, grid, noise))
         missed = float(np.abs(moments(p, grid.y, M.size) - M).max())
         if not missed < 1e-8: raise NotResolved("noise", noise, f"more: moments of the fixed point miss by {missed:.1e}")

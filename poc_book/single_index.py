@@ -46,7 +46,7 @@ def descend(problem: Problem, risk: float, tol: float = 1e-5) -> MeanField:
     risks, `NotResolved` if the risk is never passed or the resolutions disagree by more."""
     reduction, d = single_index(problem), problem.dim
     start = float(reduction.risk(np.array([coordinate_moment(d, 2 * i) for i in range(reduction.F.size)])))
-    require(check_positive("risk", risk) < start, "risk", risk, f"below the initial risk {start:.4g}")
+    require(1e-12 < check_positive("risk", risk) < start, "risk", risk, f"between 1e-12 and the initial risk {start:.4g}")
     p, tol = reduction.exponent, check_positive("tol", tol)
     waiting = np.log(d) if p == 1 else d ** (p - 1.0)
     for end in 0.5 * waiting * (0.25 / risk) ** (p - 0.5) * 3.0 ** np.arange(9):
@@ -257,7 +257,8 @@ def stability(limit: MeanField, end: float, tau: float, stages: int = 8, nodes: 
     `stages` equal times t, `lags` geometric lags t - s and lag 0, five latitudes of w'; balls are |w -+ w*| <= tau.
     Bounds of J_avg hold apart from this grid. Raises `NotResolved` if the weights miss 1 by 1e-3."""
     require(0 < check_positive("tau", tau) < 1, "tau", tau, "between 0 and 1")
-    end = check_positive("end", end)
+    require(check_positive("end", end) > 1e-300, "end", end, "above 1e-300")
+    end = float(end)
     stages, nodes, lags = check_integer("stages", stages), check_integer("nodes", nodes, 12), check_integer("lags", lags, 2)
     spread = np.log(limit.problem.dim)  # up to where even the neurons that grew most, by d^((k - 1) / 2), have shrunk again
     xi = np.linspace(-20 - spread, 30 + 2 * single_index(limit.problem).exponent * spread, nodes)

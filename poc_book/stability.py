@@ -292,6 +292,7 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     The supremum runs over s <= t on the grid, w' among the first `candidates` neurons and the places, v by ascent: a lower
     bound but for sampling, whose standard error at the maximum is `sample_gap`. Memory T m d^2; 1 / flow time (Stability)."""
     tau, seed = check_positive("tau", tau), check_integer("seed", seed, 0)
+    require(tau <= 2, "tau", tau, "at most 2, the largest distance")
     candidates, starts = check_integer("candidates", candidates), check_integer("starts", starts)
     problem = limit.problem
     places = atoms_of(problem) if places is None else problem.checked("places", places)

@@ -106,7 +106,7 @@ def times(good=(0.0, 0.5, 1.0), **names):
     lists = st.lists(st.floats(-10, 10), min_size=1, max_size=4).filter(lambda t: t[0] < 0 or np.any(np.diff(t) <= 0))
     wrong = S([[], (), 1.0, [0.0, 0.0], [1.0, 0.5], [[0.0, 1.0]], [0.0, np.nan], [0.0, np.inf], [False, True], ["1", "2"]])
     same = tuple(good), np.array(good), jnp.array(good), np.array(good, np.float32)
-    far = [np.array(good) * size for size in (SMALL, LARGE, HUGE / good[-1])]
+    far = [np.array(good) * size for size in (SMALL, LARGE)] + [np.array(good) / good[-1] * HUGE]
     return Arg(list(good), lists | wrong | SHAPELESS, (*same, *far, [*good[:-2], np.nextafter(good[-1], 0), good[-1]]), **names)
 
 
@@ -171,8 +171,8 @@ W, W0 = points(), points()
 
 
 def flow_sizes(**own):
-    return dict(key=KEY, step=positive(0.1, names=("time",)), time=positive(0.2), batch=whole(8, names=("samples",)),
-                test=whole(8), **{"samples": optional(whole(16)), **own})
+    return dict(key=KEY, step=positive(0.1, names=("time",)), time=positive(0.2, names=("step",)),
+                batch=whole(8, names=("samples",)), test=whole(8), **{"samples": optional(whole(16)), **own})
 
 
 TABLE: dict[str, dict[str, Arg]] = {
@@ -320,7 +320,8 @@ TABLE: dict[str, dict[str, Arg]] = {
     "fluctuations.gronwall_law": dict(limit=LINE, found=made(None)),
     # langevin
     "langevin.latitude_cells": dict(dim=whole(4, 3), q=whole(1), cells=whole(8)),
-    "langevin.langevin": dict(problem=RADIAL, noise=positive(0.1), times=times(), cells=whole(64, 8, True), tol=positive(0.1)),
+    "langevin.langevin": dict(problem=RADIAL, noise=positive(0.1), times=times(names=("noise",)),
+        cells=whole(64, 8, True), tol=positive(0.1)),
     "langevin.fixed_point": dict(problem=RADIAL, noise=positive(0.1), cells=whole(200, 8, True)),
     "langevin.spectral_gap": dict(problem=made(he4, xor, circle), noise=positive(0.1, names=("M",)),
         M=vector([1.0, 0.25, 0.125], [1.0], 1.0, [[1.0] * 3]), l=whole(0, 0), odd=flag(),
@@ -520,6 +521,23 @@ def test_odd_values_are_refused_or_get_a_finite_answer_and_in_another_type_the_s
         assert len(found) == len(usual(name))
         for x, y in zip(found, usual(name)):
             assert x.shape == y.shape and np.all(np.abs(x - 1.0 * y) <= loose * np.max(np.abs(y), initial=1e-300)), (value, x, y)
+
+
+FAR = [(*place.split(), value) for value, places in {
+    TINY: ("single_index.descend risk", "single_index.stability end", "langevin.fixed_point noise", "langevin.ends noise",
+           "finite_width.sgd step"),
+    SMALL: ("single_index.descend risk", "single_index.time_to_risk risk", "fluctuations.fluctuate step",
+            "fluctuations.fluctuate longest", "fluctuations.risk_correction step", "beyond.coupling_by_direction step"),
+    1 + 1e-15: ("fluctuations.fluctuate ratio",),
+    LARGE: ("stability.j_avg tau", "table1.average_stability tau", "table1.law_stability tau", "langevin.langevin noise",
+            "finite_width.sgd time")}.items() for place in places]
+
+
+@pytest.mark.parametrize(("name", "spoiled", "value"), FAR)
+def test_extreme_values_are_refused_by_functions_too_slow_to_be_asked_more(name, spoiled, value):
+    row = TABLE[name]
+    with pytest.raises(BadInput) as error: ask(name, {k: value if k == spoiled else arg.good for k, arg in row.items()})
+    one_line(error.value, (spoiled, *row[spoiled].names))
 
 
 # --- settings.ini ---
