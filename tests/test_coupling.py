@@ -76,4 +76,6 @@ def test_duhamel_refuses_what_it_cannot_carry():
     problem, times = he(4, 6), np.linspace(0, 0.5, 3)
     pair = couple(problem, uniform(jax.random.key(0), 8, 6), times)
     with pytest.raises(NotResolved, match="times"):
+        duhamel(pair.mean_field, times, pair.shadows, pair.delta.at[1].set(1e308))
+    with pytest.raises(BadInput, match="linear"):
         duhamel(pair.mean_field, times, pair.shadows, pair.delta.at[1].set(jnp.nan))

@@ -265,7 +265,7 @@ def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_f
     assert len(Handlers('<img onload="ran()"><script>ran()</script><a href="javascript:ran()">a</a>').found) == 3
     path = tiny.root / "nbs" / "01_line.ipynb"
     notebook = json.loads(path.read_text())
-    notebook["cells"][-1]["source"] = notebook["cells"][-1]["source"].replace("A line.", HOSTILE)
+    for cell in notebook["cells"]: cell["source"] = cell["source"].replace("A line.", HOSTILE)
     path.write_text(json.dumps(notebook))
     monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/book")
     assert tiny.run("site", "--profile", "smoke").returncode == 0
