@@ -380,7 +380,7 @@ EXEMPT: dict[str, str] = {
         finite_width.sgd_step finite_width.train finite_width.metrics coupling.function_errors coupling.local_term
         coupling.interaction_term coupling.source coupling.Linearised coupling.term_sizes coupling.carry_tangent
         coupling.injections coupling.hessian_norms stability.tangent stability.jacobian stability.projected
-        stability.tangent_top stability.push stability.carry_matrix stability.hessian_scalars
+        stability.tangent_top stability.mixed_hessian stability.carry_matrix stability.hessian_scalars
         stability.solve_scalars stability.maximise stability.average_push balanced.potential_rate
         balanced.all_parts balanced.potential_parts single_index.trace_back fluctuations.moments_at fluctuations.compare
         fluctuations.Side fluctuations.shadows langevin.gibbs langevin.bernoulli langevin.moments langevin.tilt langevin.spread
