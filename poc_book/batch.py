@@ -507,7 +507,8 @@ def report(book: Book, profile: str, failed: list[str]) -> int:
     home = book.home(profile).relative_to(book.root)
     lines = {c: next((x for x in read_log(book, profile, c) if x.startswith("failed ")), "") for c in failed}
     for chapter, line in lines.items():
-        unknown = f"failed: it was killed, or never started (see {home}/logs/snakemake.log)"
+        left = f"{shutil.disk_usage(book.root / 'build').free / 2**20:.1f} MiB left on the disk"
+        unknown = f"failed: it was killed, or could not start ({left}, see {home}/logs/snakemake.log)"
         print(f"{chapter} {line + f' ({home}/failed/{chapter}.ipynb)' if line else unknown}", file=sys.stderr)
     if not failed: return 0
     return 2 if all(re.search(r": (BadInput|NotResolved): ", x) for x in lines.values()) else 1
