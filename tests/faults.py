@@ -113,7 +113,7 @@ def test_a_killed_sweep_completes(book: TinyBook, seed):
     book.module("sweep", SWEEP)
     book.settings("[smoke]\n[smoke:sweep]\nproblems = [he4]\nwidths = [1, 2, 3]\nseeds = [0]\n")
     batch = book.start("sweep", "--profile", "smoke")
-    time.sleep(random.Random(seed).uniform(0.5, 4))
+    time.sleep(random.Random(seed).uniform(0.5, 3))
     os.kill(batch.pid, signal.SIGKILL)
     batch.communicate(timeout=60)
     assert batch.returncode == -signal.SIGKILL and until(lambda: not processes(book), 30)
