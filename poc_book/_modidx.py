@@ -98,6 +98,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'poc_book.checks.check_name': ('checks.html#check_name', 'poc_book/checks.py'),
                                  'poc_book.checks.check_positive': ('checks.html#check_positive', 'poc_book/checks.py'),
                                  'poc_book.checks.check_sphere': ('checks.html#check_sphere', 'poc_book/checks.py'),
+                                 'poc_book.checks.check_step': ('checks.html#check_step', 'poc_book/checks.py'),
                                  'poc_book.checks.check_times': ('checks.html#check_times', 'poc_book/checks.py'),
                                  'poc_book.checks.magnitude': ('checks.html#magnitude', 'poc_book/checks.py'),
                                  'poc_book.checks.require': ('checks.html#require', 'poc_book/checks.py')},

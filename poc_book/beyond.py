@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-from .checks import NotResolved, check_finite, check_positive, check_sphere, check_times, require
+from .checks import NotResolved, check_finite, check_positive, check_sphere, check_step, check_times, require
 from .finite_width import Field
 from .fluctuations import block_shares, mean_squares, stages, unfold
 from .mean_field import MeanField
@@ -42,8 +42,8 @@ def gradient_descent(problem: Problem, w0, step: float, times) -> tuple[np.ndarr
     """For unit `w0` (m, d): gradient descent on the population with steps of flow time `step`, kept at the steps nearest `times`.
 
     Returns the times of these steps (T,) and neurons (T, m, d); large steps may oscillate. `BadInput` for other values."""
-    w, step, times = jnp.asarray(check_sphere("w0", w0, problem.dim)), check_positive("step", step), check_times(times)
-    require(times[-1] / 2**31 < step, "step", step, f"above {times[-1] / 2**31:.1e}, for fewer than 2^31 steps")
+    w, times = jnp.asarray(check_sphere("w0", w0, problem.dim)), check_times(times)
+    step = check_step(step, times[-1])
     counts, kept = np.unique(np.round(times / step).astype(int)), []
     for more in np.diff(counts, prepend=0):
         w = stepped(problem, w, step, more)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BadInput', 'NotResolved', 'require', 'check_integer', 'check_positive', 'check_finite', 'magnitude', 'check_times',
-           'check_sphere', 'check_flag', 'check_name']
+           'check_sphere', 'check_step', 'check_flag', 'check_name']
 
 # %% ../nbs/00_checks.ipynb #fdb9cc83
 from typing import Any
@@ -84,6 +84,13 @@ def check_sphere(field: str, w: Any, dim: int | None = None) -> Any:
     return w if floats else x.astype(np.float64)
 
 # %% ../nbs/00_checks.ipynb #d03d0969
+def check_step(step: Any, time: float) -> float:
+    "`step` as a float, once it is a positive one that reaches `time` >= 0 in fewer than 2^31 steps."
+    size, least = check_positive("step", step), time / 2**31
+    require(least < size, "step", step, f"above {least:.1e}, for fewer than 2^31 steps")
+    return size
+
+
 def check_flag(field: str, value: Any) -> bool:
     "`value` as a bool, once it is one."
     require(isinstance(value, (bool, np.bool_)), field, value, "True or False")

@@ -28,7 +28,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 from tqdm import tqdm
 
-from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_times, require
+from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_step, check_times, require
 from .fused import fused_pull, fused_sum
 from .model import Boolean, Problem, derivative, fuses, gather, on_devices, shard
 from .results import write_atomic
@@ -142,8 +142,7 @@ def check_run(problem: Problem, key, widths, reference_width, samples, batch, st
     if samples is not None:
         check_integer("samples", samples)
         require(samples >= batch, "samples", samples, f"at least the batch of {batch}, or None for fresh inputs")
-    least = check_positive("time", time) / 2**31
-    require(least < check_positive("step", step), "step", step, f"above {least:.1e}, for fewer than 2^31 steps")
+    check_step(step, check_positive("time", time))
     steps = round(time / step)
     require(steps >= 1 and abs(steps * step - time) < 1e-6 * time, "time", time, f"a whole number of steps of {step}")
     return sorted({*sizes, M}), steps

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import integrate, linalg, optimize
 
-from .checks import BadInput, NotResolved, check_finite, check_flag, check_integer, check_positive, check_times, require
+from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, check_step, check_times, require
 from .fluctuations import Side, blocks
 from .mean_field import Radial, horner, radial
 from .model import Problem, pair_sum, series
@@ -99,7 +99,8 @@ def follow_cells(reduction: Radial, cells: Cells, noise: float, times, level: fl
 def exactly(problem: Problem) -> Radial:
     "The radial reduction; `BadInput` where there is none."
     found = radial(problem)
-    if found is None: raise BadInput("problem", problem.name, "He_k, Misspecified, Circle or another problem of one radius")
+    require(found is not None, "problem", problem.name, "He_k, Misspecified, Circle or another problem of one radius")
+    assert found is not None
     return found
 
 
@@ -247,7 +248,7 @@ def noisy_networks(problem: Problem, noise: float, width: int, repeats: int, tim
     noise, step = check_positive("noise", noise), check_positive("step", step)
     require(not problem.signed, "problem", problem.name, "a problem with unit signs")
     require(noise * problem.dim * step < 0.5, "step", step, f"below {0.5 / (noise * problem.dim):.2g} for this noise")
-    require(times[-1] / 2**31 < step, "step", step, f"above {times[-1] / 2**31:.1e}, for fewer than 2^31 steps")
+    check_step(step, times[-1])
     start, *keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), m), times.size + 1)
     w, found = uniform(start, R * m, problem.dim), []
     for key, span in zip(keys, np.diff(times, prepend=0.0)):

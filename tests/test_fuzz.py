@@ -363,6 +363,7 @@ TABLE: dict[str, dict[str, Arg]] = {
     "checks.check_finite": dict(field=made("value"), value=vector([1.0, 2.0])._replace(odd=())),
     "checks.check_times": dict(times=times()),
     "checks.check_sphere": dict(field=made("value"), w=points(names=("value",)), dim=made(4)),
+    "checks.check_step": dict(step=positive(0.1), time=made(1.0)),
     "checks.check_flag": dict(field=made("value"), value=flag()),
     "checks.check_name": dict(field=made("value"), value=one_of("a", "b", ""), known=made(["a"])),
 }
