@@ -52,6 +52,8 @@ def look(browser, url: str, **options) -> dict:
         page.on("pageerror", lambda e: console.append(str(e)))
         page.on("request", lambda r: asked.append(r.url))
         page.goto(url, wait_until="networkidle")
+        # on a slow machine the network can be idle for long before a script that has come is run
+        page.wait_for_function("document.readyState === 'complete' && (!window.MathJax || window.MathJax.startup?.promise)")
         page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => document.fonts.ready).then(() => 1) : 1")
         origin = "/".join(url.split("/")[:3])
         foreign = [u for u in asked if not u.startswith((origin, "data:", "blob:"))]
