@@ -16,6 +16,7 @@ from poc_book.site import server  # noqa: E402
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SITES = sorted(CHECKOUT.glob("build/*/site"))
 LIMIT = 2_000_000  # bytes of a page with all it loads, uncompressed, nothing cached
+PATIENCE = 120_000  # ms, for a page on a machine that does much else
 PHONE = {"width": 390, "height": 844}
 
 # What a page looks like to its reader, asked of the page itself once every fold is open.
@@ -51,10 +52,10 @@ def look(browser, url: str, **options) -> dict:
         page.on("console", lambda m: console.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda e: console.append(str(e)))
         page.on("request", lambda r: asked.append(r.url))
-        page.goto(url, wait_until="networkidle")
-        # on a slow machine the network can be idle for long before a script that has come is run
-        page.wait_for_function("document.readyState === 'complete' && (!window.MathJax || window.MathJax.startup?.promise)")
+        page.goto(url, timeout=PATIENCE)
+        page.wait_for_function("!window.MathJax || window.MathJax.startup?.promise", timeout=PATIENCE)
         page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => document.fonts.ready).then(() => 1) : 1")
+        page.wait_for_load_state("networkidle")
         origin = "/".join(url.split("/")[:3])
         foreign = [u for u in asked if not u.startswith((origin, "data:", "blob:"))]
         return page.evaluate(INSPECT) | {"console": console, "foreign": foreign}
