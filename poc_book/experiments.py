@@ -45,8 +45,10 @@ PROTOCOLS = {
 
 # %% ../nbs/10_experiments.ipynb #e57a1592
 def kept_path(problem: str, kind: str = "run") -> Path:
-    "Where the run of a problem at the paper's sizes, or its error `budget`, is kept."
-    check_name("problem", problem, PROTOCOLS), check_name("kind", kind, ("run", "budget"))
+    """Where a result at the paper's sizes is kept: the `run` of a problem, or its error `budget`.
+
+    Or more repeats of the run with another key (`again`), or a run whose every step sees the `whole` sample."""
+    check_name("problem", problem, PROTOCOLS), check_name("kind", kind, ("run", "budget", "again", "whole"))
     name = problem if kind == "run" else f"{problem}_{kind}"
     return Path(poc_book.__file__).resolve().parents[1] / "results" / "paper" / f"{name}.nc"
 

@@ -47,6 +47,18 @@ def test_the_kept_runs_are_the_paper_s():
         assert float(start) == pytest.approx(1, abs=0.1), name
 
 
+def test_the_kept_runs_beside_the_paper_s_differ_in_one_thing():
+    more = {(name, kind): kept(name, kind) for name in PROTOCOLS for kind in ("again", "whole")}
+    assert any(run is not None for run in more.values())
+    for (name, kind), run in ((key, run) for key, run in more.items() if run is not None):
+        one = kept(name)
+        assert all(run.attrs[key] == one.attrs[key] for key in ("problem", "dim", "step", "samples", "reference_width"))
+        assert run.width.equals(one.width) and run.time.equals(one.time)
+        assert (run.attrs["batch"] == 2**16) == (kind == "whole")
+        assert np.array_equal(run.attrs["key"], one.attrs["key"]) == (kind == "whole")
+        assert json.loads(run.attrs["device"])["platform"] == "gpu" and run.sizes["seed"] >= 3
+
+
 def test_the_kept_error_budgets_are_of_the_paper_s_sizes():
     found = {name: kept(name, "budget") for name in PROTOCOLS}
     assert any(budget is not None for budget in found.values())
