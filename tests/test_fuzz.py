@@ -187,7 +187,7 @@ TABLE: dict[str, dict[str, Arg]] = {
     "problems.empirical": dict(problem=PROBLEM, n=whole(4), noise=between(0.1, 0.0), key=KEY),
     # sphere
     "sphere.uniform": dict(key=KEY, m=whole(3), dim=DIM3,
-        dtype=one_of("float64", "int32", "complex64", "real", int, bool)._replace(odd=(np.float64, "float32", "f8"))),
+        dtype=optional(one_of("float64", "int32", "complex64", "real", int, bool))._replace(odd=(np.float64, "float32", "f8"))),
     "sphere.coordinate_moment": dict(n=whole(3), power=whole(4, 0)),
     "sphere.integrate": dict(velocity=made(lambda t, w: 0 * w), w0=W0, times=times(),
         tol=positive(1e-6)._replace(odd=(np.float32(1e-6), SMALL))),  # each is compiled anew
@@ -276,7 +276,7 @@ TABLE: dict[str, dict[str, Arg]] = {
     "single_index.crossing": dict(limit=made(limit), risk=share(0.5)),
     "single_index.fit_line": dict(x=vector([1.0, 2.0, 3.0], [1.0, 2.0], [1.0, 1.0, 2.0], 1.0),
         y=vector([1.0, 2.0, 4.0], [1.0], 1.0, names=("x",)),
-        sigma=vector([1.0, 1.0, 2.0], [1.0], [0.0, 1.0, 1.0], [-1.0, 1.0, 1.0])),
+        sigma=optional(vector([1.0, 1.0, 2.0], [1.0], [0.0, 1.0, 1.0], [-1.0, 1.0, 1.0]))),
     "single_index.latitude_growth": dict(limit=LINE, t=also(positive(1.0), 1.1, 9.0),
         lags=times((0.0, 0.5), names=("times", "t")), xi=vector([-1.0, 0.0, 1.0])),
     "single_index.escape_times": dict(limit=LINE, quantiles=vector([0.5, 0.9], [0.0], [1.0], [2.0], [-1.0]), level=share(0.5)),
