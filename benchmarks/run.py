@@ -62,7 +62,8 @@ def pull_by(moments: bool, blocks: bool = False):
 
 
 def velocity_against_matrix_products():
-    "A velocity of m neurons (He_4, d = 32, float32) against one large matrix product: pairs count 4 m^2 d operations."
+    """A velocity of m neurons (He_4, d = 32, float32) against one large matrix product: pairs count 4 m^2 d operations;
+    above 1 where a fused kernel uses a GPU's matrix units."""
     K, size = series(he(4, 32))[0], 8192 if GPU else 2048
     square, product = jnp.ones((size, size), F32), jax.jit(lambda a: a @ a)
     for m in (2**k for k in range(12, 18)):
