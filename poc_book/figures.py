@@ -437,6 +437,8 @@ def sample_size(data: xr.Dataset) -> Figure:
     ends = np.array([data.predicted.min(), data.predicted.max()])
     left.loglog(ends, ends, ":", color=GREY)
     label(left, r"$\sqrt{k(1+\omega^2)d/n}$", "mean size of the source", "sampling source at time 0")
+    left.xaxis.set(major_locator=mpl.ticker.LogLocator(subs=(1, 3)), major_formatter="{x:g}")
+    left.xaxis.minorticks_off()
     for i, t in enumerate(data.time.values):
         for j, omega in enumerate(data.noise.values):
             one = data.sel(time=t, noise=omega)
@@ -446,6 +448,8 @@ def sample_size(data: xr.Dataset) -> Figure:
     n = data.samples
     right.loglog(n, 1.3 * float(data["mean"].max()) * np.sqrt(float(n[0]) / n), ":", color=GREY, label=r"slope $-1/2$")
     label(right, "samples n", r"$\|f_{m,n}-f_m\|$", f"k = 4, d = {data.dim}, m = {data.width}", False)
+    right.set_xticks(n.values, labels=[str(v) for v in n.values])
+    right.xaxis.minorticks_off()
     right.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
