@@ -207,6 +207,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'poc_book.figures.static_error': ('figures.html#static_error', 'poc_book/figures.py'),
                                   'poc_book.figures.step_size': ('figures.html#step_size', 'poc_book/figures.py'),
                                   'poc_book.figures.theorem_bounds': ('figures.html#theorem_bounds', 'poc_book/figures.py'),
+                                  'poc_book.figures.ticks_at': ('figures.html#ticks_at', 'poc_book/figures.py'),
                                   'poc_book.figures.time_by_dimension': ('figures.html#time_by_dimension', 'poc_book/figures.py'),
                                   'poc_book.figures.time_by_risk': ('figures.html#time_by_risk', 'poc_book/figures.py'),
                                   'poc_book.figures.uniform_conditions': ('figures.html#uniform_conditions', 'poc_book/figures.py'),
