@@ -9,6 +9,7 @@ __all__ = ['FAMILIES', 'Bracket', 'ascend', 'largest_sum', 'unit_sum', 'one_norm
            'potential_parts', 'smallest_memory']
 
 # %% ../nbs/08_balanced.ipynb #5d72928e
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -19,8 +20,9 @@ from jaxtyping import Array, Float
 
 from .checks import NotResolved, check_finite, check_integer, check_positive, check_times, magnitude, require
 from .coupling import Coupling, interaction_term, local_term, source
-from .mean_field import MeanField
-from .model import Measure, Problem, traced
+from .mean_field import Limit
+from .model import Measure, Problem
+from .sphere import by_time, first_rows, library, traced
 from .stability import interaction_hessian
 
 # %% ../nbs/08_balanced.ipynb #806d0e6a
@@ -185,8 +187,8 @@ def limit_hessian(problem: Problem, atoms: Measure) -> Float[np.ndarray, "n n d 
     """For atoms with weights p > 0: blocks $\\sqrt{p_ip_j}\\,H(v_i,v_j)$ with the atoms' own signs, (n, n, d, d).
 
     Its eigenvectors divided by $\\sqrt{p_i}$ are the eigenfunctions of $H_\\infty$ in $L^2$ of the atoms."""
-    root = jnp.sqrt(atoms.weights) * atoms.signs * problem.signs(len(atoms.signs))
-    return np.asarray(root[:, None, None, None] * root[:, None, None] * interaction_hessian(problem, atoms.points))
+    root = np.sqrt(atoms.weights) * atoms.signs * problem.signs(len(atoms.signs))
+    return root[:, None, None, None] * root[:, None, None] * interaction_hessian(problem, atoms.points)
 
 # %% ../nbs/08_balanced.ipynb #0911d8e4
 class Modes(eqx.Module):
@@ -211,7 +213,7 @@ def balanced_modes(problem: Problem, atoms: Measure, tol: float = 1e-9) -> Modes
     """For a measure of few atoms, weights > 0: the eigenfunctions of $H_\\infty$ with eigenvalue above `tol` times the largest.
 
     Raises `BadInput` when $H_\\infty$ vanishes or a weight is not positive."""
-    require(bool(jnp.all(atoms.weights > 0)), "atoms.weights", atoms.weights, "positive weights")
+    require(bool(np.all(np.asarray(atoms.weights) > 0)), "atoms.weights", atoms.weights, "positive weights")
     require(check_positive("tol", tol) < 1, "tol", tol, "below 1")
     values, bases = eigensystem(limit_hessian(problem, atoms), tol)
     keep = [l for l, value in enumerate(values) if value > tol * values[-1]]
@@ -227,17 +229,18 @@ def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Arr
     """For coupling errors `delta` (m, d) of equally weighted neurons ending at `atom` (m,): $(\\Omega,\\Psi)$.
 
     $\\Phi=\\Omega+\\Psi$ lies between $\\Omega$ and $C_b\\Omega$, and $-H_\\infty\\Delta$ never increases it (Lemmas 13-15)."""
-    if not traced(delta): delta = jnp.asarray(check_finite("delta", delta))
+    if not traced(delta): delta = np.asarray(check_finite("delta", delta))
     shape, (atoms, dim) = delta.shape, modes.functions[0].shape[:2]
     require(shape[1:] == (dim,), "delta.shape", shape, f"(m, {dim})")
     if not traced(atom):
         atom = np.asarray(check_finite("atom", atom))
         fits = atom.dtype.kind in "iu" and atom.shape == shape[:1] and np.all((atom >= 0) & (atom < atoms))
         require(bool(fits), "atom", atom, f"for each neuron the number of one of {atoms} atoms")
-    sums = [jnp.einsum("idq,id->q", v[atom], delta) for v in modes.functions]
-    seen = [jnp.linalg.norm(x) / len(delta) for x in sums]
-    found = jnp.mean(jnp.linalg.norm(delta, axis=-1)), jnp.asarray(modes.eta) @ jnp.stack(seen)
-    if not traced(delta) and not bool(jnp.isfinite(sum(found))): raise NotResolved("delta", delta, "errors with finite norms")
+    xp = library(delta, atom, modes.eta)
+    sums = [xp.einsum("idq,id->q", v[atom], delta) for v in modes.functions]
+    seen = [xp.linalg.norm(x) / len(delta) for x in sums]
+    found = xp.linalg.norm(delta, axis=-1).mean(), modes.eta @ xp.stack(seen)
+    if not traced(found[1]) and not np.isfinite(sum(found)): raise NotResolved("delta", delta, "errors with finite norms")
     return found
 
 
@@ -252,18 +255,18 @@ def contributions(coupling: Coupling, modes: Modes, atom) -> dict[str, np.ndarra
 
     `remainder` is of second order in Delta, `total` comes from the exact velocities of both dynamics."""
     require(coupling.times[0] == 0, "times", coupling.times, "times from 0 on")
-    rows = jnp.asarray(coupling.times)[1:], coupling.finite.points[1:], coupling.shadows[1:]
-    parts = all_parts(coupling.mean_field, modes, jnp.asarray(atom), rows)
-    return {name: check_finite(name, np.asarray(part)) for name, part in parts.items()}
+    rows = coupling.times[1:], coupling.finite.points[1:], coupling.shadows[1:]
+    parts = by_time(partial(all_parts, coupling.mean_field.limit, modes, np.asarray(atom)), *rows)
+    return {name: check_finite(name, part) for name, part in parts.items()}
 
 # %% ../nbs/08_balanced.ipynb #b66b402a
 @eqx.filter_jit
-def all_parts(limit: MeanField, modes: Modes, atom, rows):
-    "`potential_parts` at every time of `rows` (times, network, shadows)."
-    return jax.lax.map(lambda row: potential_parts(limit, modes, atom, *row), rows)
+def all_parts(limit: Limit, modes: Modes, atom, times, points, shadows, count):
+    "`potential_parts` at the first `count` of `times`."
+    return first_rows(partial(potential_parts, limit, modes, atom), (times, points, shadows), count)
 
 
-def potential_parts(limit: MeanField, modes: Modes, atom, t, w, bar):
+def potential_parts(limit: Limit, modes: Modes, atom, t, w, bar):
     "The parts of the rate of Phi at one time, for network `w` and shadows `bar`."
     problem, delta, rho = limit.problem, w - bar, limit.problem.measure(w)
     eps = source(limit, t, bar)

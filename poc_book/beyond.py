@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
@@ -32,8 +31,8 @@ def step_on(problem: Problem, w, step, count):
 
 def stepped(problem: Problem, w, step: float, count: int):
     "`step_on`, once its neurons are on the sphere."
-    w = step_on(problem, w, jnp.asarray(step), jnp.asarray(count))
-    there = bool(jnp.all(jnp.abs(jnp.linalg.norm(w, axis=-1) - 1) < 1e-3))
+    w = np.asarray(step_on(problem, w, np.asarray(step), np.asarray(count)))
+    there = np.all(np.abs(np.linalg.norm(w, axis=-1) - 1) < 1e-3)
     if not there: raise NotResolved("step", step, "a step that ends on the sphere")
     return w
 
@@ -42,12 +41,12 @@ def gradient_descent(problem: Problem, w0, step: float, times) -> tuple[np.ndarr
     """For unit `w0` (m, d): gradient descent on the population with steps of flow time `step`, kept at the steps nearest `times`.
 
     Returns the times of these steps (T,) and neurons (T, m, d); large steps may oscillate. `BadInput` for other values."""
-    w, times = jnp.asarray(check_sphere("w0", w0, problem.dim)), check_times(times)
+    w, times = check_sphere("w0", w0, problem.dim), check_times(times)
     step = check_step(step, times[-1])
     counts, kept = np.unique(np.round(times / step).astype(int)), []
     for more in np.diff(counts, prepend=0):
         w = stepped(problem, w, step, more)
-        kept.append(np.asarray(w))
+        kept.append(w)
     return step * counts, np.array(kept)
 
 # %% ../nbs/13_beyond.ipynb #ac92c573
@@ -62,8 +61,8 @@ def sharpness(problem: Problem, w, tol: float = 1e-4) -> float:
     """For unit `w` (m, d): the largest eigenvalue of the Hessian of $mL/2s$ on the sphere, per flow time, by Lanczos' method.
 
     Steps below 2 / sharpness are stable close to a minimum. `tol` is relative."""
-    w = jnp.asarray(check_sphere("w", w, problem.dim), jnp.float64)
-    act = lambda v: np.asarray(curve(problem, w, jnp.asarray(v.reshape(w.shape)))).ravel()
+    w = np.asarray(check_sphere("w", w, problem.dim), np.float64)
+    act = lambda v: np.asarray(curve(problem, w, v.reshape(w.shape))).ravel()
     operator = LinearOperator((w.size, w.size), matvec=act, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=w.size)
     tol = check_positive("tol", tol)
@@ -73,10 +72,10 @@ def sharpness(problem: Problem, w, tol: float = 1e-4) -> float:
 
 def swing(problem: Problem, w, step: float) -> float:
     "The part of two further steps that turns back, mean over neurons of $|w_k-2w_{k+1}+w_{k+2}|/4$: half a swing of period two."
-    w, step = jnp.asarray(check_sphere("w", w, problem.dim)), check_positive("step", step)
+    w, step = np.asarray(check_sphere("w", w, problem.dim)), check_positive("step", step)
     one = stepped(problem, w, step, 1)
     two = stepped(problem, one, step, 1)
-    return float(jnp.linalg.norm(w - 2 * one + two, axis=-1).mean() / 4)
+    return float(np.linalg.norm(w - 2 * one + two, axis=-1).mean() / 4)
 
 # %% ../nbs/13_beyond.ipynb #be8d7c60
 class Decay(NamedTuple):

@@ -8,6 +8,8 @@ __all__ = ['Coupling', 'couple', 'function_errors', 'local_term', 'interaction_t
            'gronwall']
 
 # %% ../nbs/06_coupling.ipynb #6068ab90
+from functools import partial
+
 import diffrax
 import equinox as eqx
 import jax
@@ -17,9 +19,9 @@ from jaxtyping import Array, Float
 
 from .checks import NotResolved, check_finite, check_sphere, check_times, require
 from .finite_width import Trajectory, flow
-from .mean_field import MeanField, solve
+from .mean_field import Limit, MeanField, solve
 from .model import Problem
-from .sphere import solve_flow
+from .sphere import by_time, first_rows, solve_flow
 
 # %% ../nbs/06_coupling.ipynb #235a95f5
 class Coupling(eqx.Module):
@@ -42,7 +44,7 @@ class Coupling(eqx.Module):
     @property
     def mean_error(self) -> Float[Array, " times"]:
         "The mean over neurons of |Delta_i|, shape (T,)."
-        return jnp.mean(jnp.linalg.norm(self.delta, axis=-1), axis=-1)
+        return np.linalg.norm(self.delta, axis=-1).mean(-1)
 
 
 def couple(problem: Problem, w0, times, mean_field: MeanField | None = None) -> Coupling:
@@ -50,31 +52,39 @@ def couple(problem: Problem, w0, times, mean_field: MeanField | None = None) -> 
 
     A `mean_field` solved at the same times is used again. Errors as in `flow` and `solve`."""
     times = check_times(times)
-    w0 = jnp.asarray(check_sphere("w0", w0, problem.dim))
+    w0 = check_sphere("w0", w0, problem.dim)
     limit = solve(problem, times) if mean_field is None else mean_field
     require(np.array_equal(limit.times, times), "mean_field.times", limit.times, "the times of the coupling")
     finite, shadows = flow(problem, w0, times), limit.transport(w0)
-    return Coupling(problem, finite, limit, shadows, function_errors(limit, jnp.asarray(times), finite.points))
+    errors = by_time(partial(function_errors, problem, limit.limit), times, finite.points)
+    return Coupling(problem, finite, limit, shadows, errors)
 
 
 @eqx.filter_jit
-def function_errors(limit: MeanField, times, points):
-    "$\\|f_m-f_{MF}\\|^2$ at every time, (T,), for the network's points (T, m, d)."
-    return jax.lax.map(lambda row: limit.function_error(row[0], limit.problem.measure(row[1])), (times, points))
+def function_errors(problem: Problem, limit: Limit, times, points, count):
+    "$\\|f_m-f_{MF}\\|^2$ at the first `count` of `times`, (T,), for the network's points (T, m, d)."
+    return first_rows(lambda t, w: limit.function_error(t, problem.measure(w)), (times, points), count)
 
 # %% ../nbs/06_coupling.ipynb #30fefab1
-def local_term(limit: MeanField, t, w, delta, signs=1.0):
+def local_term(limit: MeanField | Limit, t, w, delta, signs=1.0):
     "$D_t(\\bar w_i)\\Delta_i$ for shadows `w` and tangent `delta`, both (m, d)."
+    return local_change(getattr(limit, "limit", limit), t, w, delta, signs)
+
+
+@eqx.filter_jit
+def local_change(limit: Limit, t, w, delta, signs):
+    "`local_term` of what is behind the limit, which is compiled once for all times."
     return jax.jvp(lambda u: limit.velocity(t, u, signs), (w,), (delta,))[1]
 
 
+@eqx.filter_jit
 def interaction_term(problem: Problem, w, delta):
     "$-\\frac1m\\sum_jH(\\bar w_i,\\bar w_j)\\Delta_j$ for shadows `w` and tangent `delta`, both (m, d)."
-    signs = problem.signs(len(w), w.dtype)
+    signs = problem.signs(len(w), w.dtype, jnp)
     return jax.jvp(lambda v: problem.velocity(w, problem.measure(v), signs), (w,), (delta,))[1]
 
 
-def source(limit: MeanField, t, w):
+def source(limit: MeanField | Limit, t, w):
     "$\\varepsilon_i=\\nu(\\bar w_i,\\bar\\rho^m)-\\nu(\\bar w_i,\\rho_t)$ for shadows `w` (m, d)."
     rho = limit.problem.measure(w)
     return limit.problem.velocity(w, rho, rho.signs) - limit.velocity(t, w, rho.signs)
@@ -82,11 +92,11 @@ def source(limit: MeanField, t, w):
 # %% ../nbs/06_coupling.ipynb #72a121a6
 class Linearised(eqx.Module):
     "The joint field of shadows and linear coupling errors, as a function of (t, (2, m, d))."
-    limit: MeanField
+    limit: Limit
 
     def __call__(self, t, state):
         w, delta = state
-        problem, signs = self.limit.problem, self.limit.problem.signs(len(w), w.dtype)
+        problem, signs = self.limit.problem, self.limit.problem.signs(len(w), w.dtype, jnp)
         change = (local_term(self.limit, t, w, delta, signs) + interaction_term(problem, w, delta)
                   + source(self.limit, t, w))
         return jnp.stack([self.limit.velocity(t, w, signs), change])
@@ -97,23 +107,25 @@ def linearise(coupling: Coupling) -> Float[Array, "times m d"]:
 
     Raises `NotResolved` when the solver gives up."""
     w0 = coupling.finite.points[0]
-    start = jnp.stack([w0, jnp.zeros_like(w0)])
-    states, ok = solve_flow(Linearised(coupling.mean_field), start, jnp.asarray(coupling.times), 1e-9)
+    states, ok = solve_flow(Linearised(coupling.mean_field.limit), np.stack([w0, 0 * w0]), coupling.times, 1e-9)
     if not ok: raise NotResolved("times", coupling.times, "times up to which the linear error can be followed")
-    return states[:, 1]
+    return np.asarray(states)[: len(coupling.times), 1]
 
 # %% ../nbs/06_coupling.ipynb #e0e6d06e
 def decompose(coupling: Coupling) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The terms of $d\\Delta/dt$ at every time: name -> (mean norm, mean component along $\\Delta_i/|\\Delta_i|$), each (T,).
 
     `remainder` is what the linear equation leaves out, from the exact velocities of both dynamics."""
-    rows = zip(jnp.asarray(coupling.times), coupling.finite.points, coupling.shadows)
-    terms = [term_sizes(coupling.mean_field, t, w, bar) for t, w, bar in rows]
-    return {name: (np.array([row[name][0] for row in terms]), np.array([row[name][1] for row in terms])) for name in terms[0]}
+    return by_time(partial(all_terms, coupling.mean_field.limit), coupling.times, coupling.finite.points, coupling.shadows)
 
 
 @eqx.filter_jit
-def term_sizes(limit: MeanField, t, w, bar):
+def all_terms(limit: Limit, times, points, shadows, count):
+    "`term_sizes` at the first `count` of `times`."
+    return first_rows(partial(term_sizes, limit), (times, points, shadows), count)
+
+
+def term_sizes(limit: Limit, t, w, bar):
     "Mean norms and mean components along Delta of the terms of Lemma 5 at one time."
     problem, delta, rho = limit.problem, w - bar, limit.problem.measure(w)
     terms = {"local": local_term(limit, t, bar, delta, rho.signs), "interaction": interaction_term(problem, bar, delta),
@@ -125,38 +137,39 @@ def term_sizes(limit: MeanField, t, w, bar):
 
 # %% ../nbs/06_coupling.ipynb #42fccf8f
 @eqx.filter_jit
-def carry_tangent(limit: MeanField, start, end, w, v):
+def carry_tangent(limit: Limit, start, end, w, v):
     "$J_{end,start}v$ along the shadows `w` at `start`, for tangent `v`, both (m, d), by the variational equation."
-    signs = limit.problem.signs(len(w), w.dtype)
+    signs = limit.problem.signs(len(w), w.dtype, jnp)
     field = lambda t, y, _: jnp.stack([limit.velocity(t, y[0], signs), local_term(limit, t, y[0], y[1], signs)])
     run = diffrax.diffeqsolve(diffrax.ODETerm(field), diffrax.Dopri5(), start, end, None, jnp.stack([w, v]), throw=False,
-                              stepsize_controller=diffrax.PIDController(rtol=1e-9, atol=1e-9))
+                              stepsize_controller=diffrax.PIDController(rtol=1e-9, atol=1e-9), adjoint=diffrax.ForwardMode())
     return jnp.where(run.result == diffrax.RESULTS.successful, run.ys[0, 1], jnp.nan)
 
 
 @eqx.filter_jit
-def injections(limit: MeanField, times, bars, linear):
-    "Source plus interaction at every time, (T, m, d)."
-    inject = lambda row: interaction_term(limit.problem, row[1], row[2]) + source(limit, row[0], row[1])
-    return jax.lax.map(inject, (times, bars, linear))
+def injections(limit: Limit, times, bars, linear, count):
+    "Source plus interaction at the first `count` of `times`, (T, m, d)."
+    inject = lambda t, bar, delta: interaction_term(limit.problem, bar, delta) + source(limit, t, bar)
+    return first_rows(inject, (times, bars, linear), count)
 
 
 def duhamel(limit: MeanField, times, bars, linear: Float[Array, "times m d"]) -> Float[Array, "times m d"]:
     """The right-hand side of equation (3) for shadows `bars` and the linear error `linear`, trapezoidal rule on `times`.
 
     Raises `NotResolved` when the variational equation cannot be carried from one time to the next."""
-    t = jnp.asarray(check_times(times))
+    t = check_times(times)
     for field, x in (("bars", bars), ("linear", linear)):
         found, shape = np.shape(check_finite(field, x, 3)), (t.size, np.shape(bars)[1], limit.problem.dim)
         require(found == shape, f"{field}.shape", found, f"{shape}, times, shadows and dimension")
-    bars, linear = jnp.asarray(bars), jnp.asarray(linear)
-    inject = injections(limit, t, bars, linear)
-    total = [jnp.zeros_like(bars[0])]
+    bars, linear = np.asarray(bars), np.asarray(linear)
+    inject = by_time(partial(injections, limit.limit), t, bars, linear)
+    total = [0 * bars[0]]
     for i in range(len(t) - 1):
         half = (t[i + 1] - t[i]) / 2
-        total.append(carry_tangent(limit, t[i], t[i + 1], bars[i], total[-1] + half * inject[i]) + half * inject[i + 1])
-    if not bool(jnp.all(jnp.isfinite(total[-1]))): raise NotResolved("times", times, "times J can be carried to")
-    return jnp.stack(total)
+        moved = carry_tangent(limit.limit, t[i], t[i + 1], bars[i], total[-1] + half * inject[i])
+        total.append(np.asarray(moved) + half * inject[i + 1])
+    if not np.all(np.isfinite(total[-1])): raise NotResolved("times", times, "times J can be carried to")
+    return np.stack(total)
 
 # %% ../nbs/06_coupling.ipynb #056cf5ea
 def lipschitz(coupling: Coupling) -> tuple[np.ndarray, np.ndarray]:
@@ -165,13 +178,16 @@ def lipschitz(coupling: Coupling) -> tuple[np.ndarray, np.ndarray]:
     The local norm is the spectral norm of D on the tangent space, by dense eigenvalues for every neuron; the interaction
     norm is the largest over all pairs of neurons, a neuron with itself included, also dense.
     For small m only (memory m^2 d^2)."""
-    rows = [hessian_norms(coupling.mean_field, t, w) for t, w in zip(jnp.asarray(coupling.times), coupling.shadows)]
-    local, interaction = np.array(rows).T
-    return local, interaction
+    return by_time(partial(all_norms, coupling.mean_field.limit), coupling.times, coupling.shadows)
 
 
 @eqx.filter_jit
-def hessian_norms(limit: MeanField, t, w):
+def all_norms(limit: Limit, times, shadows, count):
+    "`hessian_norms` at the first `count` of `times`."
+    return first_rows(partial(hessian_norms, limit), (times, shadows), count)
+
+
+def hessian_norms(limit: Limit, t, w):
     problem, m = limit.problem, len(w)
     P = jnp.eye(w.shape[1]) - w[:, :, None] * w[:, None, :]
     D = P @ jax.vmap(jax.jacfwd(lambda u: limit.velocity(t, u[None])[0]))(w) @ P
@@ -184,8 +200,9 @@ def gronwall(coupling: Coupling) -> np.ndarray:
     "The classical bound on the mean coupling error at the coupling's times, (T,), with the norms met on the shadows."
     t = coupling.times
     L = float(sum(norm.max() for norm in lipschitz(coupling)))
-    still = jnp.zeros_like(coupling.shadows)  # without error nothing interacts: only the source is injected
-    eps = np.linalg.norm(injections(coupling.mean_field, jnp.asarray(t), coupling.shadows, still), axis=-1).mean(-1)
+    still = 0 * coupling.shadows  # without error nothing interacts: only the source is injected
+    injected = by_time(partial(injections, coupling.mean_field.limit), t, coupling.shadows, still)
+    eps = np.linalg.norm(injected, axis=-1).mean(-1)
     step = np.diff(t)
     bound = [0.0]
     for h, peak in zip(step, np.maximum(eps[1:], eps[:-1])):  # source bounded by its larger end on each step

@@ -148,7 +148,7 @@ def flow_risk(problem: Problem, key, width: int, times, test: int) -> np.ndarray
     neurons, _, x, _ = setup(problem, jax.random.fold_in(key, 0), width, None, test, jnp.float64)
     y = problem.teacher(x)
     found = flow(problem, neurons, 2 * np.asarray(times), 1e-6)
-    return np.array([float(jnp.mean((problem.output(problem.measure(w), x) - y) ** 2)) for w in found.points])
+    return np.array([np.mean((problem.output(problem.measure(w), x) - y) ** 2) for w in found.points])
 
 # %% ../nbs/10_experiments.ipynb #f525391a
 def shifts(budget: xr.Dataset) -> xr.Dataset:

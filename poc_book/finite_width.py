@@ -30,9 +30,9 @@ from tqdm import tqdm
 
 from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_step, check_times, require
 from .fused import fused_pull, fused_sum
-from .model import Boolean, Problem, derivative, fuses, gather, on_devices, shard
+from .model import Boolean, Problem, derivative, fuses, on_devices, shard
 from .results import write_atomic
-from .sphere import check_key, integrate, normalise, uniform
+from .sphere import by_time, check_key, first_rows, gather, integrate, normalise, uniform
 
 # %% ../nbs/05_finite_width.ipynb #cab907f1
 class Field(eqx.Module):
@@ -45,9 +45,9 @@ class Field(eqx.Module):
 
 
 @eqx.filter_jit
-def risks(problem: Problem, points: Float[Array, "times m d"]) -> Float[Array, " times"]:
-    "The risk of each network of a trajectory, one after the other."
-    return jax.lax.map(lambda w: problem.risk(problem.measure(w)), points)
+def risks(problem: Problem, points: Float[Array, "times m d"], count) -> Float[Array, " times"]:
+    "The risk of each of the first `count` networks of a trajectory, one after the other."
+    return first_rows(lambda w: problem.risk(problem.measure(w)), (points,), count)
 
 # %% ../nbs/05_finite_width.ipynb #7d84d3d4
 class Trajectory(eqx.Module):
@@ -63,23 +63,23 @@ def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = N
     `tol` bounds the error of a step, by default 1e-9 in double and 1e-5 in single precision (the dtype of `w0`).
     Neurons are shared out over all devices, of all hosts after `jax.distributed.initialize`; each host gets the whole result.
     Raises `BadInput` off the sphere or for unsorted times, `NotResolved` where the solver gives up."""
-    times, w0 = check_times(times), jnp.asarray(check_sphere("w0", w0, problem.dim))
-    single = w0.dtype == jnp.float32
+    times, w0 = check_times(times), check_sphere("w0", w0, problem.dim)
+    single = w0.dtype == np.float32
     tol = (1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
-    points = integrate(Field(problem), shard(w0 if single else w0.astype(jnp.float64)), times, tol)
-    return Trajectory(jnp.asarray(times), gather(points), gather(risks(problem, points)))
+    points = integrate(Field(problem), shard(w0 if single else np.asarray(w0, float)), times, tol)
+    return Trajectory(times, points, by_time(partial(risks, problem), points))
 
 # %% ../nbs/05_finite_width.ipynb #10a530bd
 def fused_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]):
     "For single precision: $\\sum_{batch}(f-y)\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, f from all of them, shape (m, d)."
-    act, charge, cube = problem.activation, problem.signs(len(w), w.dtype) / len(w), isinstance(problem.inputs, Boolean)
+    act, charge, cube = problem.activation, problem.signs(len(w), w.dtype, jnp) / len(w), isinstance(problem.inputs, Boolean)
     f = problem.scale * on_devices(partial(fused_sum, act, exact=cube), x, w, charge)
     return on_devices(partial(fused_pull, derivative(act), exact=cube), w, x, f - y)
 
 # %% ../nbs/05_finite_width.ipynb #de7ef50b
 def batch_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]):
     "For inputs of the problem's law: $E_{batch}(f-y)\\,a\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, a its sign: shape (m, d)."
-    (m, n), signs = (len(w), len(x)), problem.signs(len(w), w.dtype)
+    (m, n), signs = (len(w), len(x)), problem.signs(len(w), w.dtype, jnp)
     if fuses(problem.activation, w): return signs[:, None] / n * fused_gradient(problem, w, x, y)
     block = min(n, max(64, 2**21 // m))  # inputs at a time: tiles of 8 MiB in single precision stay in cache
 

@@ -20,17 +20,17 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import legendre
 from scipy import interpolate, sparse, special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, magnitude, require
-from .mean_field import MeanField, Path, Radial, RadialLimit, log_odds, radial, slopes, solve, waiting_clock
+from .mean_field import Limit, MeanField, Radial, RadialLimit, hessian_scalars, latitudes, log_odds, radial, slopes, solve
+from .mean_field import waiting_clock
 from .model import Problem, series
 from .single_index import ALIKE, alike, weighted_line
-from .sphere import integrate, uniform
-from .stability import hessian_scalars, one_direction, solve_scalars
+from .sphere import by_time, first_rows, integrate, uniform
+from .stability import one_direction
 
 # %% ../nbs/11_fluctuations.ipynb #355f3dc6
 def harmonics(n: int, l: int) -> int:
@@ -111,36 +111,18 @@ class Latitudes(NamedTuple):
         return np.exp(logs[:, rows] - logs[:, rows[:1] - 1])
 
 
-def padded(x, size: int) -> np.ndarray:
-    "x (N,) with its last entry repeated up to a multiple of `size`: a few shapes share compiled code."
-    return np.append(x, np.repeat(x[-1], -len(x) % size))
-
-
 def carried(exact: RadialLimit, xi, times) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Neurons at log-odds `xi` (N,) at the first of `times`, at all of them: the three logarithms of `Latitudes`, (T, N) each."
-    N, T, q = len(xi), len(times), exact.reduction.basis.shape[1]
-    reduction = eqx.tree_at(lambda r: r.basis, exact.reduction, np.eye(q))  # and so do all dimensions
-    start, clock = jnp.asarray(float(times[0])), jnp.asarray(padded(times, 128))
-    runs = [solve_scalars(reduction, exact.path, jnp.asarray(x), start, clock) for x in padded(xi, 64).reshape(-1, 64)]
-    now, along = (np.concatenate(x, 1)[:T, :N] for x in zip(*runs))
+    now, along = latitudes(exact, xi, times, times[0])
     if not np.all(np.isfinite(now + along)): raise NotResolved("times", times, "times that neurons can be carried to")
     return special.log_expit(now) / 2, special.log_expit(-now) / 2, along
 
 # %% ../nbs/11_fluctuations.ipynb #a05778eb
-compiled = partial(jax.jit, static_argnums=1)
-ODDS, CLOCK = compiled(log_odds), compiled(waiting_clock)
-
-
-def translate(between, x, exponent: int) -> np.ndarray:
-    "ODDS of clocks, or CLOCK of log-odds, x (N,), compiled for a few shapes."
-    return np.asarray(between(jnp.asarray(padded(np.asarray(x, float), 2048)), exponent))[: len(x)]
-
-
 def clock_range(exact: RadialLimit, dim: int) -> tuple[float, float]:
     "Waiting clocks at time 0 of all but a fraction 1e-14 (nearest the teacher) and 1e-8 (nearest the equator) of the neurons."
     p, q = exact.reduction.exponent, exact.reduction.basis.shape[1]
     top, low = min(1 - special.betaincinv((dim - q) / 2, q / 2, 1e-14), 1 - 1e-13), special.betaincinv(q / 2, (dim - q) / 2, 1e-8)
-    first, last = translate(CLOCK, special.logit(np.array([top, low])), p)
+    first, last = waiting_clock(special.logit(np.array([top, low])), p)
     return float(first), float(last)
 
 
@@ -164,7 +146,7 @@ def gauss_nodes(exact: RadialLimit, dim: int, edges, order: int) -> tuple[np.nda
     x, g = legendre.leggauss(order)
     half = np.diff(edges)[:, None] / 2
     psi = (edges[:-1, None] + half * (1 + x)).ravel()
-    xi = translate(ODDS, psi, p)
+    xi = log_odds(psi, p)
     log = (q / 2 + p - 1) * special.log_expit(xi) + (dim - q) / 2 * special.log_expit(-xi)
     weights = (half * g).ravel() * np.exp(log - special.betaln(q / 2, (dim - q) / 2))
     return psi, weights / weights.sum()
@@ -183,8 +165,8 @@ def fronts(exact: RadialLimit, dim: int, times) -> np.ndarray:
     "The waiting clocks at time 0 of the neurons about to leave the equator at flow `times` (T,)."
     psi = np.append(np.arange(10.0), np.geomspace(10, max(11, *clock_range(exact, dim)), 80))
     p = exact.reduction.exponent
-    log_rho, log_r, _ = carried(exact, translate(ODDS, psi, p), np.append(0, times))
-    return np.array([reach(psi, translate(CLOCK, 2 * x, p)) for x in (log_rho - log_r)[1:]])
+    log_rho, log_r, _ = carried(exact, log_odds(psi, p), np.append(0, times))
+    return np.array([reach(psi, waiting_clock(2 * x, p)) for x in (log_rho - log_r)[1:]])
 
 
 def reach(psi, later) -> float:
@@ -257,10 +239,6 @@ def teacher_features(reduction: Radial, block: Block) -> np.ndarray:
     return np.linalg.lstsq(block.features(np.log(y) / 2, np.log1p(-y) / 2).T, F, rcond=None)[0]
 
 
-@eqx.filter_jit
-def moments_at(path: Path, times):
-    "Moments along a path, (T, h)."
-    return jax.vmap(path.moments)(times)
 
 # %% ../nbs/11_fluctuations.ipynb #e00851a5
 PANELS, MARGIN = 14, 12.0  # of a stage, and of the waiting clock behind the front
@@ -269,8 +247,8 @@ PANELS, MARGIN = 14, 12.0  # of a stage, and of the waiting clock behind the fro
 def carry(exact: RadialLimit, weights, clock, times) -> tuple[Latitudes, np.ndarray]:
     "Nodes at waiting clocks `clock` (N,) at the first of `times`: where they are at all of them, their clocks at the last."
     p = exact.reduction.exponent
-    nodes = Latitudes(weights, *carried(exact, translate(ODDS, clock, p), times))
-    return nodes, translate(CLOCK, 2 * (nodes.log_rho[-1] - nodes.log_r[-1]), p)
+    nodes = Latitudes(weights, *carried(exact, log_odds(clock, p), times))
+    return nodes, waiting_clock(2 * (nodes.log_rho[-1] - nodes.log_r[-1]), p)
 
 
 def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: float | None = None) -> Iterator[Stage]:
@@ -296,7 +274,7 @@ def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: fl
         psi, weights = nodes(grid, GAUSS)
         matrix, back = onto(earlier, GAUSS, psi), front
         neurons, clock = carry(exact, weights, matrix @ clock, times)
-        M = np.asarray(moments_at(exact.path, jnp.asarray(padded(times, 128))))[: times.size]
+        M = exact.path.moments(times)
         yield Stage(reduction, here, np.isin(here, limit.times), rule, M, neurons, sources, parts, teacher, matrix)
 
 # %% ../nbs/11_fluctuations.ipynb #1b54d1f0
@@ -450,16 +428,16 @@ def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
     """For an exact limit: unit `w0` (n, d) carried by it to its times, (T, n, d), as `MeanField.transport` does, to about 1e-6.
 
     Few neurons are carried; waiting clocks in between are read by the polynomials of their cells."""
-    exact, dim, T = exact_limit(limit), limit.problem.dim, limit.times.size
-    V, p = np.asarray(exact.reduction.basis), exact.reduction.exponent
+    exact, dim = exact_limit(limit), limit.problem.dim
+    V, p = exact.reduction.basis, exact.reduction.exponent
     edges = clock_cells(exact, dim, [(0, *fronts(exact, dim, np.maximum(limit.times[-1:], 1e-3)))], 2.0)
-    log_rho, log_r, _ = carried(exact, translate(ODDS, gauss_nodes(exact, dim, edges, GAUSS)[0], p), np.append(0, limit.times))
-    clocks = translate(CLOCK, 2 * (log_rho - log_r)[1:].ravel(), p).reshape(T, -1)
+    log_rho, log_r, _ = carried(exact, log_odds(gauss_nodes(exact, dim, edges, GAUSS)[0], p), np.append(0, limit.times))
+    clocks = waiting_clock(2 * (log_rho - log_r)[1:], p)
     u = w0 @ V
     along, across = u @ V.T, w0 - u @ V.T
     rho, r = (np.linalg.norm(x, axis=1) for x in (along, across))
-    psi = np.clip(translate(CLOCK, 2 * np.log(rho / r), p), edges[0], edges[-1])
-    xi = translate(ODDS, (onto(edges, GAUSS, psi) @ clocks.T).T.ravel(), p).reshape(T, -1)
+    psi = np.clip(waiting_clock(2 * np.log(rho / r), p), edges[0], edges[-1])
+    xi = log_odds((onto(edges, GAUSS, psi) @ clocks.T).T, p)
     to = lambda x, size: np.exp(special.log_expit(x) / 2)[..., None] / size[:, None]
     return to(xi, rho) * along + to(-xi, r) * across
 
@@ -483,11 +461,12 @@ class Networks(NamedTuple):
 
 
 @eqx.filter_jit
-def compare(limit: MeanField, times, points, shadows):
-    "Function errors, mean squared coupling errors and risks of networks `points` (T, R, m, d)."
-    one = lambda t, w, bar: (limit.function_error(t, limit.problem.measure(w)), jnp.mean(jnp.sum((w - bar) ** 2, -1)),
-                             limit.problem.risk(limit.problem.measure(w)))
-    return jax.lax.map(lambda row: jax.vmap(partial(one, row[0]))(row[1], row[2]), (times, points, shadows))
+def compare(limit: Limit, times, points, count):
+    "Function errors and risks of networks `points` (T, R, m, d) at the first `count` of `times`, (T, R)."
+    def one(t, w):
+        rho = limit.problem.measure(w)
+        return limit.function_error(t, rho), limit.problem.risk(rho)
+    return first_rows(lambda t, networks: jax.vmap(partial(one, t))(networks), (times, points), count)
 
 
 def simulate(limit: MeanField, width: int, repeats: int, seed: int = 0) -> Networks:
@@ -497,10 +476,10 @@ def simulate(limit: MeanField, width: int, repeats: int, seed: int = 0) -> Netwo
     seed = check_integer("seed", seed, 0)
     m, R, T = check_integer("width", width), check_integer("repeats", repeats, 2), limit.times.size
     w0 = uniform(jax.random.fold_in(jax.random.key(seed), m), R * m, limit.problem.dim)
-    points, bars = integrate(Side(limit.problem, R), w0, limit.times, 1e-7), jnp.asarray(shadows(limit, np.asarray(w0)))
-    apart = [x.reshape(T, R, m, -1) for x in (points, bars)]
-    error, coupling, risk = (np.asarray(x) for x in compare(limit, jnp.asarray(limit.times), *apart))
-    start = np.linalg.norm(np.asarray(w0) @ np.asarray(exact_limit(limit).reduction.basis), axis=1).reshape(R, m)
+    points = integrate(Side(limit.problem, R), w0, limit.times, 1e-7).reshape(T, R, m, -1)
+    error, risk = by_time(partial(compare, limit.limit), limit.times, points)
+    coupling = np.square(points - shadows(limit, w0).reshape(points.shape)).sum(-1).mean(-1)
+    start = np.linalg.norm(w0 @ exact_limit(limit).reduction.basis, axis=1).reshape(R, m)
     return Networks(error, coupling, risk - limit.risk[:, None], start)
 
 # %% ../nbs/11_fluctuations.ipynb #da9544ba
@@ -640,9 +619,9 @@ def gronwall_law(limit: MeanField, found: Fluctuations) -> np.ndarray:
     Suprema run over all neurons; between times the larger end counts. Raises `BadInput` otherwise."""
     exact, t = one_direction(limit), found.times
     require(t[0] == 0, "times[0]", t[0], "0, where the coupling starts")
-    y, push = jnp.linspace(0, 1, 513), push_norm(limit.problem)
-    scalars = (hessian_scalars(exact.reduction, exact.path.moments(s), y) for s in jnp.asarray(t))
-    react = [max(float(jnp.abs(x).max()) for x in both) for both in scalars]
+    y, push = np.linspace(0, 1, 513), push_norm(limit.problem)
+    scalars = (hessian_scalars(exact.reduction, exact.path.moments(s), y) for s in t)
+    react = [max(np.abs(x).max() for x in both) for both in scalars]
     rate, source, log = np.array(react) + push, np.sqrt(found.source), [-np.inf]
     for h, L, eps in zip(np.diff(t), np.maximum(rate[1:], rate[:-1]), np.maximum(source[1:], source[:-1])):
         log.append(np.logaddexp(log[-1], np.log(eps / L) + np.log(-np.expm1(-L * h))) + L * h)

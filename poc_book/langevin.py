@@ -9,6 +9,7 @@ __all__ = ['Cells', 'latitude_cells', 'gibbs', 'bernoulli', 'moments', 'tilt', '
            'noisy_time_to_risk']
 
 # %% ../nbs/12_langevin.ipynb #f43ff482
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -21,7 +22,7 @@ from .checks import NotResolved, check_finite, check_flag, check_integer, check_
 from .fluctuations import Side, blocks
 from .mean_field import Radial, horner, radial
 from .model import Problem, pair_sum, series
-from .sphere import normalise, project, uniform
+from .sphere import by_time, first_rows, normalise, project, uniform
 
 # %% ../nbs/12_langevin.ipynb #d3bd4e69
 class Cells(NamedTuple):
@@ -105,9 +106,9 @@ def exactly(problem: Problem) -> Radial:
 
 
 def reduced(problem: Problem) -> tuple[Radial, int]:
-    "The radial reduction in NumPy's arrays and the teacher space's dimension."
+    "The radial reduction and the teacher space's dimension."
     found = exactly(problem)
-    return jax.tree.map(np.asarray, found), found.basis.shape[1]
+    return found, found.basis.shape[1]
 
 # %% ../nbs/12_langevin.ipynb #b8cd4dff
 class Noisy(NamedTuple):
@@ -134,17 +135,17 @@ class Noisy(NamedTuple):
 
     def function_error(self, points) -> np.ndarray:
         "$\\|f_m-f\\|^2$ of networks with unit signs (T, R, m, d) to this law at its times, (T, R)."
-        return np.asarray(squared_distance(self.problem, exactly(self.problem), jnp.asarray(self.moments), jnp.asarray(points)))
+        return by_time(partial(squared_distance, self.problem, exactly(self.problem)), self.moments, points)
 
 
 @eqx.filter_jit
-def squared_distance(problem: Problem, reduction: Radial, M, points):
-    "$\\|f_m-f\\|^2$ of networks `points` (T, R, m, d) to laws with moments M (T, h)."
+def squared_distance(problem: Problem, reduction: Radial, M, points, count):
+    "$\\|f_m-f\\|^2$ of networks `points` (T, R, m, d) to the first `count` laws with moments M (T, h)."
     def one(M, w):
         y, GM = jnp.sum((w @ reduction.basis) ** 2, -1), reduction.G @ M
         own = pair_sum(series(problem)[0], w, w, jnp.full(len(w), 1 / len(w)))
         return jnp.mean(own - 2 * horner(GM[:, None], y)) + M @ GM
-    return jax.lax.map(lambda row: jax.vmap(lambda w: one(row[0], w))(row[1]), (M, points))
+    return first_rows(lambda M, networks: jax.vmap(partial(one, M))(networks), (M, points), count)
 
 # %% ../nbs/12_langevin.ipynb #e1992152
 def langevin(problem: Problem, noise: float, times, cells: int = 400, tol: float = 5e-3) -> Noisy:
@@ -253,8 +254,7 @@ def noisy_networks(problem: Problem, noise: float, width: int, repeats: int, tim
     w, found = uniform(start, R * m, problem.dim), []
     for key, span in zip(keys, np.diff(times, prepend=0.0)):
         count = int(np.ceil(span / step))
-        size = jnp.asarray(span / max(count, 1))
-        w = walk(Side(problem, R), w, jnp.asarray(noise), size, jnp.asarray(count), key)
+        w = walk(Side(problem, R), w, np.asarray(noise), np.asarray(span / max(count, 1)), np.asarray(count), key)
         found.append(np.asarray(w).reshape(R, m, -1))
     return np.array(found)
 

@@ -11,6 +11,7 @@ __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'LEV
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
 from collections.abc import Callable
+from functools import partial
 from math import comb
 
 import diffrax
@@ -23,7 +24,7 @@ from scipy import special, stats
 
 from .checks import NotResolved, check_integer, check_positive, check_sphere, check_times
 from .model import Measure, Problem, in_blocks, pair_sum, series, teacher_norm
-from .sphere import coordinate_moment, integrate, normalise, solve_flow, uniform
+from .sphere import by_time, coordinate_moment, first_rows, integrate, library, normalise, padded, solve_flow, traced, uniform
 
 # %% ../nbs/04_mean_field.ipynb #dd1aef48
 class Radial(eqx.Module):
@@ -37,7 +38,12 @@ class Radial(eqx.Module):
     scale: float = eqx.field(static=True)
     exponent: int = eqx.field(static=True)
 
-    def risk(self, M): return self.norm - 2 * M @ self.F + jnp.einsum("...i,ij,...j", M, self.G, M)
+    def risk(self, M): return self.norm - 2 * M @ self.F + (M @ self.G * M).sum(-1)
+
+    @property
+    def core(self):
+        "The reduction without its directions: problems of all dimensions share what is compiled for it."
+        return eqx.tree_at(lambda r: r.basis, self, np.eye(self.basis.shape[1]))
 
 # %% ../nbs/04_mean_field.ipynb #982df360
 def teacher_span(problem: Problem) -> np.ndarray:
@@ -74,8 +80,8 @@ def radial(problem: Problem) -> Radial | None:
         if np.ptp(values) > 1e-10: return None
         powers[k // 2] = c * values.mean()
     if not np.any(powers): return None
-    return Radial(jnp.asarray(basis), jnp.asarray(G), jnp.asarray(powers), jnp.asarray(teacher_norm(problem)),
-                  problem.scale, int(np.flatnonzero(powers)[0]))
+    exponent = int(np.flatnonzero(powers)[0])
+    return Radial(basis, G, powers, np.asarray(teacher_norm(problem)), problem.scale, exponent)
 
 # %% ../nbs/04_mean_field.ipynb #8bb6f6bd
 def horner(rows, x):
@@ -88,20 +94,20 @@ def horner(rows, x):
 def waiting_clock(xi, exponent: int):
     "For log-odds xi: $\\psi(\\xi)=-\\xi+\\sum_i\\binom{p-1}{i}e^{-i\\xi}/i$, the primitive of $-y^{1-p}$."
     rows = [0.0, *(comb(exponent - 1, i) / i for i in range(1, exponent))]
-    return horner(rows, jnp.exp(-xi)) - xi
+    return horner(rows, library(xi).exp(-xi)) - xi
 
 
 def log_odds(psi, exponent: int):
     "The inverse of `waiting_clock`, by Halley's method from its asymptotes (accurate to rounding for all psi)."
-    p = exponent - 1
+    xp, p = library(psi), exponent - 1
     if p == 0: return -psi
-    start = jnp.maximum(-psi, jnp.where(psi > 1, -jnp.log(p * jnp.maximum(psi, 1)) / p, -jnp.inf))  # both below the root
-
-    def halley(_, xi):
-        falling = jnp.exp(-xi)  # y = 1 / (1 + falling)
+    late = xp.where(psi > 1, -xp.log(p * xp.maximum(psi, 1)) / p, -np.inf)
+    xi = xp.maximum(-psi, late)  # both are below the root
+    for _ in range(3 + 2 * p // 3):
+        falling = xp.exp(-xi)  # y = 1 / (1 + falling)
         newton = (waiting_clock(xi, exponent) - psi) / (1 + falling) ** p
-        return xi + newton / (1 - newton * p * falling / (1 + falling) / 2)
-    return jax.lax.fori_loop(0, 3 + 2 * p // 3, halley, start, unroll=True)
+        xi = xi + newton / (1 - newton * p * falling / (1 + falling) / 2)
+    return xi
 
 # %% ../nbs/04_mean_field.ipynb #61490119
 ORDER, STENCIL = 8, 12
@@ -126,7 +132,7 @@ def interpolate(S, x0, dx, x, q: int):
 def slopes(reduction: Radial, M):
     "Rows of coefficients of U' / scale in powers of y, for moments M of shape (..., h)."
     U = (M @ reduction.G - reduction.F) / reduction.scale
-    return U[..., 1:] * jnp.arange(1, U.shape[-1])
+    return U[..., 1:] * np.arange(1, U.shape[-1])
 
 
 def clock_rate(rows, y, exponent: int):
@@ -150,8 +156,8 @@ def feet(reduction: Radial, xi, M, length, tol):
     """Where log-odds `xi` (N,) at the panel's Chebyshev times were at its start: shape (ORDER, N).
 
     `M` (ORDER + 1, h) are the moments at those times, `length` the panel's length in flow time, `tol` the error in xi."""
-    rows, p = jnp.asarray(TO_POWERS) @ slopes(reduction, M), reduction.exponent
-    ends = jnp.asarray((CHEBYSHEV[1:] + 1) / 2)[:, None]
+    rows, p = TO_POWERS @ slopes(reduction, M), reduction.exponent
+    ends = (CHEBYSHEV[1:, None] + 1) / 2
 
     def drift(s, psi, _):  # back from all ends at once: s runs from 0 there to 1 at the start
         y = jax.nn.sigmoid(log_odds(psi, p))
@@ -159,25 +165,33 @@ def feet(reduction: Radial, xi, M, length, tol):
         return -length * ends * clock_rate(powers, y, p)
     psi = jnp.broadcast_to(waiting_clock(xi, p), (ORDER, xi.size))
     step = diffrax.PIDController(rtol=tol, atol=tol, norm=worst)
-    run = diffrax.diffeqsolve(diffrax.ODETerm(drift), diffrax.Dopri8(), 0.0, 1.0, None, psi,
-                              stepsize_controller=step, max_steps=4096, throw=False)
+    run = diffrax.diffeqsolve(diffrax.ODETerm(drift), diffrax.Dopri8(), 0.0, 1.0, None, psi, max_steps=4096,
+                              stepsize_controller=step, throw=False, adjoint=diffrax.ForwardMode())
     succeeded = run.result == diffrax.RESULTS.successful
     return log_odds(jnp.where(succeeded, run.ys[0], jnp.nan), p)  # where not, the panel is shortened
+
+
+@eqx.filter_jit
+def survive(reduction: Radial, survival, xi, M, length, tol):
+    "The survival function at log-odds `xi` (N,), a uniform grid, at a panel's Chebyshev times, (ORDER, N); other arguments as `feet`."
+    origin = feet(reduction, xi, M, length, tol)
+    return interpolate(survival, xi[0], xi[1] - xi[0], origin, reduction.basis.shape[1])
 
 # %% ../nbs/04_mean_field.ipynb #718c51e9
 class Path(eqx.Module):
     """Moments of the limit in flow time: panel edges (P + 1,) and values (P, ORDER + 1, h) at their Chebyshev times.
 
-    The last of P panels, a multiple of 64, may lie behind `end`: paths of one shape share compiled code."""
+    The last of P panels, 256 or a double of it, may lie behind `end`: paths of one shape share compiled code."""
     edges: Float[Array, " p"]
     values: Float[Array, "p c h"]
     end: Float[Array, ""]
 
     def moments(self, t):
-        "The moments $E y^i$ at flow time t in [0, end], shape (h,)."
-        i = jnp.clip(jnp.searchsorted(self.edges, t, side="right") - 1, 0, len(self.values) - 1)
+        "The moments $E y^i$ at flow times t (...) in [0, end], shape (..., h)."
+        xp = library(t, self.edges)
+        i = xp.clip(xp.searchsorted(self.edges, t, side="right") - 1, 0, len(self.values) - 1)
         x = 2 * (t - self.edges[i]) / (self.edges[i + 1] - self.edges[i]) - 1
-        return horner(jnp.asarray(TO_POWERS) @ self.values[i], x)
+        return horner(xp.moveaxis(TO_POWERS @ self.values[i], -2, 0), x[..., None])
 
 
 def anderson(residual: Callable, z: np.ndarray, tol: float, rounds: int = 12) -> tuple[np.ndarray, float]:
@@ -223,7 +237,7 @@ class Grid(eqx.Module):
 
     def initial(self, dim: int):
         "The survival function of uniform neurons."
-        return jnp.asarray(special.betaincc(self.q / 2, (dim - self.q) / 2, special.expit(self.xi)))
+        return special.betaincc(self.q / 2, (dim - self.q) / 2, special.expit(self.xi))
 
 # %% ../nbs/04_mean_field.ipynb #ced7fa70
 def panel(reduction: Radial, grid: Grid, survival, M, guess, length: float, tol: float):
@@ -236,9 +250,9 @@ def panel(reduction: Radial, grid: Grid, survival, M, guess, length: float, tol:
 
     def residual(z):
         nonlocal carried
-        origin = feet(reduction, grid.xi, trial(z), jnp.asarray(length), jnp.asarray(max(0.1 * tol, 1e-13)))
-        carried = interpolate(survival, jnp.asarray(grid.x0), jnp.asarray(grid.dx), origin, grid.q)
-        return (np.asarray(carried) @ grid.weights.T).ravel() - z
+        size = np.asarray(length), np.asarray(max(0.1 * tol, 1e-13))
+        carried = np.asarray(survive(reduction, survival, grid.xi, trial(z), *size))
+        return (carried @ grid.weights.T).ravel() - z
     image, left = anderson(residual, guess[1:, 1:].ravel(), tol)
     values = trial(image)
     return values, carried[-1], left / tol, float(np.abs(TO_COEFFICIENTS @ values)[-2:].max()) / tol
@@ -251,7 +265,7 @@ def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float, until
     shrink below what rounding allows."""
     grid, end = Grid(reduction, dim, end, dx), float(end)  # always of one type: compiled once
     survival, edges, length = grid.initial(dim), [0.0], end / 32
-    values = [np.tile(np.concatenate([[1.0], grid.weights @ np.asarray(survival)]), (ORDER + 1, 1))]  # before 0: at rest
+    values = [np.tile(np.concatenate([[1.0], grid.weights @ survival]), (ORDER + 1, 1))]  # before 0: at rest
     while edges[-1] < end and reduction.risk(values[-1][-1]) > until:
         length = min(length, end - edges[-1])
         ratio = min(length / (edges[-1] - edges[-2]), 2.0) if len(edges) > 1 else 0.0
@@ -265,10 +279,10 @@ def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float, until
             survival, length = reached, length * min(factor, 3.0)
         else: length *= max(factor, 0.2) if left <= 1 else 0.3
         if length < 1e-10 * end: raise NotResolved("tol", tol, f"larger: time panels collapse at t = {edges[-1]:.4g}")
-    behind = (1 - len(edges)) % 64
-    past = [edges[-1] * (2.0 + i) for i in range(behind)]
-    values = values[1:] + [np.tile(values[-1][-1], (ORDER + 1, 1))] * behind
-    return Path(jnp.asarray(edges + past), jnp.asarray(values), jnp.asarray(edges[-1]))
+    whole = padded(values[1:], 256)
+    whole[len(values) - 1 :] = values[-1][-1]  # behind the end nothing moves
+    past = edges[-1] * (2.0 + np.arange(len(whole) + 1 - len(edges)))
+    return Path(np.append(edges, past), whole, np.asarray(edges[-1]))
 
 # %% ../nbs/04_mean_field.ipynb #e5423f8e
 class RadialLimit(eqx.Module):
@@ -279,7 +293,7 @@ class RadialLimit(eqx.Module):
 
     def velocity(self, t, w, signs=1.0):
         u = w @ self.reduction.basis
-        y = jnp.sum(u * u, -1, keepdims=True)
+        y = (u * u).sum(-1, keepdims=True)
         push = horner(slopes(self.reduction, self.path.moments(t))[:, None, None], y)
         return -2 * push * (u @ self.reduction.basis.T - y * w)
 
@@ -290,27 +304,58 @@ class RadialLimit(eqx.Module):
         own = pair_sum(series(self.problem)[0], rho.points, rho.points, rho.charge)
         return rho.charge @ (own - 2 * horner(GM[:, None], y)) + self.path.moments(t) @ GM
 
-    def transport(self, w0, times, signs=1.0): return carry(self, w0, jnp.asarray(times))
+    def transport(self, w0, times, signs=1.0):
+        "A neuron stays in the plane of its part in V and its part around V, each of which keeps its direction."
+        u = w0 @ self.reduction.basis
+        along = u @ self.reduction.basis.T
+        rest = w0 - along
+        rho, r = (np.maximum(np.linalg.norm(x, axis=1), 1e-150) for x in (along, rest))
+        xi = latitudes(self, 2 * np.log(rho / r), times)[0]
+        part = lambda xi, x: np.sqrt(special.expit(xi))[..., None] * x
+        return part(xi, along / rho[:, None]) + part(-xi, rest / r[:, None])
 
 # %% ../nbs/04_mean_field.ipynb #a7d0b6c9
+NEIGHBOURS = 128  # neurons that share their steps: fewer cost more calls, more (of other latitudes) more steps
+
+
+def latitudes(exact: RadialLimit, xi, times, start: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Neurons of log-odds `xi` (N,) of $|P_Vw|^2$ at flow time `start`, at monotone `times` (T,) from there on, or back.
+
+    Their log-odds and the logarithm of $\\|J\\|$ along the meridian, (T, N) each, to 1e-11 a step; NaN where the solver gives up.
+    One compiled program serves all neurons, times and dimensions."""
+    xi, times, order = np.asarray(xi, float), np.asarray(times, float), np.argsort(xi)
+    apart = np.append(xi[order], np.repeat(xi[order[-1:]], -len(xi) % NEIGHBOURS)).reshape(-1, NEIGHBOURS)
+    clock = np.asarray(float(start)), padded(times, 128)
+    runs = [carry(exact.reduction.core, exact.path, block, *clock) for block in apart]
+    back = np.argsort(order)
+    now, along = (np.concatenate(x, 1)[: len(times), back] for x in zip(*runs))
+    return now, along
+
+
 @eqx.filter_jit
-def carry(limit: RadialLimit, w0, times):
-    "Unit `w0` (m, d) carried by the exact limit to increasing `times`, shape (times, m, d)."
-    p, V = limit.reduction.exponent, limit.reduction.basis
-    u = w0 @ V
-    rest = w0 - u @ V.T
-    y0, r0 = jnp.sum(u * u, -1), jnp.sum(rest * rest, -1)
+def carry(reduction: Radial, path: Path, xi, start, times):
+    "`latitudes` of neighbours, which share their steps."
+    p = reduction.exponent
 
-    def drift(t, psi, _): return advance(limit.reduction, limit.path.moments(t), psi)[0]
+    def drift(t, state, _):
+        M = path.moments(t)
+        clock, y = advance(reduction, M, state[0])
+        return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
 
-    def one(psi):
-        return diffrax.diffeqsolve(
-            diffrax.ODETerm(drift), diffrax.Dopri8(), 0.0, times[-1], None, psi, saveat=diffrax.SaveAt(ts=times),
-            stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-11), max_steps=100_000, throw=False).ys
-    start = waiting_clock(jnp.log(jnp.maximum(y0, 1e-300)) - jnp.log(jnp.maximum(r0, 1e-300)), p)
-    xi = log_odds(jax.vmap(one)(start).T, p)[..., None]
-    return (jnp.sqrt(jax.nn.sigmoid(xi)) * (u @ V.T) / jnp.sqrt(jnp.maximum(y0, 1e-300))[:, None]
-            + jnp.sqrt(jax.nn.sigmoid(-xi)) * rest / jnp.sqrt(jnp.maximum(r0, 1e-300))[:, None])
+    psi = waiting_clock(xi, p)
+    run = diffrax.diffeqsolve(
+        diffrax.ODETerm(drift), diffrax.Dopri8(), start, times[-1], None, jnp.stack([psi, jnp.zeros_like(psi)]),
+        max_steps=100_000, saveat=diffrax.SaveAt(ts=times), throw=False, adjoint=diffrax.ForwardMode(),
+        stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-11, norm=worst))
+    state = jnp.where(run.result == diffrax.RESULTS.successful, run.ys, jnp.nan)
+    return log_odds(state[:, 0], p), state[:, 1]
+
+
+def hessian_scalars(reduction: Radial, M, y):
+    "For moments M and $y=\\alpha^2$: the eigenvalues of D along the meridian and across it (Chapter 7)."
+    p = slopes(reduction, M)
+    push, bend = horner(p, y), sum(i * p[i] * y**i for i in range(1, p.size))
+    return 2 * y * push - (1 - y) * (2 * push + 4 * bend), 2 * y * push
 
 # %% ../nbs/04_mean_field.ipynb #45faf417
 class Latent(eqx.Module):
@@ -342,7 +387,7 @@ class Latent(eqx.Module):
         z = stats.qmc.Sobol(q + 1, seed=seed).random(size)
         direction = special.ndtri(np.clip(z[:, :q], 1e-12, 1 - 1e-12))
         radius = np.sqrt(stats.beta(q / 2, (d - q) / 2).ppf(z[:, q:]))
-        return jnp.asarray(radius * direction / np.linalg.norm(direction, axis=1, keepdims=True))
+        return radius * direction / np.linalg.norm(direction, axis=1, keepdims=True)
 
 # %% ../nbs/04_mean_field.ipynb #449a826a
 class Network(eqx.Module):
@@ -398,6 +443,9 @@ class ParticleLimit(eqx.Module):
         return integrate(Carried(self, signs), w0, times, 1e-8)
 
 
+Limit = RadialLimit | ParticleLimit
+
+
 class Carried(eqx.Module):
     "The velocity field of a limit for neurons with the given signs, as a function of (t, w)."
     limit: ParticleLimit
@@ -416,39 +464,35 @@ class Own(eqx.Module):
 
 
 @eqx.filter_jit
-def particle_rates(own: Own, points):
-    "Velocities of the particles at every knot, (K, N, .)."
-    return jax.lax.map(lambda v: own(0.0, v), points)
+def particle_rates(own: Own, points, count):
+    "Velocities of the particles at the first `count` knots, (K, N, .)."
+    return first_rows(lambda v: own(0.0, v), (points,), count)
 
 
 def follow_particles(view: Latent | Network, times, sizes: list[int], seed: int) -> list[ParticleLimit]:
     """Independent sets of particles of these `sizes` followed to the last of `times`, with knots at these times and at 64 equal
     steps: one solver, compiled once, carries all."""
-    knots = jnp.asarray(np.union1d(np.linspace(0, times[-1] or 1.0, 65), times))
+    knots = np.union1d(np.linspace(0, times[-1] or 1.0, 65), times)
     own, start = Own(view, tuple(np.cumsum(sizes)[:-1].tolist())), [view.draw(size, seed + i) for i, size in enumerate(sizes)]
-    points, ok = solve_flow(own, jnp.concatenate(start), knots, 1e-8)
+    points, ok = solve_flow(own, np.concatenate(start), padded(knots, 128), 1e-8)
     if not ok: raise NotResolved("times", times, f"times up to which {sizes[0]} particles can be followed")
-    both = (jnp.split(x, own.cuts, axis=1) for x in (points, particle_rates(own, points)))
-    return [ParticleLimit(view.problem, view, knots, *sets) for sets in zip(*both)]
+    count = np.asarray(len(knots))
+    sets = (np.split(np.asarray(x), own.cuts, axis=1) for x in (points, particle_rates(own, points, count)))
+    knots = np.append(knots, knots[-1] * (2.0 + np.arange(len(points) - len(knots))))  # nothing is asked behind the end
+    return [ParticleLimit(view.problem, view, knots, *one) for one in zip(*sets)]
 
 # %% ../nbs/04_mean_field.ipynb #52ab29a3
 LEVELS = ((1e-6, 0.27), (1.5e-8, 0.2), (1e-9, 0.17), (1e-10, 0.15))
 
 
-@eqx.filter_jit
-def path_risk(reduction: Radial, path: Path, times):
-    "The risk along a path of moments at `times`, (T,)."
-    return reduction.risk(jax.vmap(path.moments)(times))
-
-
 def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
     "The exact limit, its risk at `times` and the running disagreement of the last two resolutions."
     previous, error = None, np.array([np.inf])
-    core = eqx.tree_at(lambda r: r.basis, reduction, jnp.eye(reduction.basis.shape[1]))  # all dimensions share compiled code
+    core = reduction.core
     coarse = sum(level >= 100 * tol for level, _ in LEVELS[:2])  # these could not help
     for level, dx in LEVELS[coarse:]:
         path = follow(core, problem.dim, times[-1] or 1.0, level, dx)
-        risk = np.asarray(path_risk(core, path, jnp.asarray(times)))
+        risk = core.risk(path.moments(times))
         if previous is not None:
             error = np.maximum.accumulate(np.abs(risk - previous)) + 1e-13
             if error[-1] <= tol: return RadialLimit(problem, reduction, path), risk, error
@@ -457,15 +501,15 @@ def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
 
 
 @eqx.filter_jit
-def particle_risk(limit: ParticleLimit, times):
-    "The risk of a particle limit at `times`, (T,)."
-    return jax.lax.map(limit.risk, times)
+def particle_risk(limit: ParticleLimit, times, count):
+    "The risk of a particle limit at the first `count` of `times`, (T,)."
+    return first_rows(limit.risk, (times,), count)
 
 
 def solve_particles(problem: Problem, view: Latent | Network, times, size: int, seed: int):
     "A particle limit, its risk at `times` and twice the running disagreement with half as many other particles."
     limit, half = follow_particles(view, times, [size, size // 2], seed)
-    risk, other = (np.asarray(particle_risk(one, jnp.asarray(times))) for one in (limit, half))
+    risk, other = (by_time(partial(particle_risk, one), times) for one in (limit, half))
     return limit, risk, 2 * np.maximum.accumulate(np.abs(risk - other)) + 1e-13
 
 # %% ../nbs/04_mean_field.ipynb #b828be89
@@ -479,23 +523,40 @@ class MeanField(eqx.Module):
     risk_error: np.ndarray
     method: str = eqx.field(static=True)
     exact: bool = eqx.field(static=True)
-    limit: RadialLimit | ParticleLimit
+    limit: Limit
 
     def velocity(self, t, w, signs=1.0):
         "For 0 <= t <= times[-1] and unit w (m, d): the velocity of neurons in the limit's field, (m, d)."
-        return self.limit.velocity(t, w, signs)
+        t = t if isinstance(t, jax.Array) else np.asarray(t, float)
+        if isinstance(self.limit, RadialLimit): return self.limit.velocity(t, w, signs)
+        return limit_velocity(self.limit, t, w, signs)
+
+    def risk_at(self, times):
+        "For times (T,) in [0, times[-1]]: the risk of the limit, (T,)."
+        if isinstance(self.limit, RadialLimit): return self.limit.risk(np.asarray(times))
+        return by_time(partial(particle_risk, self.limit), np.asarray(times))
 
     def transport(self, w0) -> Float[Array, "times m d"]:
         "Unit `w0` (m, d), signed as the problem's first m neurons, carried by the limit to `times`: (times, m, d)."
-        w0 = jnp.asarray(check_sphere("w0", w0, self.problem.dim))
+        w0 = np.asarray(check_sphere("w0", w0, self.problem.dim))
         carried = self.limit.transport(w0, self.times, self.problem.signs(len(w0)))
-        if not bool(jnp.all(jnp.isfinite(carried))):
+        if not np.all(np.isfinite(carried)):
             raise NotResolved("times", self.times, "times up to which neurons can be carried")
         return carried
 
     def function_error(self, t, rho: Measure):
         "$\\|f_{\\rho}-f_{MF}(t)\\|^2$ under the input law."
-        return self.limit.function_error(t, rho)
+        t = t if isinstance(t, jax.Array) else np.asarray(t, float)
+        found = limit_error(self.limit, t, rho)
+        return found if traced(found) else np.asarray(found)[()]
+
+
+@eqx.filter_jit
+def limit_velocity(limit: Limit, t, w, signs): return limit.velocity(t, w, signs)
+
+
+@eqx.filter_jit
+def limit_error(limit: Limit, t, rho: Measure): return limit.function_error(t, rho)
 
 # %% ../nbs/04_mean_field.ipynb #c2a657d6
 def solve(problem: Problem, times, tol: float | None = None, particles: int = 4096, seed: int = 0) -> MeanField:
@@ -514,7 +575,7 @@ def solve(problem: Problem, times, tol: float | None = None, particles: int = 40
     span = teacher_span(problem) if problem.closed_form and not problem.signed else np.eye(problem.dim)
     latent = span.shape[1] < problem.dim
     limit, risk, error = solve_particles(
-        problem, Latent(problem, jnp.asarray(span)) if latent else Network(problem), times, particles, seed)
+        problem, Latent(problem, span) if latent else Network(problem), times, particles, seed)
     if tol_given and error[-1] > tol_given:
         raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name} with {particles} particles")
     inputs = "" if latent or problem.closed_form else ", inputs " + ("enumerated" if problem.inputs.exact else "sampled")

@@ -21,12 +21,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from jaxtyping import Array, Float
 
 from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
 from .fused import DIMS, fused_pull, triton
-from .sphere import coordinate_moment, project
+from .sphere import coordinate_moment, library, project, traced
 
 # %% ../nbs/02_model.ipynb #40e1839d
 class Hermite(eqx.Module):
@@ -80,7 +79,7 @@ class Boolean(eqx.Module):
 
     def nodes(self):
         if not self.exact: return self.sample(jax.random.key(0), self.size)
-        return 1.0 - 2.0 * ((jnp.arange(2**self.dim)[:, None] >> jnp.arange(self.dim)) & 1)
+        return 1.0 - 2.0 * ((np.arange(2**self.dim)[:, None] >> np.arange(self.dim)) & 1)
 
     @property
     def exact(self) -> bool: return 2**self.dim <= 2**13
@@ -113,8 +112,8 @@ class Atoms(eqx.Module):
     link: Any  # a callable of a real number
 
     def __init__(self, points, weights, link):
-        self.points = jnp.asarray(check_sphere("teacher", points), float)
-        self.weights = jnp.asarray(check_finite("teacher.weights", weights, 1), float)
+        self.points = np.asarray(check_sphere("teacher", points), float)
+        self.weights = np.asarray(check_finite("teacher.weights", weights, 1), float)
         require(self.weights.shape == self.points.shape[:1], "teacher.weights.shape", self.weights.shape, "one per atom")
         require(callable(link), "link", link, "a function of a real number")
         self.link = link
@@ -138,14 +137,9 @@ class Monomials(eqx.Module):
                 "a tuple, one for each index tuple")
 
     def __call__(self, x):
-        return sum(c * jnp.prod(x[..., list(s)], axis=-1) for s, c in zip(self.sets, self.coefficients))
+        return sum(c * x[..., list(s)].prod(-1) for s, c in zip(self.sets, self.coefficients))
 
 # %% ../nbs/02_model.ipynb #5e4f9029
-def traced(array) -> bool:
-    "Whether JAX is compiling, so that an array has a shape but no values to check."
-    return isinstance(array, jax.core.Tracer)
-
-
 class Measure(eqx.Module):
     """For unit rows of shape (m, d): the measure $\\sum_i p_i\\delta_{w_i}$ with second-layer signs $a_i=\\pm1$.
 
@@ -156,14 +150,14 @@ class Measure(eqx.Module):
     signs: Float[Array, " m"]
 
     def __init__(self, points, weights=None, signs=None):
-        if not traced(points): points = jnp.asarray(check_sphere("points", points))
+        if not traced(points): points = check_sphere("points", points)
         m, self.points = len(points), points
-        self.weights = jnp.full(m, 1 / m, points.dtype) if weights is None else weights
-        self.signs = jnp.ones(m, points.dtype) if signs is None else signs
+        self.weights = library(points).full(m, 1 / m, points.dtype) if weights is None else weights
+        self.signs = library(points).ones(m, points.dtype) if signs is None else signs
         for field, given in (("weights", self.weights), ("signs", self.signs)):
             if not traced(given): check_finite(field, given)
             require(np.shape(given) == (m,), field + ".shape", np.shape(given), f"({m},), one per neuron")
-            setattr(self, field, jnp.asarray(given))
+            if not isinstance(given, jax.Array): setattr(self, field, np.asarray(given))
 
     @property
     def charge(self) -> Float[Array, " m"]: return self.weights * self.signs
@@ -196,11 +190,6 @@ def shard(rows: Float[Array, "m ..."]) -> Float[Array, "m ..."]:
     "`rows` shared out over all devices; on every device where their number is no multiple of the devices'."
     axis = "neurons" if len(rows) % devices().size == 0 else None
     return jax.device_put(rows, jax.NamedSharding(devices(), jax.P(axis)))
-
-
-def gather(array: Array) -> Array:
-    "An array that every host can read whole, whichever hosts hold its shares."
-    return array if array.is_fully_addressable else jnp.asarray(multihost_utils.process_allgather(array, tiled=True))
 
 
 def cut(rows: Float[Array, "m ..."], block: int = 512) -> Float[Array, "k b n ..."]:
@@ -336,13 +325,15 @@ class Problem(eqx.Module):
         return (isinstance(self.inputs, Gaussian) and isinstance(self.activation, Hermite)
                 and isinstance(self.teacher, Atoms) and isinstance(self.teacher.link, Hermite))
 
-    def signs(self, m: int, dtype=jnp.float64) -> Float[Array, " m"]:
-        "Second-layer signs of the first m neurons."
-        return jnp.where(jnp.arange(m) % 2, -1, 1).astype(dtype) if self.signed else jnp.ones(m, dtype)
+    def signs(self, m: int, dtype=np.float64, library: Any = np) -> Float[Array, " m"]:
+        "Second-layer signs of the first m neurons, as an array of NumPy or of JAX."
+        one = library.ones(m, dtype)
+        return library.where(library.arange(m) % 2, -one, one) if self.signed else one
 
     def measure(self, points: Float[Array, "m d"]) -> Measure:
         "The network with these neurons, equal weights and the problem's signs."
-        return Measure(points, None, self.signs(len(points), points.dtype))
+        if not isinstance(points, jax.Array): points = np.asarray(points)
+        return Measure(points, None, self.signs(len(points), points.dtype, library(points)))
 
     # --- the objects of the paper, implemented below ---
     def kernel(self, w, v): return self.answer(kernel, w=w, v=v)
@@ -359,10 +350,12 @@ class Problem(eqx.Module):
         if signs is not None:
             shape, rows = np.shape(signs if traced(signs) else check_finite("signs", signs)), np.shape(given["w"])[:-1]
             require(shape in ((), rows), "signs.shape", shape, f"{rows}, or one for all")
-            given["signs"] = signs if isinstance(signs, float) else jnp.asarray(signs)
+            given["signs"] = signs if isinstance(signs, float) else library(signs).asarray(signs)
         found = of(self, *given.values())
-        if not traced(found) and not bool(jnp.all(jnp.isfinite(found))):
-            sizes = {k: jnp.max(jnp.abs(x.charge if isinstance(x, Measure) else x)) for k, x in given.items()}
+        if traced(found): return found
+        found = np.asarray(found)[()]  # a number, if it is one
+        if not np.all(np.isfinite(found)):
+            sizes = {k: np.max(np.abs(x.charge if isinstance(x, Measure) else x)) for k, x in given.items()}
             field = max(sizes, key=sizes.__getitem__)
             raise NotResolved(field, given[field], "numbers with a finite answer")
         return found
@@ -370,7 +363,8 @@ class Problem(eqx.Module):
     def checked(self, field: str, value):
         "`value` (a measure, or points (..., d)) itself, once it has this problem's dimension and points are finite."
         measure = isinstance(value, Measure)  # its points were checked when it was made
-        if not measure and not traced(value): value = jnp.asarray(check_finite(field, value))
+        if not measure and not traced(value): check_finite(field, value)
+        if not measure and not isinstance(value, jax.Array): value = np.asarray(value)
         shape = np.shape(value.points if measure else value)
         require(shape[-1:] == (self.dim,), f"{field}.shape", shape, f"(..., {self.dim})")
         return value

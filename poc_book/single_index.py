@@ -10,18 +10,15 @@ __all__ = ['ALIKE', 'single_index', 'information_exponent', 'descend', 'crossing
 # %% ../nbs/09_single_index.ipynb #edad0a06
 from typing import NamedTuple
 
-import diffrax
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import integrate, optimize, special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, magnitude, require
-from .mean_field import MeanField, Path, Radial, RadialLimit, advance, follow, log_odds, path_risk, radial, waiting_clock
+from .mean_field import MeanField, Radial, RadialLimit, follow, latitudes, radial
 from .model import Problem, series
 from .sphere import coordinate_moment, latitude_quadrature
-from .stability import hessian_scalars, one_direction
+from .stability import one_direction
 
 # %% ../nbs/09_single_index.ipynb #5ff8fc85
 def single_index(problem: Problem) -> Radial:
@@ -31,7 +28,7 @@ def single_index(problem: Problem) -> Radial:
     fits = problem.closed_form and len(problem.teacher.points) == 1
     reduction = radial(problem) if fits else None
     if reduction is None: raise BadInput("problem", problem.name, "an even closed-form problem with one teacher direction")
-    return eqx.tree_at(lambda r: r.basis, reduction, jnp.ones((1, 1)))
+    return reduction.core
 
 
 def information_exponent(problem: Problem) -> int:
@@ -53,7 +50,7 @@ def descend(problem: Problem, risk: float, tol: float = 1e-5) -> MeanField:
         first = follow(reduction, d, end, 10 * tol, 0.35, until=0.95 * risk)
         end = float(first.end)
         paths = first, follow(reduction, d, end, tol, 0.3)
-        coarse, fine = (np.asarray(path_risk(reduction, path, jnp.linspace(0, end, 17))) for path in paths)
+        coarse, fine = (reduction.risk(path.moments(np.linspace(0, end, 17))) for path in paths)
         error = np.abs(fine - coarse).max() + 1e-13
         if error > tol: raise NotResolved("tol", tol, f"at least {error:.1e} up to flow time {end:.3g}")
         if fine[-1] + error < risk: break
@@ -128,23 +125,6 @@ def fit_line(x, y, sigma=None) -> Line:
     return line
 
 # %% ../nbs/09_single_index.ipynb #2be2e045
-@eqx.filter_jit
-def trace_back(reduction: Radial, path: Path, t, lags, xi):
-    "Log-odds (N,) at time t traced back by `lags` (S,), and the log of the longitudinal scalar: (N, S) each."
-    p = reduction.exponent
-
-    def field(lag, state, _):
-        M = path.moments(t - lag)
-        clock, y = advance(reduction, M, state[0])
-        return -clock, hessian_scalars(reduction, M, y)[0]
-
-    def one(x):
-        ys = diffrax.diffeqsolve(
-            diffrax.ODETerm(field), diffrax.Dopri8(), 0.0, lags[-1], None, (waiting_clock(x, p), jnp.zeros(())),
-            saveat=diffrax.SaveAt(ts=lags), stepsize_controller=diffrax.PIDController(rtol=1e-9, atol=1e-9),
-            max_steps=4096, throw=False).ys
-        return log_odds(ys[0], p), ys[1]
-    return jax.vmap(one)(xi)
 
 # %% ../nbs/09_single_index.ipynb #1038cdd3
 class Traced(NamedTuple):
@@ -165,8 +145,8 @@ def latitude_growth(limit: MeanField, t: float, lags, xi) -> Traced:
     exact, lags, xi = one_direction(limit), check_times(lags), np.asarray(check_finite("xi", xi, 1), float)
     inside = 0 < check_finite("t", t, 0) <= limit.times[-1] * (1 + 1e-12) and lags[-1] <= t
     require(inside, "t", t, "a time in the limit's horizon, lags up to t")
-    found = trace_back(single_index(limit.problem), exact.path, jnp.asarray(t), jnp.asarray(lags), jnp.asarray(xi))
-    before, along = (np.asarray(x) for x in found)
+    before, gained = (x.T for x in latitudes(exact, xi, t - lags, t))
+    along = -gained
     if not np.isfinite(along).all(): raise NotResolved("t", t, "a time from which neurons can be traced back")
     return Traced(xi, before, along, (special.log_expit(-xi)[:, None] - special.log_expit(-before)) / 2)
 
@@ -181,14 +161,18 @@ def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
     require(q.ndim == 1 and bool(np.all((q > 0) & (q < 1))), "quantiles", quantiles, "numbers between 0 and 1")
     require(0 < check_positive("level", level) < 1, "level", level, "between 0 and 1")
     goal, y0 = special.logit(level**2), special.betaincinv(0.5, (d - 1) / 2, q)
-    late = lambda t, x0: latitude_growth(limit, t, [0.0, t], [goal]).before[0, -1] - x0
-    first = 1e-9 * end
+    exact = one_direction(limit)
 
     def escape(x0):
         if x0 >= goal: return 0.0
-        if late(end, x0) > 0: return np.inf
-        if late(first, x0) <= 0: return first  # it starts just below the level
-        return optimize.brentq(late, first, end, (x0,), xtol=1e-9 * end, rtol=1e-9)
+        span = 0.0, end
+        for _ in range(3):  # each round narrows the span 127-fold, and the last is read between its times
+            t = np.linspace(*span, 128)
+            xi = latitudes(exact, [x0], t)[0][:, 0]
+            if xi.max() < goal: return np.inf
+            at = slice(k := max(np.argmax(xi >= goal), 1) - 1, k + 2)
+            span = t[at]
+        return np.interp(goal, xi[at], span)
     return np.array([escape(x0) for x0 in special.logit(y0)])
 
 # %% ../nbs/09_single_index.ipynb #4271877d

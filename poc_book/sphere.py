@@ -8,12 +8,15 @@ __all__ = ['project', 'normalise', 'check_key', 'uniform', 'coordinate_moment', 
 
 # %% ../nbs/01_sphere.ipynb #62b7bb7a
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jaxtyping import Array, Float
 
 from .checks import NotResolved, check_integer, check_positive, check_sphere, check_times, require
@@ -23,16 +26,28 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_default_matmul_precision", "highest")  # a GPU would round single precision to 11 bits
 
 # %% ../nbs/01_sphere.ipynb #2caccd66
+def library(*arrays) -> Any:
+    """The module whose functions suit these arrays: `jax.numpy` if JAX holds or traces one of them, else `numpy`.
+
+    A formula written with it is compiled inside compiled code, and is plain NumPy, which compiles nothing, outside."""
+    return jnp if any(isinstance(x, jax.Array) for x in arrays) else np
+
+
 def project(w: Float[Array, "... d"], v: Float[Array, "... d"]) -> Float[Array, "... d"]:
     "For unit `w`: the part of `v` tangent to the sphere at `w`, row by row, $P_w v = v - (w\\cdot v)w$."
-    return v - jnp.sum(w * v, axis=-1, keepdims=True) * w
+    return v - (w * v).sum(-1, keepdims=True) * w
 
 
 def normalise(w: Float[Array, "... d"]) -> Float[Array, "... d"]:
     "For nonzero rows: `w` divided by its norm, the retraction that keeps neurons on the sphere."
-    return w / jnp.linalg.norm(w, axis=-1, keepdims=True)
+    return w / library(w).linalg.norm(w, axis=-1, keepdims=True)
 
 # %% ../nbs/01_sphere.ipynb #213ecd4c
+def traced(array) -> bool:
+    "Whether JAX is compiling, so that an array has a shape but no values to check."
+    return isinstance(array, jax.core.Tracer)
+
+
 def check_key(key) -> Array:
     "`key` itself, once it is one of JAX's keys."
     fits = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
@@ -48,8 +63,19 @@ def uniform(key: Array, m: int, dim: int, dtype=jnp.float64) -> Float[Array, "m 
     try: real = jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
     except TypeError: real = False
     require(bool(real), "dtype", dtype, "a type of real numbers, like float32")
+    rows = FEW if m <= 16 * FEW else 16 * FEW  # two shapes serve every m
+    drawn = [_draw(key, first, rows, dim, jnp.dtype(dtype)) for first in range(0, m, rows)]
+    return (jnp if traced(key) else np).concatenate(drawn)[:m]
+
+
+FEW = 256
+
+
+@partial(jax.jit, static_argnums=(2, 3, 4))
+def _draw(key, first, rows: int, dim: int, dtype):
+    "Rows `first` to `first` + `rows` of `uniform`."
     draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (dim,), dtype)
-    return normalise(jax.vmap(draw)(jnp.arange(m)))
+    return normalise(jax.vmap(draw)(first + jnp.arange(rows)))
 
 # %% ../nbs/01_sphere.ipynb #2c1afdd1
 def coordinate_moment(n: int, power: int) -> float:
@@ -62,23 +88,64 @@ def coordinate_moment(n: int, power: int) -> float:
 # %% ../nbs/01_sphere.ipynb #81582a1e
 def riemannian_gradient(f: Callable, w: Float[Array, " d"]) -> Float[Array, " d"]:
     "For smooth f near unit `w`: the gradient of f along the sphere, $P_w \\nabla f(w)$, shape (d,)."
-    return project(w, jax.grad(f)(w))
+    return jax.jit(lambda w: project(w, jax.grad(f)(w)))(w)
 
 
 def riemannian_hessian(f: Callable, w: Float[Array, " d"]) -> Float[Array, "d d"]:
     "For smooth f near unit `w`: $P(\\nabla^2 f - (w\\cdot\\nabla f)I)P$ as a (d, d) matrix that vanishes on w."
-    P = jnp.eye(w.size) - jnp.outer(w, w)
-    return P @ (jax.hessian(f)(w) - jnp.dot(w, jax.grad(f)(w)) * jnp.eye(w.size)) @ P
+    @jax.jit
+    def hessian(w):
+        P = jnp.eye(w.size) - jnp.outer(w, w)
+        return P @ (jax.hessian(f)(w) - jnp.dot(w, jax.grad(f)(w)) * jnp.eye(w.size)) @ P
+    return hessian(w)
 
 # %% ../nbs/01_sphere.ipynb #a0b29edf
+def padded(x, least: int = 64) -> np.ndarray:
+    """x (T,) with its last entry repeated, to `least` or the next of its doubles: a few shapes share compiled code.
+
+    Solvers save the same point again at a repeated time."""
+    x = np.asarray(x)
+    length = least
+    while length < len(x): length *= 2
+    return np.append(x, np.repeat(x[-1:], length - len(x), axis=0), axis=0)
+
+
+def by_time(program: Callable, *rows):
+    "`program` of rows (T, ...), `padded`, and of T: what it says of each row, in NumPy, (T, ...)."
+    T = len(rows[0])
+    found = program(*map(padded, rows), np.asarray(T))
+    return jax.tree.map(lambda x: gather(x)[:T], found)
+
+
+def first_rows(f: Callable, rows: tuple, count):
+    "For compiled code: f of each of the first `count` rows of arrays (T, ...), one after the other; zeros behind them."
+    shapes = jax.eval_shape(f, *(x[0] for x in rows))
+    empty = jax.tree.map(lambda s: jnp.zeros((len(rows[0]), *s.shape), s.dtype), shapes)
+
+    def step(i, found):
+        return jax.tree.map(lambda all, one: all.at[i].set(one), found, f(*(x[i] for x in rows)))
+    return jax.lax.fori_loop(0, count, step, empty)
+
+
+def gather(array) -> np.ndarray:
+    "An array that every host can read whole, in NumPy, whichever devices and hosts hold its shares."
+    whole = getattr(array, "is_fully_addressable", True)
+    return np.asarray(array if whole else multihost_utils.process_allgather(array, tiled=True))
+
+
+def solve_flow(velocity, w0, times, tol: float):
+    "The diffrax solution behind `integrate`: points at the `padded` times, and whether they are resolved and finite."
+    return _solve_flow(velocity, w0, padded(times).astype(w0.dtype), np.asarray(tol, w0.dtype))
+
+
 @eqx.filter_jit
-def solve_flow(velocity, w0, times, tol):
-    "The diffrax solution behind `integrate`: saved points as they come, and whether the solver succeeded."
-    control = diffrax.PIDController(rtol=tol, atol=tol)
+def _solve_flow(velocity, w0, times, tol):
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(lambda t, w, _: velocity(t, w)), diffrax.Dopri5(), 0.0, times[-1], None, w0, max_steps=100_000,
-        saveat=diffrax.SaveAt(ts=times), stepsize_controller=control, throw=False)
-    return solution.ys, solution.result == diffrax.RESULTS.successful
+        saveat=diffrax.SaveAt(ts=times), stepsize_controller=diffrax.PIDController(rtol=tol, atol=tol), throw=False,
+        adjoint=diffrax.ForwardMode())  # nobody differentiates this: half as long to trace as the default
+    resolved = solution.result == diffrax.RESULTS.successful
+    return solution.ys, resolved & jnp.all(jnp.isfinite(solution.ys))
 
 
 class OnSphere(eqx.Module):
@@ -93,12 +160,11 @@ def integrate(velocity: Callable, w0: Float[Array, "m d"], times, tol: float) ->
 
     `tol` bounds the error of a step. Raises `NotResolved` when the solver gives up or the result is not finite."""
     times, tol, here = check_times(times), check_positive("tol", tol), getattr(w0, "is_fully_addressable", True)
-    w0 = jnp.asarray(check_sphere("w0", w0) if here else w0)  # shares on other hosts: checked by who made them
-    if times[-1] == 0: return w0[None]
-    points, ok = solve_flow(OnSphere(velocity), w0, jnp.asarray(times, w0.dtype), tol)
-    if not (ok and bool(jnp.all(jnp.isfinite(points)))):
-        raise NotResolved("tol", tol, f"a flow that stays finite and resolved up to t = {times[-1]:g}")
-    return normalise(points)
+    w0 = check_sphere("w0", w0) if here else w0  # shares on other hosts: checked by who made them
+    if times[-1] == 0: return gather(w0)[None]
+    points, ok = solve_flow(OnSphere(velocity), w0, times, tol)
+    if not ok: raise NotResolved("tol", tol, f"a flow that stays finite and resolved up to t = {times[-1]:g}")
+    return normalise(gather(points)[: len(times)])
 
 # %% ../nbs/01_sphere.ipynb #887dff28
 def latitude_quadrature(dim: int, panels: int = 30, order: int = 24) -> tuple[np.ndarray, np.ndarray]:

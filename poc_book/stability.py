@@ -20,17 +20,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
-from .mean_field import MeanField, Path, Radial, RadialLimit, advance, horner, log_odds, slopes, waiting_clock, worst
-from .model import Atoms, Measure, Problem, series, traced
-from .sphere import normalise, project, uniform
+from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, latitudes
+from .model import Atoms, Measure, Problem, series
+from .sphere import library, normalise, project, traced, uniform
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
 def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
     "For unit rows: the projections $P_w=I-ww^T$."
-    return jnp.eye(w.shape[1], dtype=w.dtype) - w[:, :, None] * w[:, None, :]
+    return np.eye(w.shape[1], dtype=w.dtype) - w[:, :, None] * w[:, None, :]
 
 # %% ../nbs/07_stability.ipynb #b60df8b1
-def jacobian(limit: MeanField, t, w, signs=1.0):
+def jacobian(limit: MeanField | Limit, t, w, signs=1.0):
     "The derivative of the velocity in all d directions, (m, d, d); its normal part keeps moving tangent vectors tangent."
     rate = jax.jacfwd(lambda u, a: limit.velocity(t, u[None], a)[0])
     return jax.vmap(rate)(w, jnp.broadcast_to(jnp.asarray(signs, w.dtype), w.shape[:1]))
@@ -40,36 +40,36 @@ def local_hessian(limit: MeanField, t, w: Float[Array, "m d"], signs=1.0) -> Flo
     """For 0 <= t <= limit.times[-1] (flow time) and unit w: $D_t(w)=P_w\\partial_w\\nu P_w$, (m, d, d), zero on w.
 
     `signs` are those of w. Symmetric, in units of 1 / flow time (Section 2). Values are checked unless JAX is compiling."""
-    if not traced(w): w = jnp.asarray(check_sphere("w", w, limit.problem.dim))
+    if not traced(w): w = check_sphere("w", w, limit.problem.dim)
     if not traced(t):
         inside = 0 <= check_finite("t", t, 0) <= limit.times[-1] * (1 + 1e-12)
         require(bool(inside), "t", t, f"between 0 and {limit.times[-1]:g}, the end of the limit")
     shape = np.shape(signs if traced(signs) else check_finite("signs", signs))
     require(shape in ((), w.shape[:1]), "signs.shape", shape, f"({len(w)},), or one for all")
-    return projected(limit, jnp.asarray(t), w, jnp.asarray(signs, w.dtype))
+    if traced(w) or traced(t): return projected(limit.limit, t, w, jnp.asarray(signs, w.dtype))
+    return np.asarray(projected(limit.limit, np.asarray(t, float), w, np.asarray(signs, w.dtype)))
 
 
 @eqx.filter_jit
-def projected(limit: MeanField, t, w, signs):
+def projected(limit: Limit, t, w, signs):
     "`local_hessian` of checked arguments."
     P = tangent(w)
     return P @ jacobian(limit, t, w, signs) @ P
 
 # %% ../nbs/07_stability.ipynb #1404439b
-@eqx.filter_jit
-def tangent_top(D: Float[Array, "m d d"], w: Float[Array, "m d"]) -> Float[Array, " m"]:
+def tangent_top(D: Float[np.ndarray, "m d d"], w: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
     "For symmetric D that vanishes on unit w: its largest eigenvalue on the tangent space, (m,)."
-    low = 1 + jnp.linalg.norm(D, axis=(1, 2))[:, None, None]
-    return jnp.linalg.eigvalsh((D + D.mT) / 2 - low * w[:, :, None] * w[:, None, :])[:, -1]
+    low = 1 + np.linalg.norm(D, axis=(1, 2))[:, None, None]
+    return np.linalg.eigvalsh((D + D.mT) / 2 - low * w[:, :, None] * w[:, None, :])[:, -1]
 
 # %% ../nbs/07_stability.ipynb #8353163a
 def interaction_hessian(problem: Problem, w: Float[Array, "m d"], v=None) -> Float[Array, "m n d d"]:
     """For unit w and v (n, d), default w: $H=a_ia_jP_i(\\nabla_w\\nabla_vK)P_j/\\text{scale}$, (m, n, d, d).
 
     Units 1 / flow time. The signs are those of the problem's first m and n neurons. Memory m n d^2: for small sets (Lemma 5)."""
-    w, v = (x if traced(x) else jnp.asarray(check_sphere(field, x, problem.dim))
-            for field, x in (("w", w), ("v", w if v is None else v)))
-    return mixed_hessian(problem, w, v)
+    w, v = (x if traced(x) else check_sphere(field, x, problem.dim) for field, x in (("w", w), ("v", w if v is None else v)))
+    found = mixed_hessian(problem, w, v)
+    return found if traced(found) else np.asarray(found)
 
 
 @eqx.filter_jit
@@ -77,19 +77,19 @@ def mixed_hessian(problem: Problem, w, v):
     "`interaction_hessian` of checked arguments."
     mixed = jax.jacfwd(jax.grad(lambda a, b: problem.kernel(a, b), 0), 1)
     raw = jax.vmap(lambda a: jax.vmap(lambda b: mixed(a, b))(v))(w) / problem.scale
-    charge = problem.signs(len(w), w.dtype)[:, None] * problem.signs(len(v), w.dtype)
+    charge = problem.signs(len(w), w.dtype, jnp)[:, None] * problem.signs(len(v), w.dtype, jnp)
     return charge[..., None, None] * (tangent(w)[:, None] @ raw @ tangent(v)[None])
 
 # %% ../nbs/07_stability.ipynb #a420da29
 @eqx.filter_jit
-def carry_matrix(limit: MeanField, start, end, w, signs, tol):
+def carry_matrix(limit: Limit, start, end, w, signs, tol):
     "Neurons at `end` that were at `w` (m, d) at `start` < `end`, and the matrices $J_{end,start}$, (m, d, d)."
     def field(t, state, _):
         w, J = state
         return limit.velocity(t, w, signs), jacobian(limit, t, w, signs) @ J
     run = diffrax.diffeqsolve(
         diffrax.ODETerm(field), diffrax.Dopri8(), start, end, None, (w, tangent(w)), throw=False, max_steps=100_000,
-        stepsize_controller=diffrax.PIDController(rtol=tol, atol=tol))
+        stepsize_controller=diffrax.PIDController(rtol=tol, atol=tol), adjoint=diffrax.ForwardMode())
     w, J = normalise(run.ys[0][0]), run.ys[1][0]
     return w, jnp.where(run.result == diffrax.RESULTS.successful, tangent(w) @ J, jnp.nan)  # propagators refuses these
 
@@ -97,15 +97,16 @@ def carry_matrix(limit: MeanField, start, end, w, signs, tol):
 def propagators(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
     """For neurons at unit `w0` (m, d) at time 0: where they are at `times` (T, m, d), and J from 0 to the first time and from
     each time to the next, (T, m, d, d), to `tol` a step; errors as in `stability_matrix`."""
-    times, w0, tol = check_times(times), jnp.asarray(check_sphere("w0", w0, limit.problem.dim)), check_positive("tol", tol)
+    times, w0, tol = check_times(times), check_sphere("w0", w0, limit.problem.dim), check_positive("tol", tol)
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     signs, w, path, steps = limit.problem.signs(len(w0), w0.dtype), w0, [], []
-    for start, end in zip([0.0, *times[:-1]], times):
-        w, J = carry_matrix(limit, jnp.asarray(start), jnp.asarray(end), w, signs, tol) if end > start else (w, tangent(w))
+    for span in np.column_stack([np.append(0.0, times[:-1]), times]):
+        still = span[0] == span[1]
+        w, J = (w, tangent(w)) if still else map(np.asarray, carry_matrix(limit.limit, *span, w, signs, np.asarray(tol)))
         path.append(w)
         steps.append(J)
-    if not all(bool(jnp.all(jnp.isfinite(J))) for J in steps): raise NotResolved("times", times, "times J can be carried to")
-    return jnp.stack(path), jnp.stack(steps)
+    if not np.all(np.isfinite(steps)): raise NotResolved("times", times, "times J can be carried to")
+    return np.stack(path), np.stack(steps)
 
 # %% ../nbs/07_stability.ipynb #264ad911
 def stability_matrix(limit: MeanField, w0: Float[Array, "m d"], s: float, t: float) -> Float[Array, "m d d"]:
@@ -144,31 +145,8 @@ def one_direction(limit: MeanField) -> RadialLimit:
     return exact
 
 # %% ../nbs/07_stability.ipynb #944721f0
-def hessian_scalars(reduction, M, y):
-    "For moments M and $y=\\alpha^2$: the eigenvalues of D along the meridian and across it."
-    p = slopes(reduction, M)
-    push, bend = horner(p, y), sum(i * p[i] * y**i for i in range(1, p.size))
-    return 2 * y * push - (1 - y) * (2 * push + 4 * bend), 2 * y * push
 
 # %% ../nbs/07_stability.ipynb #c0b04c89
-@eqx.filter_jit
-def solve_scalars(reduction: Radial, path: Path, xi, start, times):
-    """Log-odds of $\\alpha^2$ and $\\log j_l$ at flow `times` for log-odds `xi` (n,) at time `start`, (T, n) each.
-
-    All share their steps, which neighbours do well."""
-    p = reduction.exponent
-
-    def drift(t, state, _):
-        M = path.moments(t)
-        clock, y = advance(reduction, M, state[0])
-        return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
-
-    psi = waiting_clock(xi, p)
-    step = diffrax.PIDController(rtol=1e-11, atol=1e-11, norm=worst)
-    run = diffrax.diffeqsolve(
-        diffrax.ODETerm(drift), diffrax.Dopri8(), start, times[-1], None, jnp.stack([psi, jnp.zeros_like(psi)]),
-        max_steps=100_000, saveat=diffrax.SaveAt(ts=times), stepsize_controller=step, throw=False)
-    return log_odds(run.ys[:, 0], p), run.ys[:, 1]
 
 # %% ../nbs/07_stability.ipynb #826e802a
 def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
@@ -179,9 +157,7 @@ def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
     require(bool(np.all((y0 > 0) & (y0 < 1))), "alpha0", alpha0, "a vector of overlaps with 0 < |alpha0| < 1")
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     if times[-1] == 0: return Scalars(np.sqrt(y0)[None], np.zeros((1, y0.size)), np.zeros((1, y0.size)))
-    start = jax.scipy.special.logit(jnp.asarray(y0))
-    exact = solve_scalars(one.reduction, one.path, start, jnp.asarray(0.0), jnp.asarray(times))
-    xi, along = map(np.asarray, exact)
+    xi, along = latitudes(one, np.log(y0) - np.log1p(-y0), times)
     if not np.all(np.isfinite(xi + along)): raise NotResolved("times", times, "times the scalars can be carried to")
     across = -np.logaddexp(0, xi) / 2  # log sqrt(1 - alpha^2)
     return Scalars(np.exp(-np.logaddexp(0, -xi) / 2), along, across - np.log1p(-y0) / 2)
@@ -218,7 +194,7 @@ def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
     """For neurons at unit `w0` (m, d) at time 0: $\\|J_{t,s}\\|$, (T, T, m) with t first, zero where s > t.
 
     Single-index limits by the closed form, others by products of `propagators` (memory T m d^2)."""
-    w0 = jnp.asarray(check_sphere("w0", w0, limit.problem.dim))
+    w0 = check_sphere("w0", w0, limit.problem.dim)
     if is_single_index(limit):
         alpha0 = np.asarray(w0 @ one_direction(limit).reduction.basis)[:, 0]
         return np.exp(stability_scalars(limit, alpha0, times).log_norm)
@@ -228,7 +204,7 @@ def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
         J = tangent(path[j])
         for i in range(j, len(steps)):
             J = steps[i] @ J if i > j else J
-            norms[i, j] = jnp.linalg.norm(J, 2, (1, 2))
+            norms[i, j] = np.linalg.norm(J, 2, (1, 2))
     return norms.reshape(len(steps), len(steps), -1)
 
 # %% ../nbs/07_stability.ipynb #8b5506b2
@@ -261,9 +237,9 @@ def outside(problem: Problem, w, tau: float, places: Measure | None = None):
     A neuron can only arrive at a place of its own sign; in even problems the opposite of a place is as good."""
     places = atoms_of(problem) if places is None else places
     overlap = w @ places.points.T
-    overlap = jnp.abs(overlap) if is_even(problem) else overlap
-    own = problem.signs(w.shape[-2])[:, None] == places.signs
-    return jnp.max(jnp.where(own, overlap, -1.0), -1) < 1 - tau**2 / 2
+    overlap = abs(overlap) if is_even(problem) else overlap
+    own = problem.signs(w.shape[-2])[:, None] == np.asarray(places.signs)
+    return library(w).where(own, overlap, -1.0).max(-1) < 1 - tau**2 / 2
 
 # %% ../nbs/07_stability.ipynb #b53ac4ff
 @eqx.filter_jit
@@ -303,7 +279,7 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     first = uniform(jax.random.key(seed), starts, d)
     for j in range(T):
         J = tangent(path[j])
-        H = interaction_hessian(problem, path[j], jnp.concatenate([path[j, :candidates], places.points]))
+        H = interaction_hessian(problem, path[j], np.concatenate([path[j, :candidates], places.points]))
         for i in range(j, T):
             J = steps[i] @ J if i > j else J
             ends, error = (np.asarray(x) for x in average_push(J, H, out[i], first))
@@ -327,10 +303,10 @@ def cap(places: Measure, tau: float, count: int, seed: int) -> Measure:
     require(check_positive("tau", tau) <= 1, "tau", tau, "at most 1")
     away = uniform(jax.random.key(seed), count * len(points), dim).reshape(len(points), count, -1)
     away = normalise(project(points[:, None], away))
-    angle = (2 * jnp.arcsin(tau / 2) * jnp.linspace(1, 0, count, endpoint=False))[None, :, None]
-    around = jnp.cos(angle) * points[:, None] + jnp.sin(angle) * away
-    signs = jnp.concatenate([places.signs, jnp.repeat(places.signs, count)])
-    return Measure(jnp.concatenate([points, around.reshape(-1, dim)]), None, signs)
+    angle = (2 * np.arcsin(tau / 2) * np.linspace(1, 0, count, endpoint=False))[None, :, None]
+    around = np.cos(angle) * points[:, None] + np.sin(angle) * away
+    signs = np.concatenate([places.signs, np.repeat(places.signs, count)])
+    return Measure(np.concatenate([points, around.reshape(-1, dim)]), None, signs)
 
 # %% ../nbs/07_stability.ipynb #abe85d1e
 def local_strong_convexity(limit: MeanField, times, tau: float, count: int = 64, seed: int = 0,
@@ -344,8 +320,8 @@ def local_strong_convexity(limit: MeanField, times, tau: float, count: int = 64,
     require(places is not None or not problem.signed, "places", places, "places with signs, as the neurons have signs")
     near = cap(atoms_of(problem) if places is None else problem.checked("places", places), tau, count, seed)
     w = near.points
-    top = np.array([tangent_top(local_hessian(limit, t, w, near.signs), w).max() for t in jnp.asarray(times)])
-    return -top / np.sqrt(np.array([limit.limit.risk(t) for t in jnp.asarray(times)]))
+    top = np.array([tangent_top(local_hessian(limit, t, w, near.signs), w).max() for t in times])
+    return -top / np.sqrt(limit.risk_at(times))
 
 # %% ../nbs/07_stability.ipynb #b285d40c
 def self_concordance(limit: MeanField, times, w0) -> np.ndarray:
@@ -353,8 +329,8 @@ def self_concordance(limit: MeanField, times, w0) -> np.ndarray:
 
     About (k - 1) / alpha where the teacher's term rules; it diverges where a neuron comes to rest (`NotResolved` at rest)."""
     path, signs = propagators(limit, w0, times)[0], limit.problem.signs(len(w0))
-    ratio = lambda t, w: (jnp.linalg.norm(local_hessian(limit, t, w, signs), 2, (1, 2))
-                          / jnp.linalg.norm(limit.velocity(t, w, signs), axis=-1))
-    ratios = np.array([ratio(t, w) for t, w in zip(jnp.asarray(times), path)])
+    ratio = lambda t, w: (np.linalg.norm(local_hessian(limit, t, w, signs), 2, (1, 2))
+                          / np.linalg.norm(limit.velocity(t, w, signs), axis=-1))
+    ratios = np.array([ratio(t, w) for t, w in zip(check_times(times), path)])
     if not np.all(np.isfinite(ratios)): raise NotResolved("times", times, "times at which every neuron moves")
     return ratios

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -34,7 +33,7 @@ def run_one(problem: str, dim: int, width: int, seed: int, times) -> xr.Dataset:
     one = PROBLEMS[check_name("problem", problem, PROBLEMS)](check_integer("dim", dim, 3))
     width, seed = check_integer("width", width, even=one.signed), check_integer("seed", seed, 0)
     pair = couple(one, uniform(jax.random.key(seed), width, one.dim), times)
-    limit, coupling_error = pair.mean_field, jnp.mean(jnp.sum(pair.delta**2, axis=-1), axis=-1)
+    limit, coupling_error = pair.mean_field, (pair.delta**2).sum(-1).mean(-1)
     found = {"risk": pair.finite.risk, "mean_field_risk": limit.risk, "mean_field_risk_error": limit.risk_error,
              "function_error": pair.function_error, "coupling_error": coupling_error}
     labels = {"problem": [problem], "dim": [one.dim], "width": [width], "seed": [seed], "time": pair.times}

@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, magnitude, require
@@ -35,7 +34,7 @@ def corners(problem: Problem) -> Measure | None:
     if len(characters) < len(problem.teacher.sets) or any(x @ output == 0 for x in characters.values()): return None
     charge = sum(c * characters[S] / (characters[S] @ output) for S, c in zip(problem.teacher.sets, problem.teacher.coefficients))
     points = np.pad(s / 2, ((0, 0), (0, problem.dim - 4)))
-    return Measure(jnp.asarray(points), jnp.abs(jnp.asarray(charge)), jnp.sign(jnp.asarray(charge)))
+    return Measure(points, np.abs(charge), np.sign(charge))
 
 
 def endpoints(problem: Problem) -> Measure | None:
@@ -44,8 +43,8 @@ def endpoints(problem: Problem) -> Measure | None:
     None also for atoms of negative weight in a problem without signs, as no neuron can take their place."""
     t = problem.teacher
     if isinstance(t, Atoms):
-        reached = problem.signed or bool(jnp.all(t.weights > 0))
-        return Measure(t.points, jnp.abs(t.weights), jnp.sign(t.weights)) if reached else None
+        reached = problem.signed or bool(np.all(t.weights > 0))
+        return Measure(t.points, np.abs(t.weights), np.sign(t.weights)) if reached else None
     fits = isinstance(t, Monomials) and isinstance(problem.activation, SoftPlus) and problem.signed
     return corners(problem) if fits else None
 
