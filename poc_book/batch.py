@@ -8,9 +8,8 @@ __all__ = ['KINDS', 'EXPONENT', 'PROBLEMS', 'SWEEP', 'DATA', 'read_cells', 'decl
            'imported', 'digest', 'file_names', 'reached', 'sources', 'fingerprint', 'sweep_fingerprint', 'swap',
            'alive', 'partial_folder', 'clean_up', 'fresh', 'provenance', 'seal', 'execute', 'checkpoints',
            'run_chapter', 'ChapterFailed', 'locked', 'follow', 'expected_seconds', 'read_json', 'start',
-           'start_chapter', 'snakemake', 'parallel', 'environment', 'list_figures', 'early_figures', 'read_log',
-           'time_left', 'watch', 'make_figures', 'run', 'report', 'drop_damaged', 'make_sweep', 'recent', 'count',
-           'sweep_report']
+           'start_chapter', 'snakemake', 'parallel', 'environment', 'list_figures', 'announce', 'read_log', 'time_left',
+           'watch', 'make_figures', 'run', 'report', 'drop_damaged', 'make_sweep', 'recent', 'count', 'sweep_report']
 
 # %% ../nbs/92_batch.ipynb #d6bc3828
 import ast
@@ -468,21 +467,29 @@ def environment(book: Book, resume: bool, jobs: int) -> dict[str, str]:
     return shared | os.environ | own
 
 # %% ../nbs/92_batch.ipynb #9b848f19
-def list_figures(book: Book, folder: Path) -> list[str]:
-    "One line for each figure in a folder, in the order they were made: its path and the seconds it took."
+def list_figures(folder: Path) -> dict[str, float]:
+    "The figures in a folder, in the order they were made, with the seconds each took; its record is a figure's last file."
     records = [p for p in folder.glob("*.json") if p.name != "provenance.json"]
-    lines = []
+    figures = {}
     for path in sorted(records, key=lambda p: p.stat().st_mtime_ns):
         picture = next(p for p in (path.with_suffix(".svg"), path.with_suffix(".webp")) if p.exists())
-        lines.append(f"{picture.relative_to(book.root)}  {json.loads(path.read_text())['seconds']:.1f} s")
-    return lines
+        figures[picture.name] = json.loads(path.read_text())["seconds"]
+    return figures
 
 
-def early_figures(book: Book, profile: str, chapter: str) -> list[str]:
-    "The figures that a chapter at work has made so far; its record is the last file of a figure."
-    folders = book.home(profile).glob(f".partial-{platform.node()}-*/{chapter}")
-    try: return [f"{line}, until {chapter} is done" for folder in folders for line in list_figures(book, folder)]
-    except FileNotFoundError: return []  # the chapter has just been put in place
+def announce(book: Book, profile: str, chapter: str, done: bool, known: set[Path]) -> None:
+    "Say where each new figure of a chapter will be, and where it is while the chapter is at work; add it to those `known`."
+    home = book.home(profile)
+    for folder in [home / chapter] if done else home.glob(f".partial-{platform.node()}-*/{chapter}"):
+        try: made = list_figures(folder)
+        except (FileNotFoundError, StopIteration): continue  # the chapter has just been put in place
+        for name, seconds in made.items():
+            path = home / chapter / name
+            if path in known: continue
+            known.add(path)
+            now = "" if done else f", for now in {folder.relative_to(book.root)}"
+            tqdm.write(f"{path.relative_to(book.root)}  {seconds:.1f} s{now}", file=sys.stdout)
+            sys.stdout.flush()
 
 
 def read_log(book: Book, profile: str, chapter: str) -> list[str]:
@@ -510,7 +517,7 @@ def watch(process: subprocess.Popen, book: Book, profile: str, chapters: list[st
     seen = dict.fromkeys(chapters, 0)
     began: dict[str, float] = {}  # when a chapter started
     ended: set[str] = set()
-    early: set[str] = set()
+    known: set[Path] = set()
     figures = 0
     columns, rows = shutil.get_terminal_size()  # 80 x 24 where the terminal says 0 x 0, for which tqdm shows nothing
     with tqdm(total=sum(totals.values()), unit=" cells", disable=None, leave=False, ncols=columns, nrows=rows) as bar:
@@ -530,12 +537,10 @@ def watch(process: subprocess.Popen, book: Book, profile: str, chapters: list[st
                 bar.update(count - seen[chapter])
                 seen[chapter] = count
 
-                made = list_figures(book, book.home(profile) / chapter) if done else early_figures(book, profile, chapter)
-                for line in made:
-                    if line not in early: tqdm.write(line, file=sys.stdout)
-                    early.add(line)
-                if done: figures += len(made)
-                if chapter in ended and ended < set(chapters): say(time_left(expected, began, set(chapters) - ended))
+                announce(book, profile, chapter, done, known)
+                if done: figures += len(list_figures(book.home(profile) / chapter))
+                left = time_left(expected, began, set(chapters) - ended)
+                if left and chapter in ended: say(left)
 
             working = [*sorted(began.keys() - ended), time_left(expected, began, set(chapters) - ended)]
             bar.set_postfix_str(", ".join(filter(None, working)))
