@@ -5,10 +5,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from poc_book.batch import fingerprint, open_book, sources, sweep_fingerprint, sweep_runs
+from poc_book.batch import expected_seconds, fingerprint, open_book, sources, sweep_fingerprint, sweep_runs
 
 book = open_book(Path(workflow.basedir))
 shared = cache(lambda profile: sweep_fingerprint(book, profile))
+expected = cache(lambda profile: expected_seconds(book, profile))
 
 
 wildcard_constraints:
@@ -39,6 +40,7 @@ rule chapter:
         str(book.root / "build" / "{profile}" / "logs" / "{chapter}.log"),
     params:
         fingerprint=lambda w: fingerprint(book, w.profile, w.chapter),
+    priority: lambda w: expected(w.profile).get(w.chapter, 0)  # the longest first, so that no core waits at the end
     shell:
         "{sys.executable:q} -m poc_book chapter {wildcards.chapter:q} --profile {wildcards.profile:q} > {log:q} 2>&1"
 

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['KINDS', 'EXPONENT', 'PROBLEMS', 'SWEEP', 'DATA', 'read_cells', 'declared', 'Value', 'read_settings', 'check_value',
            'Book', 'find_chapters', 'select', 'open_book', 'resolve', 'sweep_grid', 'run_path', 'sweep_runs', 'parsed',
-           'imported', 'digest', 'reached', 'sources', 'fingerprint', 'sweep_fingerprint', 'swap', 'alive',
-           'partial_folder', 'clean_up', 'fresh', 'provenance', 'seal', 'execute', 'checkpoints', 'run_chapter',
-           'ChapterFailed', 'locked', 'follow', 'start_snakemake', 'snakemake', 'parallel', 'environment',
-           'list_figures', 'read_log', 'watch', 'make_figures', 'run', 'report', 'drop_damaged', 'make_sweep', 'recent',
-           'count', 'sweep_report']
+           'imported', 'digest', 'file_names', 'reached', 'sources', 'fingerprint', 'sweep_fingerprint', 'swap',
+           'alive', 'partial_folder', 'clean_up', 'fresh', 'provenance', 'seal', 'execute', 'checkpoints',
+           'run_chapter', 'ChapterFailed', 'locked', 'follow', 'expected_seconds', 'read_json', 'start',
+           'start_chapter', 'snakemake', 'parallel', 'environment', 'list_figures', 'announce', 'read_log', 'time_left',
+           'watch', 'make_figures', 'run', 'report', 'drop_damaged', 'make_sweep', 'recent', 'count', 'sweep_report']
 
 # %% ../nbs/92_batch.ipynb #d6bc3828
 import ast
@@ -30,12 +30,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from IPython.core.inputtransformer2 import TransformerManager
 from tqdm import tqdm
 
 from .checks import BadInput, check_name, require
@@ -180,11 +181,16 @@ def sweep_runs(book: Book, profile: str) -> list[Path]:
     return [run_path(book, profile, *one) for one in itertools.product(*axes)]
 
 # %% ../nbs/92_batch.ipynb #98ecaf64
+@cache  # the chapters share most modules
 def parsed(code: str) -> ast.Module:
     "The syntax tree of a cell or a module; Jupyter's magics become plain calls."
+    try: return ast.parse(code)
+    except SyntaxError: pass
+    from IPython.core.inputtransformer2 import TransformerManager  # here, because few cells need it
     return ast.parse(TransformerManager().transform_cell(code))
 
 
+@cache
 def imported(tree: ast.Module) -> set[str]:
     "The modules of the book that a syntax tree imports."
     found: set[str] = set()
@@ -206,14 +212,20 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@cache
+def file_names(tree: ast.Module) -> set[str]:
+    "The texts in a syntax tree, each without the folders before it: among them the names of files."
+    constants = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+    return {c.rpartition("/")[2] for c in constants if isinstance(c, str)}
+
+
 def reached(book: Book, trees: list[ast.Module]) -> tuple[dict[Path, str], set[str]]:
     "The modules that `trees` import, directly or through others, with their SHA-256, and the file names in all of this code."
     found: dict[Path, str] = {}
     words: set[str] = set()
     while trees:
         tree = trees.pop()
-        constants = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
-        words |= {Path(c).name for c in constants if isinstance(c, str)}
+        words |= file_names(tree)
         modules = {book.root / "poc_book" / f"{name}.py" for name in imported(tree)} - found.keys()
         for module in filter(Path.is_file, modules):
             found[module] = digest(module.read_bytes())
@@ -388,15 +400,41 @@ def follow(pid: int) -> None:
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
 
+# %% ../nbs/92_batch.ipynb #5e2a70c1
+def expected_seconds(book: Book, profile: str) -> dict[str, float]:
+    """The seconds that each chapter is expected to take: those of its last run, else those of `benchmarks/chapters.json`,
+    else the median of all that are known; empty if none is."""
+    table = read_json(book.root / "benchmarks" / "chapters.json").get(profile, {})
+    known = {}
+    for chapter in book.chapters:
+        last = read_json(book.home(profile) / chapter / "provenance.json")
+        seconds = last.get("seconds", table.get(chapter, {}).get("seconds"))
+        if seconds is not None: known[chapter] = float(seconds)
+    return {c: known.get(c, median(known.values())) for c in book.chapters} if known else {}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    "What a JSON file holds; nothing if there is none, or none that is whole."
+    try: return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError): return {}
+
 # %% ../nbs/92_batch.ipynb #572bb12e
-def start_snakemake(book: Book, profile: str, chapters: list[str], resume: bool) -> subprocess.Popen:
-    "Start Snakemake on the stamps of `chapters`; what it says goes to `logs/snakemake.log`."
+def start(book: Book, profile: str, chapters: list[str], resume: bool) -> subprocess.Popen:
+    "Start what runs `chapters`: Snakemake on their stamps, or one chapter alone. What they say goes to `logs`."
     home = book.home(profile)
     for folder in (".stamps", "logs"): (home / folder).mkdir(parents=True, exist_ok=True)
     for chapter in chapters:
         for path in (home / ".stamps" / chapter, home / "logs" / f"{chapter}.log"): path.unlink(missing_ok=True)
+    if len(chapters) == 1: return start_chapter(book, profile, chapters[0], resume)
     stamps = [home / ".stamps" / c for c in chapters]
     return snakemake(book, profile, stamps, "snakemake", ["params"], parallel(len(chapters)), resume)
+
+
+def start_chapter(book: Book, profile: str, chapter: str, resume: bool) -> subprocess.Popen:
+    "Start one chapter as Snakemake would."
+    command = [sys.executable, "-m", "poc_book", "chapter", chapter, "--profile", profile]
+    with open(book.home(profile) / "logs" / f"{chapter}.log", "w") as f:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=environment(book, resume, 1))
 
 
 def snakemake(book: Book, profile: str, targets: list[Path], log: str, triggers: list[str], jobs: int,
@@ -429,15 +467,29 @@ def environment(book: Book, resume: bool, jobs: int) -> dict[str, str]:
     return shared | os.environ | own
 
 # %% ../nbs/92_batch.ipynb #9b848f19
-def list_figures(book: Book, profile: str, chapter: str) -> list[str]:
-    "One line for each figure of a chapter, in the order they were made: its path and the seconds it took."
-    folder = book.home(profile) / chapter
+def list_figures(folder: Path) -> dict[str, float]:
+    "The figures in a folder, in the order they were made, with the seconds each took; its record is a figure's last file."
     records = [p for p in folder.glob("*.json") if p.name != "provenance.json"]
-    lines = []
+    figures = {}
     for path in sorted(records, key=lambda p: p.stat().st_mtime_ns):
         picture = next(p for p in (path.with_suffix(".svg"), path.with_suffix(".webp")) if p.exists())
-        lines.append(f"{picture.relative_to(book.root)}  {json.loads(path.read_text())['seconds']:.1f} s")
-    return lines
+        figures[picture.name] = json.loads(path.read_text())["seconds"]
+    return figures
+
+
+def announce(book: Book, profile: str, chapter: str, done: bool, known: set[Path]) -> None:
+    "Say where each new figure of a chapter will be, and where it is while the chapter is at work; add it to those `known`."
+    home = book.home(profile)
+    for folder in [home / chapter] if done else home.glob(f".partial-{platform.node()}-*/{chapter}"):
+        try: made = list_figures(folder)
+        except (FileNotFoundError, StopIteration): continue  # the chapter has just been put in place
+        for name, seconds in made.items():
+            path = home / chapter / name
+            if path in known: continue
+            known.add(path)
+            now = "" if done else f", for now in {folder.relative_to(book.root)}"
+            tqdm.write(f"{path.relative_to(book.root)}  {seconds:.1f} s{now}", file=sys.stdout)
+            sys.stdout.flush()
 
 
 def read_log(book: Book, profile: str, chapter: str) -> list[str]:
@@ -445,31 +497,54 @@ def read_log(book: Book, profile: str, chapter: str) -> list[str]:
     try: return (book.home(profile) / "logs" / f"{chapter}.log").read_text(errors="replace").splitlines()
     except FileNotFoundError: return []
 
+# %% ../nbs/92_batch.ipynb #c7d80a15
+def time_left(expected: Mapping[str, float], began: Mapping[str, float], waiting: set[str]) -> str:
+    """How long the chapters in `waiting` will still take, in words; nothing where no seconds are known.
+
+    Those that began need what is left of their expected seconds. Side by side they need their share of the sum, and at least
+    as long as the longest of them."""
+    if not expected or not waiting: return ""
+    now = time.monotonic()
+    needed = [max(0.0, expected[c] - (now - began[c] if c in began else 0.0)) for c in waiting]
+    seconds = max(sum(needed) / parallel(len(waiting)), *needed, 1.0)
+    return f"about {seconds:.0f} s left" if seconds < 100 else f"about {seconds / 60:.0f} min left"
+
 # %% ../nbs/92_batch.ipynb #c16b6311
 def watch(process: subprocess.Popen, book: Book, profile: str, chapters: list[str]) -> int:
     "Show the progress of `chapters` until `process` ends; the number of figures made."
     totals = {c: sum(cell["type"] == "code" for cell in read_cells(book.chapters[c])) + 1 for c in chapters}
-    seen, running, done, figures = dict.fromkeys(chapters, 0), set(), set(), 0
+    expected = expected_seconds(book, profile)
+    seen = dict.fromkeys(chapters, 0)
+    began: dict[str, float] = {}  # when a chapter started
+    ended: set[str] = set()
+    known: set[Path] = set()
+    figures = 0
     columns, rows = shutil.get_terminal_size()  # 80 x 24 where the terminal says 0 x 0, for which tqdm shows nothing
     with tqdm(total=sum(totals.values()), unit=" cells", disable=None, leave=False, ncols=columns, nrows=rows) as bar:
         say = (lambda text: print(text, file=sys.stderr, flush=True)) if bar.disable else (lambda text: None)
-        ended = False
-        while not ended:
-            ended = process.poll() is not None
-            for chapter in [c for c in chapters if c not in done]:
+        over = False
+        while not over:
+            over = process.poll() is not None
+            for chapter in [c for c in chapters if c not in ended]:
                 lines = read_log(book, profile, chapter)
-                if lines and chapter not in running: running.add(chapter); say(f"{chapter} started")
-                if "done" in lines: done.add(chapter)
-                cells = sum(x.startswith("cell ") for x in lines)
-                count = totals[chapter] if chapter in done else min(cells, totals[chapter])
+                if lines and chapter not in began:
+                    began[chapter] = time.monotonic()
+                    say(f"{chapter} started")
+
+                done = "done" in lines
+                if done or any(x.startswith("failed ") for x in lines): ended.add(chapter)
+                count = totals[chapter] if done else min(sum(x.startswith("cell ") for x in lines), totals[chapter])
                 bar.update(count - seen[chapter])
                 seen[chapter] = count
-                if chapter in done:
-                    made = list_figures(book, profile, chapter)
-                    figures += len(made)
-                    for line in made: tqdm.write(line, file=sys.stdout)
-            bar.set_postfix_str(", ".join(sorted(running - done)))
-            if not ended: time.sleep(0.2)
+
+                announce(book, profile, chapter, done, known)
+                if done: figures += len(list_figures(book.home(profile) / chapter))
+                left = time_left(expected, began, set(chapters) - ended)
+                if left and chapter in ended: say(left)
+
+            working = [*sorted(began.keys() - ended), time_left(expected, began, set(chapters) - ended)]
+            bar.set_postfix_str(", ".join(filter(None, working)))
+            if not over: time.sleep(0.1)
     return figures
 
 # %% ../nbs/92_batch.ipynb #6748d440
@@ -495,7 +570,7 @@ def make_figures(root: Path, profile: str, only: str | None = None, resume: bool
 
 def run(book: Book, profile: str, stale: list[str], resume: bool) -> int:
     "Let Snakemake run the `stale` chapters; the number of figures made."
-    process = start_snakemake(book, profile, stale, resume)
+    process = start(book, profile, stale, resume)
     try: return watch(process, book, profile, stale)
     finally:
         process.terminate()
@@ -508,7 +583,7 @@ def report(book: Book, profile: str, failed: list[str]) -> int:
     lines = {c: next((x for x in read_log(book, profile, c) if x.startswith("failed ")), "") for c in failed}
     for chapter, line in lines.items():
         left = f"{shutil.disk_usage(book.root / 'build').free / 2**20:.1f} MiB left on the disk"
-        unknown = f"failed: it was killed, or could not start ({left}, see {home}/logs/snakemake.log)"
+        unknown = f"failed: it was killed, or could not start ({left}, see {home}/logs)"
         print(f"{chapter} {line + f' ({home}/failed/{chapter}.ipynb)' if line else unknown}", file=sys.stderr)
     if not failed: return 0
     return 2 if all(re.search(r": (BadInput|NotResolved): ", x) for x in lines.values()) else 1
