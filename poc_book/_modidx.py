@@ -52,6 +52,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'poc_book.batch.locked': ('batch.html#locked', 'poc_book/batch.py'),
                                 'poc_book.batch.make_figures': ('batch.html#make_figures', 'poc_book/batch.py'),
                                 'poc_book.batch.make_sweep': ('batch.html#make_sweep', 'poc_book/batch.py'),
+                                'poc_book.batch.mentioned': ('batch.html#mentioned', 'poc_book/batch.py'),
                                 'poc_book.batch.needs': ('batch.html#needs', 'poc_book/batch.py'),
                                 'poc_book.batch.open_book': ('batch.html#open_book', 'poc_book/batch.py'),
                                 'poc_book.batch.parallel': ('batch.html#parallel', 'poc_book/batch.py'),

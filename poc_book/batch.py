@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['KINDS', 'EXPONENT', 'PROBLEMS', 'SWEEP', 'DATA', 'CELL', 'read_cells', 'declared', 'Value', 'read_settings',
            'check_value', 'Book', 'find_chapters', 'select', 'open_book', 'resolve', 'sweep_grid', 'run_path',
-           'sweep_runs', 'parsed', 'imported', 'digest', 'reached', 'needs', 'sources', 'read_margins', 'fingerprint',
-           'sweep_fingerprint', 'swap', 'alive', 'partial_folder', 'clean_up', 'fresh', 'provenance', 'seal', 'execute',
-           'checkpoints', 'run_chapter', 'ChapterFailed', 'locked', 'follow', 'start_snakemake', 'snakemake',
-           'parallel', 'environment', 'figure_records', 'list_figures', 'read_log', 'watch', 'make_figures', 'run',
-           'report', 'drop_damaged', 'make_sweep', 'recent', 'count', 'sweep_report']
+           'sweep_runs', 'parsed', 'imported', 'digest', 'mentioned', 'reached', 'needs', 'sources', 'read_margins',
+           'fingerprint', 'sweep_fingerprint', 'swap', 'alive', 'partial_folder', 'clean_up', 'fresh', 'provenance',
+           'seal', 'execute', 'checkpoints', 'run_chapter', 'ChapterFailed', 'locked', 'follow', 'start_snakemake',
+           'snakemake', 'parallel', 'environment', 'figure_records', 'list_figures', 'read_log', 'watch',
+           'make_figures', 'run', 'report', 'drop_damaged', 'make_sweep', 'recent', 'count', 'sweep_report']
 
 # %% ../nbs/92_batch.ipynb #d6bc3828
 import ast
@@ -30,6 +30,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -206,18 +207,25 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def reached(book: Book, trees: list[ast.Module]) -> tuple[dict[Path, str], set[str]]:
-    "The modules that `trees` import, directly or through others, with their SHA-256, and the file names in all of this code."
+@cache  # most chapters share most modules
+def mentioned(code: str) -> tuple[frozenset[str], frozenset[str]]:
+    "The modules of the book that code imports, and the file names in it."
+    tree = parsed(code)
+    constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return frozenset(imported(tree)), frozenset(Path(c).name for c in constants if isinstance(c, str))
+
+
+def reached(book: Book, codes: list[str]) -> tuple[dict[Path, str], set[str]]:
+    "The modules that `codes` import, directly or through others, with their SHA-256, and the file names in all of this code."
     found: dict[Path, str] = {}
     words: set[str] = set()
-    while trees:
-        tree = trees.pop()
-        constants = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
-        words |= {Path(c).name for c in constants if isinstance(c, str)}
-        modules = {book.root / "poc_book" / f"{name}.py" for name in imported(tree)} - found.keys()
+    while codes:
+        names, files = mentioned(codes.pop())
+        words |= files
+        modules = {book.root / "poc_book" / f"{name}.py" for name in names} - found.keys()
         for module in filter(Path.is_file, modules):
             found[module] = digest(module.read_bytes())
-            trees.append(parsed(module.read_text(encoding="utf-8")))
+            codes.append(module.read_text(encoding="utf-8"))
     return found, words
 
 
@@ -235,7 +243,7 @@ def needs(book: Book, chapter: str) -> list[str]:
 def sources(book: Book, chapter: str) -> dict[str, str]:
     "The files a chapter depends on, each with the SHA-256 of what counts in it; of a page, its problem's kept results too."
     cells = read_cells(book.chapters[chapter])
-    try: found, words = reached(book, [parsed(c["source"]) for c in cells if c["type"] == "code"])
+    try: found, words = reached(book, [c["source"] for c in cells if c["type"] == "code"])
     except SyntaxError as error: raise BadInput(chapter, f"{error.text or ''}", f"Python code ({error.msg})") from None
     found[book.chapters[chapter]] = digest(json.dumps(cells).encode())
     words.add(chapter.removeprefix(f"{book.chapters[chapter].stem}_") + ".nc")
@@ -258,7 +266,7 @@ def fingerprint(book: Book, profile: str, chapter: str) -> str:
 # %% ../nbs/92_batch.ipynb #b3897508
 def sweep_fingerprint(book: Book, profile: str) -> str:
     "One SHA-256 of what all runs of a profile's sweep depend on; each one's own labels are in its name."
-    found, _ = reached(book, [parsed("import poc_book.sweep")])
+    found, _ = reached(book, ["import poc_book.sweep"])
     used = {path.name: sha for path, sha in found.items()}
     return digest(json.dumps([book.sweeps[profile]["times"], used], sort_keys=True).encode())
 
