@@ -5,7 +5,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from poc_book.batch import expected_seconds, fingerprint, open_book, sources, sweep_fingerprint, sweep_runs
+from poc_book.batch import expected_seconds, fingerprint, needs, open_book, sources, sweep_fingerprint, sweep_runs
 
 book = open_book(Path(workflow.basedir))
 shared = cache(lambda profile: sweep_fingerprint(book, profile))
@@ -34,6 +34,7 @@ rule sweep:
 rule chapter:
     input:
         lambda w: [str(book.root / path) for path in sources(book, w.chapter)],
+        lambda w: [str(book.home(w.profile) / ".stamps" / name) for name in needs(book, w.chapter)],
     output:
         touch(str(book.root / "build" / "{profile}" / ".stamps" / "{chapter}")),
     log:

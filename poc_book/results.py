@@ -169,17 +169,41 @@ def caption(record: Mapping[str, Any]) -> str:
 
 # %% ../nbs/90_results.ipynb #1dbfd82b
 class Chapter:
-    "The figures of one chapter: shown in the notebook and, given a folder `out`, written with data and provenance."
+    """The figures of one chapter, and the results of the paper that it checks.
+
+    Shown in the notebook and, given a folder `out`, written: figures with data and provenance."""
 
     def __init__(self, name: str, profile: str, out: str | Path | None, parameters: Mapping[str, Any]):
         self.name, self.profile, self.parameters = name, profile, dict(parameters)
         self.out = None if out is None else Path(out)
         self.names: set[str] = set()
+        self.margins: dict[str, dict[str, Any]] = {}
         self.last = time.perf_counter()
 
     def checkpoint(self, name: str) -> Path | None:
         "Where the batch keeps what a killed run shall not lose; None without a folder."
         return None if self.out is None else self.out.parents[1] / "checkpoints" / self.name / f"{name}.npz"
+
+    def margin(self, name: str, achieved: float, allowed: float, expect: str = "holds") -> None:
+        """Assert a result of the paper: `achieved` is at most `allowed`, or above it if `expect` starts with "fails".
+
+        Prints one line. With a folder, margins.json holds all results of the chapter so far."""
+        require(self.out is None or name not in self.margins, "margin", name, f"a name used once in {self.name}")
+        achieved, allowed = float(achieved), float(allowed)
+        for what, number in (("achieved", achieved), ("allowed", allowed)):
+            if not np.isfinite(number): raise NotResolved(f"{name}, {what}", number, "a finite number")
+
+        holds = achieved <= allowed
+        found = f"{name}: achieved {achieved:.3g}, allowed {allowed:.3g}"
+        assert holds == (not expect.startswith("fails")), f"{found}, expected: {expect}"
+
+        meaningful = holds and achieved > 1e-3 * allowed  # beyond a thousand a slack only says "by far"
+        verdict = expect + (f", slack x {allowed / achieved:.2g}" if meaningful else "")
+        print(f"{found}: {verdict}")
+        self.margins[name] = dict(achieved=achieved, allowed=allowed, verdict=verdict)
+        if self.out:
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.out / "margins.json", json.dumps(self.margins, indent=1).encode())
 
     def figure(self, name: str, fig: Figure, *, data: xr.Dataset, alt: str) -> None:
         "Show `fig` with its caption; with a folder, write NAME.svg, NAME.png, NAME.nc and NAME.json."
@@ -200,7 +224,8 @@ class Chapter:
 def publish(chapter: Chapter, name: str, data: xr.Dataset, alt: str, pictures: Mapping[str, bytes]) -> dict[str, Any]:
     "The provenance of a figure once it has passed all checks; its files are written if the chapter has a folder."
     plain = isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None
-    require(plain and name != "provenance", "figure", name, "a name of a-z, 0-9 and _, not provenance")
+    free = plain and name not in ("provenance", "margins")  # files of the chapter itself
+    require(free, "figure", name, "a name of a-z, 0-9 and _, not provenance or margins")
     require(chapter.out is None or name not in chapter.names, "figure", name, f"a name used once in {chapter.name}")
     require(isinstance(alt, str) and bool(alt.strip()), "alt", alt, f"a sentence saying what {name} shows")
     now = time.perf_counter()

@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['tangent', 'jacobian', 'local_hessian', 'projected', 'tangent_top', 'interaction_hessian', 'mixed_hessian',
            'carry_matrix', 'propagators', 'stability_matrix', 'Scalars', 'is_single_index', 'one_direction',
-           'hessian_scalars', 'solve_scalars', 'stability_scalars', 'bound_constant', 'Estimate', 'stability_norms',
-           'j_max', 'is_even', 'atoms_of', 'outside', 'maximise', 'j_avg', 'average_push', 'cap',
-           'local_strong_convexity', 'self_concordance']
+           'stability_scalars', 'bound_constant', 'Estimate', 'stability_norms', 'j_max', 'is_even', 'atoms_of',
+           'outside', 'maximise', 'j_avg', 'average_push', 'cap', 'local_strong_convexity', 'self_concordance']
 
 # %% ../nbs/07_stability.ipynb #2420d1ae
 from typing import NamedTuple
@@ -143,10 +142,6 @@ def one_direction(limit: MeanField) -> RadialLimit:
     if not (isinstance(exact, RadialLimit) and is_single_index(limit)):
         raise BadInput("limit", limit.problem.name, "an exact limit with one teacher direction")
     return exact
-
-# %% ../nbs/07_stability.ipynb #944721f0
-
-# %% ../nbs/07_stability.ipynb #c0b04c89
 
 # %% ../nbs/07_stability.ipynb #826e802a
 def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -333,3 +334,65 @@ def test_a_problem_is_not_a_parameter(book: TinyBook, monkeypatch, capsys, only,
     book.notebook("03_each", "profile = 'smoke'\nout = None\nproblem = 'he4'\nsize = 1", "print(problem, size)")
     book.settings(f"[smoke]\n[smoke:03_each]\n{settings}\n")
     book.refused(monkeypatch, capsys, *FIGURES, "--only", only)
+
+
+CHECK = DRAW.format(name="01_line", figure="line") + '\nchapter.margin("One", value(1), 1.5)'
+READ = """
+import json
+from pathlib import Path
+rows = ["01_line#c2"]
+found = json.loads((Path(out).parents[1] / "01_line" / "margins.json").read_text())
+print("achieved", found["One"]["achieved"])
+"""
+
+
+@pytest.fixture
+def reading(book: TinyBook) -> TinyBook:
+    "A book whose third chapter reads what the first has checked."
+    book.notebook("01_line", HEAD, "from poc_book.curve import value", CHECK)
+    book.notebook("03_map", HEAD, READ)
+    return book
+
+
+def test_a_chapter_that_reads_another_is_made_after_it(reading: TinyBook):
+    only = (*FIGURES, "--only", "03_map")
+    first = reading.run(*only)
+    assert first.returncode == 0 and "1 figures, 2 of 2 chapters" in first.stdout, first.stderr
+    assert "achieved 1.0" in (reading.home / "03_map" / "03_map.ipynb").read_text()
+    assert reading.run(*only).stdout == "nothing to do: 2 chapters up to date\n"
+
+    shutil.rmtree(reading.home / ".stamps")  # the results count, not what Snakemake remembers of them
+    before = reading.files("01_line")
+    reading.notebook("03_map", HEAD, READ, "# another word")
+    assert "1 of 1 chapters" in reading.run(*only).stdout
+    assert reading.files("01_line") == before
+
+
+def test_a_chapter_that_reads_another_is_stale_when_that_found_something_else(reading: TinyBook):
+    assert reading.run(*FIGURES).returncode == 0
+    line = (*FIGURES, "--only", "01_line")
+    reading.module("curve", "def value(i): return 1 * i\n")
+    assert stale(reading) == {"01_line", "03_map"}
+    assert reading.run(*line).returncode == 0
+    assert stale(reading) == set()  # it found the same
+
+    reading.module("curve", "def value(i): return 1.25 * i\n")
+    assert reading.run(*line).returncode == 0
+    assert stale(reading) == {"03_map"}
+    assert "1 of 1 chapters" in reading.run(*FIGURES).stdout
+    assert "achieved 1.25" in (reading.home / "03_map" / "03_map.ipynb").read_text()
+
+    reading.module("curve", "def value(i): return 2 * i\n")
+    failed = reading.run(*FIGURES)
+    assert failed.returncode == 1
+    assert re.search(r"^01_line failed .*AssertionError: One: achieved 2, allowed 1.5, expected: holds", failed.stderr, re.M)
+    assert "03_map not run: it reads what 01_line found\n" in failed.stderr
+
+
+def test_the_snakefile_by_itself_keeps_the_order_and_does_nothing_twice(reading: TinyBook):
+    command = [sys.executable, "-m", "snakemake", "all", "--cores", "2", "--directory", "build", "--config", "profile=smoke"]
+    environment = os.environ | {"PYTHONPATH": str(reading.root)}
+    for words in ("4 of 4 steps", "Nothing to be done"):
+        run = subprocess.run(command, cwd=reading.root, env=environment, capture_output=True, text=True, timeout=300)
+        assert run.returncode == 0 and words in run.stderr, run.stderr
+        assert stale(reading) == set()
