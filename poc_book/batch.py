@@ -378,7 +378,10 @@ def run_chapter(book: Book, profile: str, chapter: str, resume: bool = False) ->
     try: execute(book, given, chapter, notebook)
     except Exception as error: raise ChapterFailed(error, notebook, home / "failed") from None
     notebook.write_text(notebook.read_text(encoding="utf-8").replace(f"{folder.parent.name}/", ""), encoding="utf-8")
-    seal(folder, record | {"seconds": round(time.perf_counter() - started, 3)})
+    work = folder / "work.json"
+    record |= {"seconds": round(time.perf_counter() - started, 3), "work": read_json(work)}
+    work.unlink(missing_ok=True)
+    seal(folder, record)
     swap(folder, home / chapter)
     for folder in kept: shutil.rmtree(folder, ignore_errors=True)
 
