@@ -48,16 +48,16 @@ sync: $(READY)  ## export the modules from the notebooks and clean the notebooks
 	$(BIN)/nbdev-clean
 
 constraints: $(READY)  ## pin anew all versions, for every supported Python
-	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra site --extra cluster --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file constraints.txt
 
 clean:  ## remove all results (not .venv)
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# The environment is made once, and again when what it depends on changes. $(CONSTRAINTS) pins all that it needs, so pip
-# resolves nothing, which would take longer than the rest; and says nothing but errors. The plugin for clusters is left out:
-# Snakemake would load it at each start.
+# The environment is made once, and again when what it depends on changes. $(CONSTRAINTS) pins all that it needs, so nothing
+# is resolved. uv takes half of pip's time, and for a second clone what it has kept of the first; pip does it where uv cannot,
+# as from a package index that only pip's configuration names. Both say nothing but errors. The plugin for clusters is left
+# out: Snakemake would load it at each start.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 $(READY): pyproject.toml constraints.txt
 	@'$(PYTHON)' -c '$(SUITABLE)' 2>/dev/null || \
@@ -65,7 +65,9 @@ $(READY): pyproject.toml constraints.txt
 	@echo "installing the environment in .venv with $$($(PYTHON) --version): a few minutes, once" >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@sed '/^snakemake-executor-plugin-/d' '$(CONSTRAINTS)' > .venv/pins.txt
-	@$(PIP) install --no-deps --requirement .venv/pins.txt
+	@$(PIP) install --no-deps --constraint .venv/pins.txt uv
+	@$(BIN)/uv pip install --python $(BIN)/python --no-deps --compile-bytecode --requirement .venv/pins.txt 2>/dev/null || \
+		$(PIP) install --no-deps --requirement .venv/pins.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@missing=$$($(BIN)/python -m pip check) || echo "$$missing" >&2
 	@touch $(READY)
