@@ -25,7 +25,8 @@ def tiny(made: TinyBook) -> TinyBook:
         path = made.root / "nbs" / f"{name}.ipynb"
         notebook = json.loads(path.read_text())
         aside = dict(cell_type="code", id="aside", metadata={}, outputs=[], execution_count=None,
-                     source="import sys\nprint('said', 'of itself')\nprint('noise', 'of a run', file=sys.stderr)")
+                     source="import sys\nprint('said', 'of itself')\nprint('noise', 'of a run', file=sys.stderr)\n"
+                            "chapter.margin('One', 1.0, 2.0)")
         path.write_text(json.dumps(notebook | {"cells": [title, *notebook["cells"], aside]}))
     return made
 
