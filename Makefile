@@ -5,10 +5,6 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUITABLE)
 BIN := .venv/bin
 CONSTRAINTS ?= constraints.txt
 READY := .venv/.ready
-# What JAX compiles is kept, so that the next process need not compile it again: all but code that calls back to raise an error.
-export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/.jax
-export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
-export EQX_ON_ERROR ?= nan
 
 .PHONY: help figures sweep profiles site check test benchmark lint sync constraints clean
 
@@ -35,6 +31,7 @@ test: $(READY)  ## all unit tests, then every notebook at smoke size: the engine
 	$(BIN)/python -m pytest -q -rs --numprocesses 2 --dist worksteal
 	$(BIN)/nbdev-test --file-re '^(00|9)' --n-workers 2
 	@$(MAKE) --no-print-directory figures PROFILE=smoke
+	$(BIN)/python -m pytest -q -rs tests/compilations.py
 
 benchmark: $(READY)  ## ratios of speed and memory on this machine, into benchmarks/cpu.json or gpu.json: 20 minutes; ONLY=growth_of_cost
 	XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python benchmarks/run.py $(ONLY)

@@ -37,6 +37,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'poc_book.batch.check_value': ('batch.html#check_value', 'poc_book/batch.py'),
                                 'poc_book.batch.checkpoints': ('batch.html#checkpoints', 'poc_book/batch.py'),
                                 'poc_book.batch.clean_up': ('batch.html#clean_up', 'poc_book/batch.py'),
+                                'poc_book.batch.compiler': ('batch.html#compiler', 'poc_book/batch.py'),
                                 'poc_book.batch.count': ('batch.html#count', 'poc_book/batch.py'),
                                 'poc_book.batch.declared': ('batch.html#declared', 'poc_book/batch.py'),
                                 'poc_book.batch.digest': ('batch.html#digest', 'poc_book/batch.py'),

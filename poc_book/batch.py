@@ -8,7 +8,7 @@ __all__ = ['KINDS', 'EXPONENT', 'PROBLEMS', 'SWEEP', 'DATA', 'CELL', 'read_cells
            'sweep_runs', 'parsed', 'imported', 'digest', 'mentioned', 'reached', 'needs', 'sources', 'read_margins',
            'fingerprint', 'sweep_fingerprint', 'swap', 'alive', 'partial_folder', 'clean_up', 'fresh', 'provenance',
            'seal', 'execute', 'checkpoints', 'run_chapter', 'ChapterFailed', 'locked', 'follow', 'expected_seconds',
-           'read_json', 'start', 'start_chapter', 'snakemake', 'parallel', 'environment', 'figure_records',
+           'read_json', 'start', 'start_chapter', 'snakemake', 'parallel', 'compiler', 'environment', 'figure_records',
            'list_figures', 'announce', 'read_log', 'time_left', 'watch', 'make_figures', 'run', 'report',
            'drop_damaged', 'make_sweep', 'recent', 'count', 'sweep_report']
 
@@ -482,16 +482,20 @@ def parallel(count: int) -> int:
     return 1 if shutil.which("nvidia-smi") else min(2, os.cpu_count() or 1, count)
 
 
+def compiler(root: Path) -> dict[str, str]:
+    """How JAX compiles for a checkout, for whoever does not say otherwise: all code is kept in `build`, for every chapter, test and
+    command. What a solver refuses inside compiled code is NaN (`EQX_ON_ERROR`): code that calls back to raise an error is not kept."""
+    return {"JAX_COMPILATION_CACHE_DIR": str(root / "build" / ".jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "EQX_ON_ERROR": "nan"}
+
+
 def environment(book: Book, resume: bool, jobs: int) -> dict[str, str]:
-    """The environment of the batch's processes: this checkout first, this process as master, compiled code shared in `build`,
-    and for each of `jobs` its share of the cores, for BLAS and for XLA (`NPROC`), as threads that wait for a core spin. What a
-    solver refuses inside compiled code is NaN (`EQX_ON_ERROR`): JAX keeps no code that calls back to raise an error."""
+    """The environment of the batch's processes: this checkout first, this process as master, the `compiler`, and for each of
+    `jobs` its share of the cores, for BLAS and for XLA (`NPROC`), as threads that wait for a core spin."""
     share = str((os.cpu_count() or 1) // jobs)
     path = os.pathsep.join(filter(None, [str(book.root), os.environ.get("PYTHONPATH")]))
     own = {"PYTHONPATH": path, "POC_BOOK_PARENT": str(os.getpid()), "POC_BOOK_RESUME": str(int(resume))}
-    shared = {"JAX_COMPILATION_CACHE_DIR": str(book.root / "build" / ".jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-              "EQX_ON_ERROR": "nan", "OMP_NUM_THREADS": share, "NPROC": share}
-    return shared | os.environ | own
+    return compiler(book.root) | {"OMP_NUM_THREADS": share, "NPROC": share} | os.environ | own
 
 # %% ../nbs/92_batch.ipynb #9b848f19
 def figure_records(folder: Path) -> list[Path]:

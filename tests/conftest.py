@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import poc_book
+from poc_book.batch import compiler
 from poc_book.cli import main
 
 # Tests that run side by side share the cores, as threads that wait for one spin; told before JAX is imported.
@@ -16,6 +17,7 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     for name in ("NPROC", "OMP_NUM_THREADS"): os.environ[name] = str(max(1, (os.cpu_count() or 1) // int(workers)))
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+os.environ.update(compiler(CHECKOUT) | os.environ)
 ENGINE = ("__init__", "__main__", "checks", "results", "batch", "cli")
 HEAD = "profile = 'smoke'\nout = None\nseed = 0\nsteps = 3"
 DRAW = """
