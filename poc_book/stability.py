@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['tangent', 'jacobian', 'local_hessian', 'projected', 'tangent_top', 'interaction_hessian', 'mixed_hessian',
            'carry_matrix', 'propagators', 'stability_matrix', 'Scalars', 'is_single_index', 'one_direction',
-           'hessian_scalars', 'solve_scalars', 'stability_scalars', 'bound_constant', 'Estimate', 'stability_norms',
-           'j_max', 'is_even', 'atoms_of', 'outside', 'maximise', 'j_avg', 'average_push', 'cap',
-           'local_strong_convexity', 'self_concordance']
+           'stability_scalars', 'bound_constant', 'Estimate', 'stability_norms', 'j_max', 'is_even', 'atoms_of',
+           'outside', 'maximise', 'j_avg', 'average_push', 'cap', 'local_strong_convexity', 'self_concordance']
 
 # %% ../nbs/07_stability.ipynb #2420d1ae
 from typing import NamedTuple
@@ -68,17 +67,27 @@ def interaction_hessian(problem: Problem, w: Float[Array, "m d"], v=None) -> Flo
 
     Units 1 / flow time. The signs are those of the problem's first m and n neurons. Memory m n d^2: for small sets (Lemma 5)."""
     w, v = (x if traced(x) else check_sphere(field, x, problem.dim) for field, x in (("w", w), ("v", w if v is None else v)))
-    found = mixed_hessian(problem, w, v)
-    return found if traced(found) else np.asarray(found)
+    if not traced(w) and not traced(v): w, v = np.asarray(w), np.asarray(v)
+    charge = problem.signs(len(w), w.dtype)[:, None] * problem.signs(len(v), w.dtype) / problem.scale
+    return charge[..., None, None] * (tangent(w)[:, None] @ mixed_hessian(problem, w, v) @ tangent(v))
+
+
+def mixed_hessian(problem: Problem, w, v):
+    "$\\nabla_w\\nabla_vK$, (m, n, d, d): $K'(s)I+K''(s)\\,v\\,w^T$, $s=w\\cdot v$, where K is a series; by autodiff elsewhere."
+    if not problem.closed_form:
+        found = _differentiate_kernel(problem, w, v)
+        return found if traced(found) else np.asarray(found)
+    K = series(problem)[0]
+    s = (w @ v.T)[..., None, None]
+    bend = sum(k * (k - 1) * c * s ** max(k - 2, 0) for k, c in zip(K.degrees, K.coefficients))
+    return K.slope(s) * np.eye(problem.dim, dtype=w.dtype) + bend * v[:, :, None] * w[:, None, None, :]
 
 
 @eqx.filter_jit
-def mixed_hessian(problem: Problem, w, v):
-    "`interaction_hessian` of checked arguments."
+def _differentiate_kernel(problem: Problem, w, v):
+    "`mixed_hessian` of every pair of rows, without a formula."
     mixed = jax.jacfwd(jax.grad(lambda a, b: problem.kernel(a, b), 0), 1)
-    raw = jax.vmap(lambda a: jax.vmap(lambda b: mixed(a, b))(v))(w) / problem.scale
-    charge = problem.signs(len(w), w.dtype, jnp)[:, None] * problem.signs(len(v), w.dtype, jnp)
-    return charge[..., None, None] * (tangent(w)[:, None] @ raw @ tangent(v)[None])
+    return jax.vmap(lambda a: jax.vmap(lambda b: mixed(a, b))(v))(w)
 
 # %% ../nbs/07_stability.ipynb #a420da29
 @eqx.filter_jit
@@ -143,10 +152,6 @@ def one_direction(limit: MeanField) -> RadialLimit:
     if not (isinstance(exact, RadialLimit) and is_single_index(limit)):
         raise BadInput("limit", limit.problem.name, "an exact limit with one teacher direction")
     return exact
-
-# %% ../nbs/07_stability.ipynb #944721f0
-
-# %% ../nbs/07_stability.ipynb #c0b04c89
 
 # %% ../nbs/07_stability.ipynb #826e802a
 def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
