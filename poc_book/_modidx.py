@@ -650,6 +650,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'poc_book.stability.outside': ('stability.html#outside', 'poc_book/stability.py'),
                                     'poc_book.stability.projected': ('stability.html#projected', 'poc_book/stability.py'),
                                     'poc_book.stability.propagators': ('stability.html#propagators', 'poc_book/stability.py'),
+                                    'poc_book.stability.radial_hessian': ('stability.html#radial_hessian', 'poc_book/stability.py'),
                                     'poc_book.stability.self_concordance': ('stability.html#self_concordance', 'poc_book/stability.py'),
                                     'poc_book.stability.stability_matrix': ('stability.html#stability_matrix', 'poc_book/stability.py'),
                                     'poc_book.stability.stability_norms': ('stability.html#stability_norms', 'poc_book/stability.py'),

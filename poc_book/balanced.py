@@ -226,7 +226,7 @@ def balanced_modes(problem: Problem, atoms: Measure, tol: float = 1e-9) -> Modes
 
 # %% ../nbs/08_balanced.ipynb #45c800a9
 def _mode_sums(delta, modes: Modes, atom) -> list:
-    "For each eigenvalue: the sums over neurons of $v_i\\cdot\\Delta_i$, one for each of its eigenfunctions v, (q,)."
+    "For each eigenvalue: $\\sum_iv_i\\cdot\\Delta_i$ for each of its eigenfunctions v, (q,)."
     einsum = library(delta, *modes.functions).einsum
     return [einsum("idq,id->q", v[atom], delta) for v in modes.functions]
 

@@ -317,9 +317,10 @@ class RadialLimit(eqx.Module):
 
 # %% ../nbs/04_mean_field.ipynb #b94e3c05
 def hessian_scalars(reduction: Radial, M, y):
-    "For moments M and $y=\\alpha^2$: the eigenvalues of D along the meridian and across it (Chapter 7)."
+    "For moments M and $y=\\alpha^2$: the eigenvalues of D along the meridian and across it."
     p = slopes(reduction, M)
-    push, bend = horner(p, y), sum(i * p[i] * y**i for i in range(1, p.size))
+    push = horner(p, y)  # U'
+    bend = sum(i * p[i] * y**i for i in range(1, p.size))  # y U''
     return 2 * y * push - (1 - y) * (2 * push + 4 * bend), 2 * y * push
 
 # %% ../nbs/04_mean_field.ipynb #e17c52f8
@@ -334,9 +335,10 @@ def carry(reduction: Radial, path: Path, xi, start, times):
         return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
 
     psi = waiting_clock(xi, p)
+    state = jnp.stack([psi, jnp.zeros_like(psi)])
     run = diffrax.diffeqsolve(
-        diffrax.ODETerm(drift), diffrax.Dopri8(), start, times[-1], None, jnp.stack([psi, jnp.zeros_like(psi)]),
-        max_steps=100_000, saveat=diffrax.SaveAt(ts=times), throw=False, adjoint=diffrax.ForwardMode(),
+        diffrax.ODETerm(drift), diffrax.Dopri8(), start, times[-1], None, state,
+        saveat=diffrax.SaveAt(ts=times), throw=False, max_steps=100_000, adjoint=diffrax.ForwardMode(),
         stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-11, norm=worst))
     state = jnp.where(run.result == diffrax.RESULTS.successful, run.ys, jnp.nan)
     return log_odds(state[:, 0], p), state[:, 1]

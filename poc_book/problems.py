@@ -81,7 +81,8 @@ def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
     require(check_finite("noise", noise, 0) >= 0, "noise", noise, "a finite number >= 0")
     x, labels = _draw_samples(problem, n, np.asarray(noise, float), key)
     teacher = Labels(check_finite("noise", np.asarray(labels)))
-    return Problem(Sample(x), problem.activation, teacher, problem.scale, problem.signed, problem.name)
+    rest = problem.scale, problem.signed, problem.name
+    return Problem(Sample(x), problem.activation, teacher, *rest)
 
 
 @eqx.filter_jit
