@@ -77,8 +77,17 @@ class Labels(eqx.Module):
 
 def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
     "The problem seen through n >= 1 samples drawn with `key`, their labels with Gaussian noise of that standard deviation."
-    n, (one, two) = check_integer("n", n), jax.random.split(check_key(key))
+    n, key = check_integer("n", n), check_key(key)
     require(check_finite("noise", noise, 0) >= 0, "noise", noise, "a finite number >= 0")
+    x, labels = _draw_samples(problem, n, np.asarray(noise, float), key)
+    teacher = Labels(check_finite("noise", np.asarray(labels)))
+    rest = problem.scale, problem.signed, problem.name
+    return Problem(Sample(x), problem.activation, teacher, *rest)
+
+
+@eqx.filter_jit
+def _draw_samples(problem: Problem, n: int, noise, key):
+    "Inputs (n, d) and labels (n,) of `empirical`, compiled once for each n."
+    one, two = jax.random.split(key)
     x = problem.inputs.sample(one, n)
-    labels = Labels(check_finite("noise", problem.teacher(x) + noise * jax.random.normal(two, (n,))))
-    return Problem(Sample(x), problem.activation, labels, problem.scale, problem.signed, problem.name)
+    return x, problem.teacher(x) + noise * jax.random.normal(two, (n,))
