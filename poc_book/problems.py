@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from .checks import check_finite, check_integer, require
 from .model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, Sample, SoftPlus
-from .sphere import check_key, uniform
+from .sphere import check_key, random_numbers, uniform
 
 # %% ../nbs/03_problems.ipynb #6abcc522
 def he(degree: int = 4, dim: int = 32) -> Problem:
@@ -80,5 +80,5 @@ def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
     n, (one, two) = check_integer("n", n), jax.random.split(check_key(key))
     require(check_finite("noise", noise, 0) >= 0, "noise", noise, "a finite number >= 0")
     x = problem.inputs.sample(one, n)
-    labels = Labels(check_finite("noise", problem.teacher(x) + noise * jax.random.normal(two, (n,))))
-    return Problem(Sample(x), problem.activation, labels, problem.scale, problem.signed, problem.name)
+    labels = problem.teacher(x) + noise * random_numbers(jax.random.normal, two, (n,))
+    return Problem(Sample(x), problem.activation, Labels(check_finite("noise", labels)), problem.scale, problem.signed, problem.name)
