@@ -368,7 +368,7 @@ class Latent(eqx.Module):
 
     def kernel(self, u, v):
         n = self.problem.dim - self.basis.shape[1]
-        s, rest = u @ v.T, (1 - jnp.sum(u * u, -1))[..., None] * (1 - jnp.sum(v * v, -1))
+        s, rest = u @ v.T, (1 - (u * u).sum(-1))[..., None] * (1 - (v * v).sum(-1))
         K = series(self.problem)[0]
         return sum(c * comb(k, 2 * i) * coordinate_moment(n, 2 * i) * s ** (k - 2 * i) * rest**i
                    for k, c in zip(K.degrees, K.coefficients) for i in range(k // 2 + 1))
@@ -504,16 +504,16 @@ def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
 
 
 @eqx.filter_jit
-def particle_risk(limit: ParticleLimit, times, count):
-    "The risk of a particle limit at the first `count` of `times`, (T,)."
-    return first_rows(limit.risk, (times,), count)
+def particle_risk(limits: list[ParticleLimit], times, count):
+    "The risk of each of some particle limits at the first `count` of `times`, (T, len(limits))."
+    return first_rows(lambda t: jnp.stack([limit.risk(t) for limit in limits]), (times,), count)
 
 
 def solve_particles(problem: Problem, view: Latent | Network, times, size: int, seed: int):
     "A particle limit, its risk at `times` and twice the running disagreement with half as many other particles."
-    limit, half = follow_particles(view, times, [size, size // 2], seed)
-    risk, other = (by_time(partial(particle_risk, one), times) for one in (limit, half))
-    return limit, risk, 2 * np.maximum.accumulate(np.abs(risk - other)) + 1e-13
+    limits = follow_particles(view, times, [size, size // 2], seed)
+    risk, other = by_time(partial(particle_risk, limits), times).T
+    return limits[0], risk, 2 * np.maximum.accumulate(np.abs(risk - other)) + 1e-13
 
 # %% ../nbs/04_mean_field.ipynb #b828be89
 class MeanField(eqx.Module):
@@ -537,7 +537,7 @@ class MeanField(eqx.Module):
     def risk_at(self, times):
         "For times (T,) in [0, times[-1]]: the risk of the limit, (T,)."
         if isinstance(self.limit, RadialLimit): return self.limit.risk(np.asarray(times))
-        return by_time(partial(particle_risk, self.limit), np.asarray(times))
+        return by_time(partial(particle_risk, [self.limit]), np.asarray(times))[:, 0]
 
     def transport(self, w0) -> Float[Array, "times m d"]:
         "Unit `w0` (m, d), signed as the problem's first m neurons, carried by the limit to `times`: (times, m, d)."

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from .checks import check_finite, check_integer, require
 from .model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, Sample, SoftPlus
-from .sphere import check_key, uniform
+from .sphere import check_key, random_numbers, uniform
 
 # %% ../nbs/03_problems.ipynb #6abcc522
 def he(degree: int = 4, dim: int = 32) -> Problem:
@@ -77,17 +77,10 @@ class Labels(eqx.Module):
 
 def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
     "The problem seen through n >= 1 samples drawn with `key`, their labels with Gaussian noise of that standard deviation."
-    n, key = check_integer("n", n), check_key(key)
+    n, (one, two) = check_integer("n", n), jax.random.split(check_key(key))
     require(check_finite("noise", noise, 0) >= 0, "noise", noise, "a finite number >= 0")
-    x, labels = _draw_samples(problem, n, np.asarray(noise, float), key)
+    x = problem.inputs.sample(one, n)
+    labels = problem.teacher(x) + noise * random_numbers(jax.random.normal, two, (n,))
     teacher = Labels(check_finite("noise", np.asarray(labels)))
     rest = problem.scale, problem.signed, problem.name
     return Problem(Sample(x), problem.activation, teacher, *rest)
-
-
-@eqx.filter_jit
-def _draw_samples(problem: Problem, n: int, noise, key):
-    "Inputs (n, d) and labels (n,) of `empirical`, compiled once for each n."
-    one, two = jax.random.split(key)
-    x = problem.inputs.sample(one, n)
-    return x, problem.teacher(x) + noise * jax.random.normal(two, (n,))
