@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ALIKE', 'single_index', 'information_exponent', 'descend', 'crossing', 'time_to_risk', 'Line', 'alike',
-           'weighted_line', 'fit_line', 'trace_back', 'Traced', 'latitude_growth', 'escape_times', 'transmitted',
-           'neuron_weights', 'average_push', 'Stability', 'stability', 'theorem_bound']
+           'weighted_line', 'fit_line', 'Traced', 'latitude_growth', 'escape_times', 'transmitted', 'neuron_weights',
+           'average_push', 'Stability', 'stability', 'theorem_bound']
 
 # %% ../nbs/09_single_index.ipynb #edad0a06
 from typing import NamedTuple
@@ -123,8 +123,6 @@ def fit_line(x, y, sigma=None) -> Line:
     line = Line(*(float(np.ldexp(v, power)) for v in (b, error * np.sqrt(noise), np.ptp(others) / 2)))
     if not np.all(np.isfinite(line)): raise NotResolved("x", x, "values whose slopes are finite numbers")
     return line
-
-# %% ../nbs/09_single_index.ipynb #2be2e045
 
 # %% ../nbs/09_single_index.ipynb #1038cdd3
 class Traced(NamedTuple):

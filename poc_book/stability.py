@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['tangent', 'jacobian', 'local_hessian', 'projected', 'tangent_top', 'interaction_hessian', 'mixed_hessian',
            'carry_matrix', 'propagators', 'stability_matrix', 'Scalars', 'is_single_index', 'one_direction',
-           'hessian_scalars', 'solve_scalars', 'stability_scalars', 'bound_constant', 'Estimate', 'stability_norms',
-           'j_max', 'is_even', 'atoms_of', 'outside', 'maximise', 'j_avg', 'average_push', 'cap',
-           'local_strong_convexity', 'self_concordance']
+           'stability_scalars', 'bound_constant', 'Estimate', 'stability_norms', 'j_max', 'is_even', 'atoms_of',
+           'outside', 'maximise', 'j_avg', 'average_push', 'cap', 'local_strong_convexity', 'self_concordance']
 
 # %% ../nbs/07_stability.ipynb #2420d1ae
 from typing import NamedTuple
@@ -18,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy import special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, latitudes
@@ -144,10 +144,6 @@ def one_direction(limit: MeanField) -> RadialLimit:
         raise BadInput("limit", limit.problem.name, "an exact limit with one teacher direction")
     return exact
 
-# %% ../nbs/07_stability.ipynb #944721f0
-
-# %% ../nbs/07_stability.ipynb #c0b04c89
-
 # %% ../nbs/07_stability.ipynb #826e802a
 def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
     """For single-index limits and overlaps 0 < |alpha0| < 1 (n,) at time 0: `Scalars` at flow times `times`.
@@ -190,15 +186,42 @@ class Estimate(eqx.Module):
         self.grid_gap = self.value - min(float(grid.max()) for grid in grids if grid.size)
 
 # %% ../nbs/07_stability.ipynb #be5529bd
+def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
+    """What `propagators` answers where the last time is above 0, in closed form: nothing has to be compiled.
+
+    A neuron $w=\\rho\\,a+r\\,b$ keeps its directions a in V and b around V; J stretches its meridian and both families of circles."""
+    V, first = exact.reduction.basis, np.append(0.0, times)
+    along = w0 @ V @ V.T
+    sizes = [np.maximum(np.linalg.norm(x, axis=1), 1e-150) for x in (along, w0 - along)]
+    a, b = (x / size[:, None] for x, size in zip((along, w0 - along), sizes))
+    xi, growth = latitudes(exact, 2 * np.log(sizes[0] / sizes[1]), first)
+    rho, r = (np.exp(special.log_expit(x) / 2)[..., None] for x in (xi, -xi))
+    w, meridian = rho * a + r * b, r * a - rho * b
+    in_V = V @ V.T - a[:, :, None] * a[:, None]
+    around = np.eye(len(V)) - V @ V.T - b[:, :, None] * b[:, None]
+    ratio = lambda x: (x[1:] / x[:-1])[..., None]
+    turn = meridian[1:, ..., None] * meridian[:-1, :, None]
+    steps = np.exp(np.diff(growth, axis=0))[..., None, None] * turn + ratio(rho) * in_V + ratio(r) * around
+    if not np.all(np.isfinite(steps)): raise NotResolved("times", times, "times J can be carried to")
+    return w[1:], steps
+
+
+def _propagated(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[np.ndarray, np.ndarray]:
+    "`propagators`, in closed form where the limit is exact."
+    times, exact = check_times(times), limit.limit
+    closed = isinstance(exact, RadialLimit) and limit.times[-1] >= times[-1] > 0
+    return _frames(exact, w0, times) if closed else propagators(limit, w0, times, tol)
+
+
 def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
     """For neurons at unit `w0` (m, d) at time 0: $\\|J_{t,s}\\|$, (T, T, m) with t first, zero where s > t.
 
-    Single-index limits by the closed form, others by products of `propagators` (memory T m d^2)."""
+    Single-index limits by the closed form, others by products of J from one time to the next (memory T m d^2)."""
     w0 = check_sphere("w0", w0, limit.problem.dim)
     if is_single_index(limit):
         alpha0 = np.asarray(w0 @ one_direction(limit).reduction.basis)[:, 0]
         return np.exp(stability_scalars(limit, alpha0, times).log_norm)
-    path, steps = propagators(limit, w0, times)
+    path, steps = _propagated(limit, w0, times)
     norms = np.zeros((len(steps), *path.shape[:2]))
     for j in range(len(steps)):
         J = tangent(path[j])
@@ -272,7 +295,7 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     candidates, starts = check_integer("candidates", candidates), check_integer("starts", starts)
     problem = limit.problem
     places = atoms_of(problem) if places is None else problem.checked("places", places)
-    path, steps = propagators(limit, w0, times, 1e-6)  # far below what sampling costs
+    path, steps = _propagated(limit, check_sphere("w0", w0, problem.dim), times, 1e-6)  # far below what sampling costs
     T, d = len(path), path.shape[-1]
     out = outside(problem, path, tau, places)
     table, errors, spread = np.zeros((3, T, T))
