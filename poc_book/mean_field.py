@@ -8,7 +8,7 @@ __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'NEI
            'clock_rate', 'advance', 'worst', 'feet', 'survive', 'Path', 'anderson', 'lowest', 'Grid', 'panel', 'follow',
            'RadialLimit', 'latitudes', 'carry', 'hessian_scalars', 'Latent', 'Network', 'particle_velocity',
            'ParticleLimit', 'Carried', 'Own', 'particle_rates', 'follow_particles', 'solve_radial', 'particle_risk',
-           'solve_particles', 'MeanField', 'limit_velocity', 'limit_error', 'solve']
+           'solve_particles', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated', 'solve']
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from scipy import special
 
 from .checks import NotResolved, check_integer, check_positive, check_sphere, check_times
 from .model import Measure, Problem, in_blocks, pair_sum, series, teacher_norm
+from .problems import Labels
 from .sphere import by_time, coordinate_moment, first_rows, integrate, library, normalise, padded, solve_flow, traced, uniform
 
 # %% ../nbs/04_mean_field.ipynb #dd1aef48
@@ -574,6 +575,14 @@ def limit_velocity(limit: Limit, t, w, signs): return limit.velocity(t, w, signs
 def limit_error(limit: Limit, t, rho: Measure): return limit.function_error(t, rho)
 
 # %% ../nbs/04_mean_field.ipynb #c2a657d6
+def tabulated(problem: Problem) -> Problem:
+    """For inputs that are enumerated: the same problem with labels at them for its teacher, and without its name.
+
+    Problems on the same cube then share what is compiled for their particles."""
+    labels = Labels(np.asarray(problem.teacher(problem.inputs.nodes())))
+    return Problem(problem.inputs, problem.activation, labels, problem.scale, problem.signed)
+
+
 def solve(problem: Problem, times, tol: float | None = None, particles: int = 4096, seed: int = 0) -> MeanField:
     """For uniform initial neurons: the mean-field limit at increasing `times` >= 0 in flow time.
 
@@ -589,8 +598,9 @@ def solve(problem: Problem, times, tol: float | None = None, particles: int = 40
         return MeanField(problem, times, risk, error, "exact, one radius", True, limit)
     span = teacher_span(problem) if problem.closed_form and not problem.signed else np.eye(problem.dim)
     latent = span.shape[1] < problem.dim
-    limit, risk, error = solve_particles(
-        problem, Latent(problem, span) if latent else Network(problem), times, particles, seed)
+    enumerated = problem.inputs.exact and not problem.closed_form
+    view = Latent(problem, span) if latent else Network(tabulated(problem) if enumerated else problem)
+    limit, risk, error = solve_particles(problem, view, times, particles, seed)
     if tol_given and error[-1] > tol_given:
         raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name} with {particles} particles")
     inputs = "" if latent or problem.closed_form else ", inputs " + ("enumerated" if problem.inputs.exact else "sampled")

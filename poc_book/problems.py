@@ -77,8 +77,16 @@ class Labels(eqx.Module):
 
 def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
     "The problem seen through n >= 1 samples drawn with `key`, their labels with Gaussian noise of that standard deviation."
-    n, (one, two) = check_integer("n", n), jax.random.split(check_key(key))
+    n, key = check_integer("n", n), check_key(key)
     require(check_finite("noise", noise, 0) >= 0, "noise", noise, "a finite number >= 0")
-    x = problem.inputs.sample(one, n)
-    labels = Labels(check_finite("noise", problem.teacher(x) + noise * jax.random.normal(two, (n,))))
+    x, y = _noisy_samples(problem, n, np.asarray(noise, float), key)
+    labels = Labels(check_finite("noise", y))
     return Problem(Sample(x), problem.activation, labels, problem.scale, problem.signed, problem.name)
+
+
+@eqx.filter_jit
+def _noisy_samples(problem: Problem, n: int, noise, key):
+    "n inputs (n, d) and their labels with noise (n,)."
+    one, two = jax.random.split(key)
+    x = problem.inputs.sample(one, n)
+    return x, problem.teacher(x) + noise * jax.random.normal(two, (n,))

@@ -22,7 +22,7 @@ from scipy import special
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, latitudes
 from .model import Atoms, Measure, Problem, series
-from .sphere import library, normalise, project, traced, uniform
+from .sphere import first_rows, library, normalise, padded, project, traced, uniform
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
 def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
@@ -266,10 +266,10 @@ def outside(problem: Problem, w, tau: float, places: Measure | None = None):
 
 # %% ../nbs/07_stability.ipynb #b53ac4ff
 @eqx.filter_jit
-def maximise(A: Float[Array, "c m d d"], p: Float[Array, " m"], starts: Float[Array, "k d"], rounds: int = 60):
+def maximise(A: Float[Array, "c m d d"], p: Float[Array, " m"], starts: Float[Array, "k d"], rounds: int = 60, count=None):
     """For weights p >= 0: ascent of $\\sum_ip_i\\|A_{ci}v\\|$ over unit v from `starts` and the top singular vector.
 
-    Returns the ends (c, k + 1) and the standard error of the mean over i at each."""
+    Returns the ends (c, k + 1) and the standard error of the mean over i at each; zeros behind the first `count` of c."""
     def one(A):
         gram = jnp.einsum("m,mab,mac->bc", p, A, A)
         def up(v):
@@ -281,7 +281,7 @@ def maximise(A: Float[Array, "c m d d"], p: Float[Array, " m"], starts: Float[Ar
             return p @ sizes, jnp.sqrt(p @ jnp.square(sizes - p @ sizes) / p.size)
         first = jnp.linalg.eigh(gram)[1][:, -1]
         return jax.vmap(end)(jnp.concatenate([first[None], starts]))
-    return jax.lax.map(one, A)
+    return jax.lax.map(one, A) if count is None else first_rows(one, (A,), count)
 
 # %% ../nbs/07_stability.ipynb #e76b25a8
 def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: int = 3, seed: int = 0,
@@ -302,10 +302,11 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     first = uniform(jax.random.key(seed), starts, d)
     for j in range(T):
         J = tangent(path[j])
-        H = interaction_hessian(problem, path[j], np.concatenate([path[j, :candidates], places.points]))
+        near = np.concatenate([path[j, :candidates], places.points])
+        H = interaction_hessian(limit.limit.problem, path[j], padded(near, 8))  # of few shapes, as of few names
         for i in range(j, T):
             J = steps[i] @ J if i > j else J
-            ends, error = (np.asarray(x) for x in average_push(J, H, out[i], first))
+            ends, error = (np.asarray(x) for x in average_push(J, H, out[i], first, np.asarray(len(near))))
             best = np.unravel_index(ends.argmax(), ends.shape)
             table[i, j], errors[i, j], spread[i, j] = ends[best], error[best], np.ptp(ends[best[0]])
     top = np.unravel_index(table.argmax(), table.shape)
@@ -313,10 +314,10 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
 
 # %% ../nbs/07_stability.ipynb #390954bd
 @eqx.filter_jit
-def average_push(J, H, out, starts):
-    "`maximise` of the mean of $\\|J_iH_{ic}v\\|$ over the neurons that are `out`, for every candidate c."
+def average_push(J, H, out, starts, count):
+    "`maximise` of the mean of $\\|J_iH_{ic}v\\|$ over the neurons that are `out`, for each of the first `count` candidates c."
     A = jnp.einsum("mab,mcbe->cmae", J, H) * out[:, None, None]
-    return maximise(A, jnp.full(len(J), 1 / len(J)), starts)
+    return maximise(A, jnp.full(len(J), 1 / len(J)), starts, count=count)
 
 # %% ../nbs/07_stability.ipynb #e28ed145
 def cap(places: Measure, tau: float, count: int, seed: int) -> Measure:
