@@ -12,23 +12,24 @@ import os
 import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from . import figures
 from .checks import BadInput, NotResolved, check_integer, check_name, check_positive, require
-from .coupling import couple
 from .experiments import rate
-from .mean_field import MeanField
-from .model import Monomials, Problem, SoftPlus, series
+from .mean_field import Limit, MeanField
+from .model import Measure, Monomials, Problem, SoftPlus, series
 from .problems import PROBLEMS
 from .results import origin, render, save, write_atomic
-from .sphere import uniform
+from .sphere import by_time, first_rows, integrate, uniform
 from .stability import is_even, j_avg, j_max, local_strong_convexity
 from .table1 import CAP, MISSED, endpoints, missed, transitive, until_learned
 
@@ -47,23 +48,57 @@ def lowest_degree(problem: Problem) -> int | None:
     return None
 
 # %% ../nbs/14_your_problem.ipynb #6b9d5106
+class _Nested(eqx.Module):
+    """The velocities of networks side by side, as a function of (t, all their neurons).
+
+    `weights` (n, M) are 1 / m for the first m neurons of a network and 0 for the others, which only drift along: networks of all
+    widths share one compiled program."""
+    problem: Problem
+    weights: np.ndarray
+
+    def measures(self, w) -> Measure:
+        "All neurons (n M, d) as the measures of the networks, to be mapped over."
+        apart = w.reshape(*self.weights.shape, -1)
+        return jax.vmap(lambda v, p: Measure(v, p, self.problem.signs(len(v), v.dtype, jnp)))(apart, self.weights)
+
+    def __call__(self, t, w):
+        velocity = lambda rho: self.problem.velocity(rho.points, rho, rho.signs)
+        return jax.vmap(velocity)(self.measures(w)).reshape(w.shape)
+
+
+@eqx.filter_jit
+def _risk_and_error(limit: Limit, nested: _Nested, times, points, count):
+    "Risk and function error of the networks `points` (T, n M, d) at the first `count` of `times`, (T, n) each."
+    def one(t, rho): return limit.problem.risk(rho), limit.function_error(t, rho)
+    return first_rows(lambda t, w: jax.vmap(partial(one, t))(nested.measures(w)), (times, points), count)
+
+
 def coupled_runs(limit: MeanField, widths: Sequence[int], repeats: int, seed: int) -> xr.Dataset:
     """Risk and both scaled errors over (seed, width, time) of networks coupled to `limit`; times in flow time.
 
-    Where the limit is M particles, errors are divided by 1 + m/M, what independent particles would add."""
-    problem, rows = limit.problem, []
-    with tqdm(total=len(widths) * repeats, desc=f"networks {problem.name}", leave=False, disable=None) as bar:
-        for m in widths:
-            for r in range(repeats):
-                pair = couple(problem, uniform(jax.random.fold_in(jax.random.key(seed), r), m, problem.dim), limit.times, limit)
-                rows.append((pair.finite.risk, m * pair.function_error, m * pair.mean_error**2))
-                bar.update()
-    table: np.ndarray = np.array(rows).reshape(len(widths), repeats, 3, -1).transpose(2, 1, 0, 3)
+    The networks of a seed are the first neurons of its widest. Where the limit is M particles, errors are divided by 1 + m/M,
+    what independent particles would add."""
+    problem, times, M = limit.problem, limit.times, max(widths)
+    keys = [jax.random.fold_in(jax.random.key(seed), r) for r in range(repeats)]
+    w0 = np.concatenate([uniform(key, M, problem.dim) for key in keys])
+    shares = np.array([np.where(np.arange(M) < m, 1 / m, 0) for m in widths])
+    nested = _Nested(problem, np.repeat(shares, repeats, axis=0))
+
+    points = integrate(nested, np.tile(w0, (len(widths), 1)), times, 1e-9)
+    risk, error = by_time(partial(_risk_and_error, limit.limit, nested), times, points)
+    carried = limit.limit.transport(w0, times, np.tile(problem.signs(M), repeats))
+    if not np.all(np.isfinite(carried)): raise NotResolved("times", times, "times up to which neurons can be carried")
+    apart = points.reshape(len(times), len(widths), repeats, M, -1) - carried.reshape(len(times), 1, repeats, M, -1)
+    mean = np.einsum("twrm,wm->twr", np.linalg.norm(apart, axis=-1), shares)
+
+    m = np.asarray(widths)[:, None]
+    both = lambda x: x.reshape(len(times), len(widths), repeats)
+    table = np.array([both(risk), m * both(error), m * mean**2]).transpose(0, 3, 2, 1)
     if not limit.exact:  # independent particles of a proxy add their own share to both errors
-        table[1:] /= 1 + np.asarray(widths)[:, None] / limit.limit.points.shape[1]  # type: ignore[union-attr]
+        table[1:] /= 1 + m / limit.limit.points.shape[1]  # type: ignore[union-attr]
     names = ("risk", "scaled_function_error", "scaled_coupling_error")
     data = xr.Dataset({n: (("seed", "width", "time"), v) for n, v in zip(names, table)},
-                      dict(seed=range(repeats), width=list(widths), time=limit.times))
+                      dict(seed=range(repeats), width=list(widths), time=times))
     return data.assign(mean_field_risk=("time", limit.risk)).assign_attrs(problem=problem.name, dim=problem.dim, repeats=repeats)
 
 # %% ../nbs/14_your_problem.ipynb #020d2315

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from scipy import integrate, special, stats
+from scipy import integrate, special
 
 import poc_book
 from .checks import check_finite, check_integer, check_name, check_positive, require
@@ -105,7 +105,7 @@ def rate(errors: xr.DataArray) -> Slope:
     require(bool((errors > 0).all()), "errors", float(errors.min()), "positive errors")
     values = np.log(errors.transpose("width", "seed").values)
     slopes = np.polyfit(np.log(errors.width.values), values, 1)[0] - 1
-    reach = stats.t.ppf(0.975, slopes.size - 1) * slopes.std(ddof=1) / np.sqrt(slopes.size)
+    reach = special.stdtrit(slopes.size - 1, 0.975) * slopes.std(ddof=1) / np.sqrt(slopes.size)
     return Slope(*(float(slopes.mean() + s * reach) for s in (0, -1, 1)))
 
 # %% ../nbs/10_experiments.ipynb #e1162fb0

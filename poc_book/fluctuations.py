@@ -8,11 +8,11 @@ __all__ = ['GAUSS', 'NO_LIMIT', 'PANELS', 'MARGIN', 'harmonics', 'harmonic_share
            'solve_panel', 'displaced', 'degree', 'exact_limit', 'Stage', 'teacher_features', 'carry', 'stages',
            'own_features', 'exchange', 'Panel', 'displacement', 'unfold', 'Fluctuations', 'mean_squares', 'teacher_gap',
            'block_shares', 'observe', 'fluctuate', 'function_error_law', 'shadows', 'Side', 'Networks', 'compare',
-           'simulate', 'standard_error', 'Extrapolated', 'extrapolate', 'Second', 'risk_correction',
+           'simulate_sizes', 'simulate', 'standard_error', 'Extrapolated', 'extrapolate', 'Second', 'risk_correction',
            'infinite_dimension_law', 'push_norm', 'gronwall_law']
 
 # %% ../nbs/11_fluctuations.ipynb #576ce23d
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import product
 from math import comb
@@ -20,16 +20,18 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import legendre
 from scipy import interpolate, sparse, special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, magnitude, require
+from .finite_width import Field
 from .mean_field import Limit, MeanField, Radial, RadialLimit, hessian_scalars, latitudes, log_odds, radial, slopes, solve
 from .mean_field import waiting_clock
 from .model import Problem, series
 from .single_index import ALIKE, alike, weighted_line
-from .sphere import by_time, first_rows, integrate, uniform
+from .sphere import by_time, first_rows, integrate, library, uniform
 from .stability import one_direction
 
 # %% ../nbs/11_fluctuations.ipynb #355f3dc6
@@ -443,13 +445,20 @@ def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
 
 # %% ../nbs/11_fluctuations.ipynb #45297175
 class Side(eqx.Module):
-    "The velocities of `repeats` networks side by side, as a function of (t, all their neurons)."
+    """The velocities of networks side by side, as a function of (t, all their neurons): for each of `sizes` (R, m), in this
+    order, R networks of m neurons. One compiled solver carries them all."""
     problem: Problem
-    repeats: int = eqx.field(static=True)
+    sizes: tuple[tuple[int, int], ...] = eqx.field(static=True)
+
+    def apart(self, w) -> list:
+        "All neurons (..., n, d), cut into the networks of each size, (..., R, m, d)."
+        cuts = np.cumsum([R * m for R, m in self.sizes])[:-1]
+        shares = library(w).split(w, cuts, axis=-2)
+        return [x.reshape(*x.shape[:-2], *size, x.shape[-1]) for x, size in zip(shares, self.sizes)]
 
     def __call__(self, t, w):
-        apart = w.reshape(self.repeats, -1, w.shape[-1])
-        return jax.vmap(lambda v: self.problem.velocity(v, self.problem.measure(v)))(apart).reshape(w.shape)
+        velocity = jax.vmap(partial(Field(self.problem), t))
+        return jnp.concatenate([velocity(networks).reshape(-1, w.shape[-1]) for networks in self.apart(w)])
 
 
 class Networks(NamedTuple):
@@ -461,26 +470,34 @@ class Networks(NamedTuple):
 
 
 @eqx.filter_jit
-def compare(limit: Limit, times, points, count):
-    "Function errors and risks of networks `points` (T, R, m, d) at the first `count` of `times`, (T, R)."
+def compare(limit: Limit, side: Side, times, points, count) -> list:
+    "For each size of networks `points` (T, n, d): function errors and risks at the first `count` of `times`, (T, R) each."
     def one(t, w):
         rho = limit.problem.measure(w)
         return limit.function_error(t, rho), limit.problem.risk(rho)
-    return first_rows(lambda t, networks: jax.vmap(partial(one, t))(networks), (times, points), count)
+    at = lambda t, w: [jax.vmap(partial(one, t))(networks) for networks in side.apart(w)]
+    return first_rows(at, (times, points), count)
+
+
+def simulate_sizes(limit: MeanField, sizes: Sequence[tuple[int, int]], seed: int = 0) -> list[Networks]:
+    "`simulate` for each of `sizes` (R, m), R networks of m neurons: all take the same steps, by one compiled solver."
+    side, seed = Side(limit.problem, tuple(sizes)), check_integer("seed", seed, 0)
+    starts = [uniform(jax.random.fold_in(jax.random.key(seed), m), R * m, limit.problem.dim) for R, m in sizes]
+    w0 = np.concatenate(starts)
+    points = integrate(side, w0, limit.times, 1e-7)
+    found = by_time(partial(compare, limit.limit, side), limit.times, points)
+    moved = np.square(points - shadows(limit, w0)).sum(-1, keepdims=True)
+    first = np.linalg.norm(w0 @ exact_limit(limit).reduction.basis, axis=1, keepdims=True)
+    return [Networks(error, coupling[..., 0].mean(-1), risk - limit.risk[:, None], start[..., 0])
+            for (error, risk), coupling, start in zip(found, side.apart(moved), side.apart(first))]
 
 
 def simulate(limit: MeanField, width: int, repeats: int, seed: int = 0) -> Networks:
     """For an exact limit with unit signs: `repeats` networks of `width` neurons under the population flow, at the limit's times.
 
     Raises `NotResolved` where the flow cannot be followed. Memory T R m d for the points."""
-    seed = check_integer("seed", seed, 0)
-    m, R, T = check_integer("width", width), check_integer("repeats", repeats, 2), limit.times.size
-    w0 = uniform(jax.random.fold_in(jax.random.key(seed), m), R * m, limit.problem.dim)
-    points = integrate(Side(limit.problem, R), w0, limit.times, 1e-7).reshape(T, R, m, -1)
-    error, risk = by_time(partial(compare, limit.limit), limit.times, points)
-    coupling = np.square(points - shadows(limit, w0).reshape(points.shape)).sum(-1).mean(-1)
-    start = np.linalg.norm(w0 @ exact_limit(limit).reduction.basis, axis=1).reshape(R, m)
-    return Networks(error, coupling, risk - limit.risk[:, None], start)
+    size = check_integer("repeats", repeats, 2), check_integer("width", width)
+    return simulate_sizes(limit, [size], seed)[0]
 
 # %% ../nbs/11_fluctuations.ipynb #da9544ba
 def standard_error(samples) -> np.ndarray:

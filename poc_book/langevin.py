@@ -254,7 +254,7 @@ def noisy_networks(problem: Problem, noise: float, width: int, repeats: int, tim
     w, found = uniform(start, R * m, problem.dim), []
     for key, span in zip(keys, np.diff(times, prepend=0.0)):
         count = int(np.ceil(span / step))
-        w = walk(Side(problem, R), w, np.asarray(noise), np.asarray(span / max(count, 1)), np.asarray(count), key)
+        w = walk(Side(problem, ((R, m),)), w, np.asarray(noise), np.asarray(span / max(count, 1)), np.asarray(count), key)
         found.append(np.asarray(w).reshape(R, m, -1))
     return np.array(found)
 

@@ -8,7 +8,7 @@ __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'NEI
            'clock_rate', 'advance', 'worst', 'feet', 'survive', 'Path', 'anderson', 'lowest', 'Grid', 'panel', 'follow',
            'RadialLimit', 'hessian_scalars', 'carry', 'latitudes', 'Latent', 'Network', 'particle_velocity',
            'ParticleLimit', 'Carried', 'Own', 'particle_rates', 'follow_particles', 'solve_radial', 'particle_risk',
-           'solve_particles', 'MeanField', 'limit_velocity', 'limit_error', 'solve']
+           'solve_particles', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated', 'solve']
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
 from collections.abc import Callable
@@ -21,10 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy import special, stats
+from scipy import special
 
 from .checks import NotResolved, check_integer, check_positive, check_sphere, check_times
 from .model import Measure, Problem, in_blocks, pair_sum, series, teacher_norm
+from .problems import Labels
 from .sphere import by_time, coordinate_moment, first_rows, integrate, library, normalise, padded, solve_flow, traced, uniform
 
 # %% ../nbs/04_mean_field.ipynb #dd1aef48
@@ -42,9 +43,20 @@ class Radial(eqx.Module):
     def risk(self, M): return self.norm - 2 * M @ self.F + (M @ self.G * M).sum(-1)
 
     @property
+    def common(self):
+        "The reduction with zeros up to $y^3$: problems of degrees 4 and 6 share what is compiled for it."
+        more = max(0, 4 - self.F.size)
+        return eqx.tree_at(lambda r: (r.G, r.F), self, (np.pad(self.G, (0, more)), np.pad(self.F, (0, more))))
+
+    @property
     def core(self):
-        "The reduction without its directions: problems of all dimensions share what is compiled for it."
-        return eqx.tree_at(lambda r: r.basis, self, np.eye(self.basis.shape[1]))
+        "`common` without its directions: problems of all dimensions share what is compiled for it."
+        return eqx.tree_at(lambda r: r.basis, self.common, np.eye(self.basis.shape[1]))
+
+    @property
+    def powers(self):
+        "`core` with no teacher space at all, for what depends on y alone."
+        return eqx.tree_at(lambda r: r.basis, self.common, None)
 
 # %% ../nbs/04_mean_field.ipynb #982df360
 def teacher_span(problem: Problem) -> np.ndarray:
@@ -119,7 +131,7 @@ TO_POWERS = np.array([np.pad(np.polynomial.chebyshev.cheb2poly(e), (0, ORDER + 1
 
 # %% ../nbs/04_mean_field.ipynb #9cc5f5b4
 @eqx.filter_jit
-def interpolate(S, x0, dx, x, q: int):
+def interpolate(S, x0, dx, x, q):
     "For S on the uniform grid x0 + dx*i: its value at x by Lagrange interpolation; to the left 1 - S falls like $y^{q/2}$."
     at = (x - x0) / dx
     first = jnp.clip(jnp.floor(at).astype(int) - STENCIL // 2 + 1, 0, S.size - STENCIL)
@@ -173,10 +185,11 @@ def feet(reduction: Radial, xi, M, length, tol):
 
 
 @eqx.filter_jit
-def survive(reduction: Radial, survival, xi, M, length, tol):
-    "The survival function at log-odds `xi` (N,), a uniform grid, at a panel's Chebyshev times, (ORDER, N); other arguments as `feet`."
+def survive(reduction: Radial, survival, q, xi, M, length, tol):
+    """The survival function at log-odds `xi` (N,), a uniform grid, at a panel's Chebyshev times, (ORDER, N), for a teacher space
+    of dimension `q`; other arguments as `feet`."""
     origin = feet(reduction, xi, M, length, tol)
-    return interpolate(survival, xi[0], xi[1] - xi[0], origin, reduction.basis.shape[1])
+    return interpolate(survival, xi[0], xi[1] - xi[0], origin, q)
 
 # %% ../nbs/04_mean_field.ipynb #718c51e9
 class Path(eqx.Module):
@@ -252,7 +265,7 @@ def panel(reduction: Radial, grid: Grid, survival, M, guess, length: float, tol:
     def residual(z):
         nonlocal carried
         size = np.asarray(length), np.asarray(max(0.1 * tol, 1e-13))
-        carried = np.asarray(survive(reduction, survival, grid.xi, trial(z), *size))
+        carried = np.asarray(survive(reduction.powers, survival, np.asarray(float(grid.q)), grid.xi, trial(z), *size))
         return (carried @ grid.weights.T).ravel() - z
     image, left = anderson(residual, guess[1:, 1:].ravel(), tol)
     values = trial(image)
@@ -355,7 +368,7 @@ def latitudes(exact: RadialLimit, xi, times, start: float = 0.0) -> tuple[np.nda
     xi, times, order = np.asarray(xi, float), np.asarray(times, float), np.argsort(xi)
     apart = np.append(xi[order], np.repeat(xi[order[-1:]], -len(xi) % NEIGHBOURS)).reshape(-1, NEIGHBOURS)
     clock = np.asarray(float(start)), padded(times, 128)
-    runs = [carry(exact.reduction.core, exact.path, block, *clock) for block in apart]
+    runs = [carry(exact.reduction.powers, exact.path, block, *clock) for block in apart]
     back = np.argsort(order)
     now, along = (np.concatenate(x, 1)[: len(times), back] for x in zip(*runs))
     return now, along
@@ -386,10 +399,12 @@ class Latent(eqx.Module):
 
     def draw(self, size: int, seed: int):
         "Scrambled Sobol points of the law of $P_Vw$ for uniform w, shape (size, q)."
+        from scipy.stats import qmc  # here, as it takes half as long to import as JAX
+
         q, d = self.basis.shape[1], self.problem.dim
-        z = stats.qmc.Sobol(q + 1, seed=seed).random(size)
+        z = qmc.Sobol(q + 1, seed=seed).random(size)
         direction = special.ndtri(np.clip(z[:, :q], 1e-12, 1 - 1e-12))
-        radius = np.sqrt(stats.beta(q / 2, (d - q) / 2).ppf(z[:, q:]))
+        radius = np.sqrt(special.betaincinv(q / 2, (d - q) / 2, z[:, q:]))
         return radius * direction / np.linalg.norm(direction, axis=1, keepdims=True)
 
 # %% ../nbs/04_mean_field.ipynb #449a826a
@@ -498,7 +513,7 @@ def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
         risk = core.risk(path.moments(times))
         if previous is not None:
             error = np.maximum.accumulate(np.abs(risk - previous)) + 1e-13
-            if error[-1] <= tol: return RadialLimit(problem, reduction, path), risk, error
+            if error[-1] <= tol: return RadialLimit(problem, reduction.common, path), risk, error
         previous = risk
     raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name} up to t = {times[-1]:g}")
 
@@ -562,6 +577,14 @@ def limit_velocity(limit: Limit, t, w, signs): return limit.velocity(t, w, signs
 def limit_error(limit: Limit, t, rho: Measure): return limit.function_error(t, rho)
 
 # %% ../nbs/04_mean_field.ipynb #c2a657d6
+def tabulated(problem: Problem) -> Problem:
+    """For inputs that are enumerated: the same problem with labels at them for its teacher, and without its name.
+
+    Problems on the same cube then share what is compiled for their particles."""
+    labels = Labels(np.asarray(problem.teacher(problem.inputs.nodes())))
+    return Problem(problem.inputs, problem.activation, labels, problem.scale, problem.signed)
+
+
 def solve(problem: Problem, times, tol: float | None = None, particles: int = 4096, seed: int = 0) -> MeanField:
     """For uniform initial neurons: the mean-field limit at increasing `times` >= 0 in flow time.
 
@@ -577,8 +600,9 @@ def solve(problem: Problem, times, tol: float | None = None, particles: int = 40
         return MeanField(problem, times, risk, error, "exact, one radius", True, limit)
     span = teacher_span(problem) if problem.closed_form and not problem.signed else np.eye(problem.dim)
     latent = span.shape[1] < problem.dim
-    limit, risk, error = solve_particles(
-        problem, Latent(problem, span) if latent else Network(problem), times, particles, seed)
+    enumerated = problem.inputs.exact and not problem.closed_form
+    view = Latent(problem, span) if latent else Network(tabulated(problem) if enumerated else problem)
+    limit, risk, error = solve_particles(problem, view, times, particles, seed)
     if tol_given and error[-1] > tol_given:
         raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name} with {particles} particles")
     inputs = "" if latent or problem.closed_form else ", inputs " + ("enumerated" if problem.inputs.exact else "sampled")

@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy import special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, horner, latitudes, slopes
 from .model import Atoms, Measure, Problem, series
-from .sphere import library, normalise, project, traced, uniform
+from .sphere import first_rows, library, normalise, padded, project, traced, uniform
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
 def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
@@ -212,15 +213,42 @@ class Estimate(eqx.Module):
         self.grid_gap = self.value - min(float(grid.max()) for grid in grids if grid.size)
 
 # %% ../nbs/07_stability.ipynb #be5529bd
+def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
+    """What `propagators` answers where the last time is above 0, in closed form: nothing has to be compiled.
+
+    A neuron $w=\\rho\\,a+r\\,b$ keeps its directions a in V and b around V; J stretches its meridian and both families of circles."""
+    V, first = exact.reduction.basis, np.append(0.0, times)
+    along = w0 @ V @ V.T
+    sizes = [np.maximum(np.linalg.norm(x, axis=1), 1e-150) for x in (along, w0 - along)]
+    a, b = (x / size[:, None] for x, size in zip((along, w0 - along), sizes))
+    xi, growth = latitudes(exact, 2 * np.log(sizes[0] / sizes[1]), first)
+    rho, r = (np.exp(special.log_expit(x) / 2)[..., None] for x in (xi, -xi))
+    w, meridian = rho * a + r * b, r * a - rho * b
+    in_V = V @ V.T - a[:, :, None] * a[:, None]
+    around = np.eye(len(V)) - V @ V.T - b[:, :, None] * b[:, None]
+    ratio = lambda x: (x[1:] / x[:-1])[..., None]
+    turn = meridian[1:, ..., None] * meridian[:-1, :, None]
+    steps = np.exp(np.diff(growth, axis=0))[..., None, None] * turn + ratio(rho) * in_V + ratio(r) * around
+    if not np.all(np.isfinite(steps)): raise NotResolved("times", times, "times J can be carried to")
+    return w[1:], steps
+
+
+def _propagated(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[np.ndarray, np.ndarray]:
+    "`propagators`, in closed form where the limit is exact."
+    times, exact = check_times(times), limit.limit
+    closed = isinstance(exact, RadialLimit) and limit.times[-1] >= times[-1] > 0
+    return _frames(exact, w0, times) if closed else propagators(limit, w0, times, tol)
+
+
 def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
     """For neurons at unit `w0` (m, d) at time 0: $\\|J_{t,s}\\|$, (T, T, m) with t first, zero where s > t.
 
-    Single-index limits by the closed form, others by products of `propagators` (memory T m d^2)."""
+    Single-index limits by the closed form, others by products of J from one time to the next (memory T m d^2)."""
     w0 = check_sphere("w0", w0, limit.problem.dim)
     if is_single_index(limit):
         alpha0 = np.asarray(w0 @ one_direction(limit).reduction.basis)[:, 0]
         return np.exp(stability_scalars(limit, alpha0, times).log_norm)
-    path, steps = propagators(limit, w0, times)
+    path, steps = _propagated(limit, w0, times)
     norms = np.zeros((len(steps), *path.shape[:2]))
     for j in range(len(steps)):
         J = tangent(path[j])
@@ -265,10 +293,10 @@ def outside(problem: Problem, w, tau: float, places: Measure | None = None):
 
 # %% ../nbs/07_stability.ipynb #b53ac4ff
 @eqx.filter_jit
-def maximise(A: Float[Array, "c m d d"], p: Float[Array, " m"], starts: Float[Array, "k d"], rounds: int = 60):
+def maximise(A: Float[Array, "c m d d"], p: Float[Array, " m"], starts: Float[Array, "k d"], rounds: int = 60, count=None):
     """For weights p >= 0: ascent of $\\sum_ip_i\\|A_{ci}v\\|$ over unit v from `starts` and the top singular vector.
 
-    Returns the ends (c, k + 1) and the standard error of the mean over i at each."""
+    Returns the ends (c, k + 1) and the standard error of the mean over i at each; zeros behind the first `count` of c."""
     def one(A):
         gram = jnp.einsum("m,mab,mac->bc", p, A, A)
         def up(v):
@@ -280,7 +308,7 @@ def maximise(A: Float[Array, "c m d d"], p: Float[Array, " m"], starts: Float[Ar
             return p @ sizes, jnp.sqrt(p @ jnp.square(sizes - p @ sizes) / p.size)
         first = jnp.linalg.eigh(gram)[1][:, -1]
         return jax.vmap(end)(jnp.concatenate([first[None], starts]))
-    return jax.lax.map(one, A)
+    return jax.lax.map(one, A) if count is None else first_rows(one, (A,), count)
 
 # %% ../nbs/07_stability.ipynb #e76b25a8
 def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: int = 3, seed: int = 0,
@@ -294,17 +322,18 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     candidates, starts = check_integer("candidates", candidates), check_integer("starts", starts)
     problem = limit.problem
     places = atoms_of(problem) if places is None else problem.checked("places", places)
-    path, steps = propagators(limit, w0, times, 1e-6)  # far below what sampling costs
+    path, steps = _propagated(limit, check_sphere("w0", w0, problem.dim), times, 1e-6)  # far below what sampling costs
     T, d = len(path), path.shape[-1]
     out = outside(problem, path, tau, places)
     table, errors, spread = np.zeros((3, T, T))
     first = uniform(jax.random.key(seed), starts, d)
     for j in range(T):
         J = tangent(path[j])
-        H = interaction_hessian(problem, path[j], np.concatenate([path[j, :candidates], places.points]))
+        near = np.concatenate([path[j, :candidates], places.points])
+        H = interaction_hessian(limit.limit.problem, path[j], padded(near, 8))  # of few shapes, as of few names
         for i in range(j, T):
             J = steps[i] @ J if i > j else J
-            ends, error = (np.asarray(x) for x in average_push(J, H, out[i], first))
+            ends, error = (np.asarray(x) for x in average_push(J, H, out[i], first, np.asarray(len(near))))
             best = np.unravel_index(ends.argmax(), ends.shape)
             table[i, j], errors[i, j], spread[i, j] = ends[best], error[best], np.ptp(ends[best[0]])
     top = np.unravel_index(table.argmax(), table.shape)
@@ -312,10 +341,10 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
 
 # %% ../nbs/07_stability.ipynb #390954bd
 @eqx.filter_jit
-def average_push(J, H, out, starts):
-    "`maximise` of the mean of $\\|J_iH_{ic}v\\|$ over the neurons that are `out`, for every candidate c."
+def average_push(J, H, out, starts, count):
+    "`maximise` of the mean of $\\|J_iH_{ic}v\\|$ over the neurons that are `out`, for each of the first `count` candidates c."
     A = jnp.einsum("mab,mcbe->cmae", J, H) * out[:, None, None]
-    return maximise(A, jnp.full(len(J), 1 / len(J)), starts)
+    return maximise(A, jnp.full(len(J), 1 / len(J)), starts, count=count)
 
 # %% ../nbs/07_stability.ipynb #e28ed145
 def cap(places: Measure, tau: float, count: int, seed: int) -> Measure:

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, magnitude, require
-from .mean_field import MeanField, radial, solve
+from .mean_field import LEVELS, MeanField, follow, radial, solve
 from .model import Atoms, Measure, Monomials, Problem, SoftPlus
 from .single_index import crossing, descend, stability, weighted_line
 from .sphere import uniform
@@ -60,14 +60,23 @@ def missed(problem: Problem, places: Measure) -> float:
 def until_learned(problem: Problem, share: float, max_time: float, particles: int, seed: int) -> tuple[MeanField, bool]:
     "The limit at 33 times up to the flow time at which its risk is `share` of the initial one, and whether it got there."
     require(check_positive("share", share) < 1, "share", share, "below 1")
-    end, tol = min(1.0, check_positive("max_time", max_time)), 1e-6 if radial(problem) else None  # only if exact
+    end, reduction = min(1.0, check_positive("max_time", max_time)), radial(problem)
     while True:
-        limit = solve(problem, np.linspace(0, end, 65), tol, particles, seed)
-        learned = limit.risk[-1] <= share * limit.risk[0]
+        times = np.linspace(0, end, 65)
+        if reduction is None: risk = (limit := solve(problem, times, None, particles, seed)).risk
+        else: risk = reduction.risk(follow(reduction.core, problem.dim, end, *LEVELS[0]).moments(times))  # to 1e-6
+        learned = bool(risk[-1] <= share * risk[0])
         if learned or end >= max_time: break
         end = min(2 * end, max_time)
-    T = limit.times[np.argmax(limit.risk <= share * limit.risk[0])] if learned else end
-    return solve(problem, np.linspace(0, T, 33), None, particles, seed), bool(learned)
+    T = times[np.argmax(risk <= share * risk[0])] if learned else end
+    grid = np.linspace(0, T, 33)
+    return solve(problem, grid) if reduction else _shortened(limit, grid), learned
+
+
+def _shortened(limit: MeanField, times) -> MeanField:
+    "The same particles at fewer `times`, the last of them one of the limit's: nothing is solved again."
+    error = limit.risk_error[np.searchsorted(limit.times, times)]
+    return MeanField(limit.problem, times, limit.risk_at(times), error, limit.method, limit.exact, limit.limit)
 
 # %% ../nbs/10_table1.ipynb #91a950d9
 def transitive(points, charge, even: bool) -> bool:
