@@ -63,14 +63,18 @@ def until_learned(problem: Problem, share: float, max_time: float, particles: in
     end, reduction = min(1.0, check_positive("max_time", max_time)), radial(problem)
     while True:
         times = np.linspace(0, end, 65)
-        if reduction is None: risk = (limit := solve(problem, times, None, particles, seed)).risk
-        else: risk = reduction.risk(follow(reduction.core, problem.dim, end, *LEVELS[0]).moments(times))  # to 1e-6
+        if reduction is None:
+            limit = solve(problem, times, None, particles, seed)
+            risk = limit.risk
+        else:
+            path = follow(reduction.core, problem.dim, end, *LEVELS[0])  # to about 1e-6: the end is solved again, in full
+            risk = reduction.core.risk(path.moments(times))
         learned = bool(risk[-1] <= share * risk[0])
         if learned or end >= max_time: break
         end = min(2 * end, max_time)
     T = times[np.argmax(risk <= share * risk[0])] if learned else end
     grid = np.linspace(0, T, 33)
-    return solve(problem, grid) if reduction else _shortened(limit, grid), learned
+    return _shortened(limit, grid) if reduction is None else solve(problem, grid), learned
 
 
 def _shortened(limit: MeanField, times) -> MeanField:
