@@ -195,7 +195,7 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
             if done == mark: break
             yield done, networks, None
         found = {name: np.asarray(gather(v)) for name, v in metrics(problem, networks, x, y).items()}
-        off = max(float(jnp.abs(jnp.linalg.norm(w, axis=1) - 1).max()) for w in networks)
+        off = max(np.abs(np.linalg.norm(gather(w), axis=1) - 1).max() for w in networks)
         if not (off < 1e-3 and all(np.all(np.isfinite(v)) for v in found.values())):
             raise NotResolved("step", step, f"a step with finite networks on the sphere at published time {mark * step:g}")
         yield done, networks, found

@@ -17,7 +17,7 @@ from .checks import NotResolved, check_finite, check_flag, check_integer, check_
 from .mean_field import LEVELS, MeanField, follow, radial, solve
 from .model import Atoms, Measure, Monomials, Problem, SoftPlus
 from .single_index import crossing, descend, stability, weighted_line
-from .sphere import uniform
+from .sphere import padded, uniform
 from .stability import j_avg
 
 # %% ../nbs/10_table1.ipynb #ba6905b8
@@ -79,8 +79,9 @@ def until_learned(problem: Problem, share: float, max_time: float, particles: in
 
 def _shortened(limit: MeanField, times) -> MeanField:
     "The same particles at fewer `times`, the last of them one of the limit's: nothing is solved again."
+    risk = limit.risk_at(padded(times, len(limit.times)))[: len(times)]  # as many as before: compiled already
     error = limit.risk_error[np.searchsorted(limit.times, times)]
-    return MeanField(limit.problem, times, limit.risk_at(times), error, limit.method, limit.exact, limit.limit)
+    return MeanField(limit.problem, times, risk, error, limit.method, limit.exact, limit.limit)
 
 # %% ../nbs/10_table1.ipynb #91a950d9
 def transitive(points, charge, even: bool) -> bool:
