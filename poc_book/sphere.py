@@ -14,7 +14,9 @@ from math import prod
 from typing import Any
 
 import diffrax
+import diffrax._integrate
 import equinox as eqx
+import equinox.internal
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +28,21 @@ from .checks import NotResolved, check_integer, check_positive, check_sphere, ch
 # %% ../nbs/01_sphere.ipynb #97ca503e
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_default_matmul_precision", "highest")  # a GPU would round single precision to 11 bits
+
+
+class _Coarse:
+    """Equinox's internals as diffrax 0.7 sees them, with a number before t that takes one product to find.
+
+    For a hundred such numbers in a row (a step that ends so close to the last time ends there) diffrax compiles two thousand
+    operations, a third of what a solver takes to compile."""
+
+    def __getattr__(self, name): return getattr(equinox.internal, name)
+
+    @staticmethod
+    def prevbefore(t): return t - jnp.finfo(t.dtype).eps * abs(t)
+
+
+diffrax._integrate.eqxi = _Coarse()
 
 # %% ../nbs/01_sphere.ipynb #2caccd66
 Array = jax.Array | np.ndarray  # compiled code traces the one, plain code takes either

@@ -17,7 +17,7 @@ from .checks import NotResolved, check_finite, check_flag, check_integer, check_
 from .mean_field import LEVELS, MeanField, follow, radial, solve
 from .model import Atoms, Measure, Monomials, Problem, SoftPlus
 from .single_index import crossing, descend, stability, weighted_line
-from .sphere import uniform
+from .sphere import padded, uniform
 from .stability import j_avg
 
 # %% ../nbs/10_table1.ipynb #ba6905b8
@@ -63,20 +63,25 @@ def until_learned(problem: Problem, share: float, max_time: float, particles: in
     end, reduction = min(1.0, check_positive("max_time", max_time)), radial(problem)
     while True:
         times = np.linspace(0, end, 65)
-        if reduction is None: risk = (limit := solve(problem, times, None, particles, seed)).risk
-        else: risk = reduction.risk(follow(reduction.core, problem.dim, end, *LEVELS[0]).moments(times))  # to 1e-6
+        if reduction is None:
+            limit = solve(problem, times, None, particles, seed)
+            risk = limit.risk
+        else:
+            path = follow(reduction.core, problem.dim, end, *LEVELS[0])  # to about 1e-6: the end is solved again, in full
+            risk = reduction.core.risk(path.moments(times))
         learned = bool(risk[-1] <= share * risk[0])
         if learned or end >= max_time: break
         end = min(2 * end, max_time)
     T = times[np.argmax(risk <= share * risk[0])] if learned else end
     grid = np.linspace(0, T, 33)
-    return solve(problem, grid) if reduction else _shortened(limit, grid), learned
+    return _shortened(limit, grid) if reduction is None else solve(problem, grid), learned
 
 
 def _shortened(limit: MeanField, times) -> MeanField:
     "The same particles at fewer `times`, the last of them one of the limit's: nothing is solved again."
+    risk = limit.risk_at(padded(times, len(limit.times)))[: len(times)]  # as many as before: compiled already
     error = limit.risk_error[np.searchsorted(limit.times, times)]
-    return MeanField(limit.problem, times, limit.risk_at(times), error, limit.method, limit.exact, limit.limit)
+    return MeanField(limit.problem, times, risk, error, limit.method, limit.exact, limit.limit)
 
 # %% ../nbs/10_table1.ipynb #91a950d9
 def transitive(points, charge, even: bool) -> bool:
