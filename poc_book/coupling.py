@@ -21,7 +21,7 @@ from .checks import NotResolved, check_finite, check_sphere, check_times, requir
 from .finite_width import Trajectory, flow
 from .mean_field import Limit, MeanField, solve
 from .model import Problem
-from .sphere import Array, by_time, first_rows, solve_flow, traced
+from .sphere import Array, by_time, first_rows, solve_flow, solve_ode, traced
 
 # %% ../nbs/06_coupling.ipynb #235a95f5
 class Coupling(eqx.Module):
@@ -145,10 +145,9 @@ def term_sizes(limit: MeanField, t, w, bar):
 def carry_tangent(limit: Limit, start, end, w, v):
     "$J_{end,start}v$ along the shadows `w` at `start`, for tangent `v`, both (m, d), by the variational equation."
     signs = limit.problem.signs(len(w), w.dtype, jnp)
-    field = lambda t, y, _: jnp.stack([limit.velocity(t, y[0], signs), local_term(limit, t, y[0], y[1], signs)])
-    run = diffrax.diffeqsolve(diffrax.ODETerm(field), diffrax.Dopri5(), start, end, None, jnp.stack([w, v]), throw=False,
-                              stepsize_controller=diffrax.PIDController(rtol=1e-9, atol=1e-9), adjoint=diffrax.ForwardMode())
-    return jnp.where(run.result == diffrax.RESULTS.successful, run.ys[0, 1], jnp.nan)
+    field = lambda t, y: jnp.stack([limit.velocity(t, y[0], signs), local_term(limit, t, y[0], y[1], signs)])
+    found, succeeded = solve_ode(field, diffrax.Dopri5(), start, end, jnp.stack([w, v]), 1e-9)
+    return jnp.where(succeeded, found[0, 1], jnp.nan)
 
 
 @eqx.filter_jit

@@ -36,6 +36,7 @@ from poc_book.sphere import (
     normalise,
     padded,
     solve_flow,
+    solve_ode,
     traced,
     uniform,
 )
@@ -184,16 +185,13 @@ def feet(reduction: Radial, xi, M, length, tol):
     rows, p = TO_POWERS @ slopes(reduction, M), reduction.exponent
     ends = (CHEBYSHEV[1:, None] + 1) / 2
 
-    def drift(s, psi, _):  # back from all ends at once: s runs from 0 there to 1 at the start
+    def drift(s, psi):  # back from all ends at once: s runs from 0 there to 1 at the start
         y = jax.nn.sigmoid(log_odds(psi, p))
         powers = horner(rows[..., None, None], 2 * ends * (1 - s) - 1)
         return -length * ends * clock_rate(powers, y, p)
     psi = jnp.broadcast_to(waiting_clock(xi, p), (ORDER, xi.size))
-    step = diffrax.PIDController(rtol=tol, atol=tol, norm=worst)
-    run = diffrax.diffeqsolve(diffrax.ODETerm(drift), diffrax.Dopri8(), 0.0, 1.0, None, psi, max_steps=4096,
-                              stepsize_controller=step, throw=False, adjoint=diffrax.ForwardMode())
-    succeeded = run.result == diffrax.RESULTS.successful
-    return log_odds(jnp.where(succeeded, run.ys[0], jnp.nan), p)  # where not, the panel is shortened
+    found, succeeded = solve_ode(drift, diffrax.Dopri8(), 0.0, 1.0, psi, tol, norm=worst, max_steps=4096)
+    return log_odds(jnp.where(succeeded, found[0], jnp.nan), p)  # where not, the panel is shortened
 
 
 @eqx.filter_jit
@@ -354,19 +352,16 @@ def carry(reduction: Radial, path: Path, xi, start, times):
     "`latitudes` of neighbours, which share their steps."
     p = reduction.exponent
 
-    def drift(t, state, _):
+    def drift(t, state):
         M = path.moments(t)
         clock, y = advance(reduction, M, state[0])
         return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
 
     psi = waiting_clock(xi, p)
     state = jnp.stack([psi, jnp.zeros_like(psi)])
-    run = diffrax.diffeqsolve(
-        diffrax.ODETerm(drift), diffrax.Dopri8(), start, times[-1], None, state,
-        saveat=diffrax.SaveAt(ts=times), throw=False, max_steps=100_000, adjoint=diffrax.ForwardMode(),
-        stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-11, norm=worst))
-    state = jnp.where(run.result == diffrax.RESULTS.successful, run.ys, jnp.nan)
-    return log_odds(state[:, 0], p), state[:, 1]
+    found, succeeded = solve_ode(drift, diffrax.Dopri8(), start, times[-1], state, 1e-11, times, norm=worst)
+    found = jnp.where(succeeded, found, jnp.nan)
+    return log_odds(found[:, 0], p), found[:, 1]
 
 # %% ../nbs/04_mean_field.ipynb #a7d0b6c9
 NEIGHBOURS = 128  # neurons that share their steps: fewer cost more calls, more (of other latitudes) more steps

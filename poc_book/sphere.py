@@ -5,18 +5,19 @@
 # %% auto #0
 __all__ = ['Array', 'FEW', 'MANY', 'library', 'project', 'normalise', 'traced', 'check_key', 'doubled', 'random_numbers',
            'uniform', 'coordinate_moment', 'riemannian_gradient', 'riemannian_hessian', 'padded', 'by_time',
-           'first_rows', 'gather', 'solve_flow', 'OnSphere', 'integrate', 'latitude_quadrature']
+           'first_rows', 'gather', 'solve_ode', 'solve_flow', 'OnSphere', 'integrate', 'latitude_quadrature']
 
 # %% ../nbs/01_sphere.ipynb #62b7bb7a
+import sys
 from collections.abc import Callable
+from contextlib import contextmanager
 from functools import partial
 from math import prod
+from threading import RLock
 from typing import Any
 
 import diffrax
-import diffrax._integrate
 import equinox as eqx
-import equinox.internal
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,21 +29,6 @@ from .checks import NotResolved, check_integer, check_positive, check_sphere, ch
 # %% ../nbs/01_sphere.ipynb #97ca503e
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_default_matmul_precision", "highest")  # a GPU would round single precision to 11 bits
-
-
-class _Coarse:
-    """Equinox's internals as diffrax 0.7 sees them, with a number before t that takes one product to find.
-
-    For a hundred such numbers in a row (a step that ends so close to the last time ends there) diffrax compiles two thousand
-    operations, a third of what a solver takes to compile."""
-
-    def __getattr__(self, name): return getattr(equinox.internal, name)
-
-    @staticmethod
-    def prevbefore(t): return t - jnp.finfo(t.dtype).eps * abs(t)
-
-
-diffrax._integrate.eqxi = _Coarse()
 
 # %% ../nbs/01_sphere.ipynb #2caccd66
 Array = jax.Array | np.ndarray  # compiled code traces the one, plain code takes either
@@ -175,6 +161,46 @@ def gather(array) -> np.ndarray:
     return np.asarray(array if whole else multihost_utils.process_allgather(array, tiled=True))
 
 
+class _ShortClock:
+    """Equinox's internals as diffrax sees them while a solver is traced, with the number before t found by one product.
+
+    Diffrax 0.7 counts a hundred floating-point numbers back from the last time, one by one, so that a step which ends among them
+    ends there: two thousand operations, a third of what a solver takes to compile."""
+    lock = RLock()
+
+    def __init__(self, internals): self.internals = internals
+
+    def __getattr__(self, name): return getattr(self.internals, name)
+
+    def prevbefore(self, t): return t - jnp.finfo(t.dtype).eps * abs(t)
+
+
+@contextmanager
+def _short_clock():
+    "Let diffrax see a `_ShortClock`; a version that is made otherwise sees no difference."
+    module: Any = sys.modules.get("diffrax._integrate")
+    internals = getattr(module, "eqxi", None)
+    with _ShortClock.lock:
+        if internals is not None: module.eqxi = _ShortClock(internals)
+        try: yield
+        finally:
+            if internals is not None: module.eqxi = internals
+
+
+def solve_ode(field: Callable, solver, start, end, state, tol, times=None, max_steps: int = 100_000, **control):
+    """For compiled code that nobody differentiates: diffrax's solution of $\\dot y=field(t,y)$ and whether it succeeded.
+
+    The solution is at `times` (T,), else at `end` alone, (1,); `tol` bounds the error of a step, and `control` says how diffrax's
+    controller measures it."""
+    saved = diffrax.SaveAt(t1=True) if times is None else diffrax.SaveAt(ts=times)
+    with _short_clock():
+        run = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, _: field(t, y)), solver, start, end, None, state, saveat=saved, throw=False,
+            stepsize_controller=diffrax.PIDController(rtol=tol, atol=tol, **control), max_steps=max_steps,
+            adjoint=diffrax.ForwardMode())  # half as long to trace as the default
+    return run.ys, run.result == diffrax.RESULTS.successful
+
+
 def solve_flow(velocity, w0, times, tol: float):
     "The diffrax solution behind `integrate`: points at the `padded` times, and whether they are resolved and finite."
     return _solve_flow(velocity, w0, padded(times).astype(w0.dtype), np.asarray(tol, w0.dtype))
@@ -183,13 +209,9 @@ def solve_flow(velocity, w0, times, tol: float):
 @eqx.filter_jit
 def _solve_flow(velocity, w0, times, tol):
     least = jnp.finfo(times.dtype).eps * times[-1]  # a shorter step does not change the time: the flow is lost
-    control = diffrax.PIDController(rtol=tol, atol=tol, dtmin=least, force_dtmin=False)
-    solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(lambda t, w, _: velocity(t, w)), diffrax.Dopri5(), 0.0, times[-1], None, w0, max_steps=100_000,
-        saveat=diffrax.SaveAt(ts=times), stepsize_controller=control, throw=False,
-        adjoint=diffrax.ForwardMode())  # nobody differentiates this: half as long to trace as the default
-    resolved = solution.result == diffrax.RESULTS.successful
-    return solution.ys, resolved & jnp.all(jnp.isfinite(solution.ys))
+    points, succeeded = solve_ode(
+        velocity, diffrax.Dopri5(), 0.0, times[-1], w0, tol, times, dtmin=least, force_dtmin=False)
+    return points, succeeded & jnp.all(jnp.isfinite(points))
 
 
 class OnSphere(eqx.Module):

@@ -23,7 +23,7 @@ from scipy import special
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, horner, latitudes, slopes
 from .model import Atoms, Measure, Problem, series
-from .sphere import Array, first_rows, library, normalise, padded, project, traced, uniform
+from .sphere import Array, first_rows, library, normalise, padded, project, solve_ode, traced, uniform
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
 def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
@@ -111,14 +111,12 @@ def _differentiate_kernel(problem: Problem, w, v):
 @eqx.filter_jit
 def carry_matrix(limit: Limit, start, end, w, signs, tol):
     "Neurons at `end` that were at `w` (m, d) at `start` < `end`, and the matrices $J_{end,start}$, (m, d, d)."
-    def field(t, state, _):
+    def field(t, state):
         w, J = state
         return limit.velocity(t, w, signs), jacobian(limit, t, w, signs) @ J
-    run = diffrax.diffeqsolve(
-        diffrax.ODETerm(field), diffrax.Dopri8(), start, end, None, (w, tangent(w)), throw=False, max_steps=100_000,
-        stepsize_controller=diffrax.PIDController(rtol=tol, atol=tol), adjoint=diffrax.ForwardMode())
-    w, J = normalise(run.ys[0][0]), run.ys[1][0]
-    return w, jnp.where(run.result == diffrax.RESULTS.successful, tangent(w) @ J, jnp.nan)  # propagators refuses these
+    (ends, matrices), succeeded = solve_ode(field, diffrax.Dopri8(), start, end, (w, tangent(w)), tol)
+    w = normalise(ends[0])
+    return w, jnp.where(succeeded, tangent(w) @ matrices[0], jnp.nan)  # propagators refuses these
 
 # %% ../nbs/07_stability.ipynb #ee478725
 def propagators(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
