@@ -5,12 +5,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUITABLE)
 BIN := .venv/bin
 CONSTRAINTS ?= constraints.txt
 READY := .venv/.ready
-# What JAX compiles is kept, so that the next process need not compile it again: all but code that calls back to raise an error.
-export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/.jax
-export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
-export EQX_ON_ERROR ?= nan
 
-.PHONY: help figures sweep profiles site test benchmark lint sync constraints clean
+.PHONY: help figures sweep profiles site check test benchmark lint sync constraints clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -28,10 +24,14 @@ sweep: $(READY)  ## make what is missing of the sweep of a profile: PROFILE=read
 profiles: $(READY)  ## list the parameters of every chapter in every profile
 	@$(BIN)/python -m poc_book profiles
 
-test: $(READY)  ## unit tests (those of a site if there is one), then every notebook at smoke size: the engine's, and the chapters
+check: lint  ## what a change should pass before a commit, in two minutes: style, types and the quick tests
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal -m 'not slow'
+
+test: $(READY)  ## all unit tests, then every notebook at smoke size: the engine's, and the chapters
 	$(BIN)/python -m pytest -q -rs --numprocesses 2 --dist worksteal
 	$(BIN)/nbdev-test --file-re '^(00|9)' --n-workers 2
 	@$(MAKE) --no-print-directory figures PROFILE=smoke
+	$(BIN)/python -m pytest -q -rs tests/compilations.py
 
 benchmark: $(READY)  ## ratios of speed and memory on this machine, into benchmarks/cpu.json or gpu.json: 20 minutes; ONLY=growth_of_cost
 	XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python benchmarks/run.py $(ONLY)
@@ -45,18 +45,26 @@ sync: $(READY)  ## export the modules from the notebooks and clean the notebooks
 	$(BIN)/nbdev-clean
 
 constraints: $(READY)  ## pin anew all versions, for every supported Python
-	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra site --extra cluster --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file constraints.txt
 
 clean:  ## remove all results (not .venv)
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# The environment is made once, and again when what it depends on changes.
+# The environment is made once, and again when what it depends on changes. $(CONSTRAINTS) pins all that it needs, so nothing
+# is resolved. uv takes half of pip's time, and for a second clone what it has kept of the first; pip does it where uv cannot,
+# as from a package index that only pip's configuration names. Both say nothing but errors. The plugin for clusters is left
+# out: Snakemake would load it at each start.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 $(READY): pyproject.toml constraints.txt
 	@'$(PYTHON)' -c '$(SUITABLE)' 2>/dev/null || \
 		{ echo "PYTHON = '$(PYTHON)': Python 3.11 or newer with venv is needed" >&2; exit 2; }
 	@echo "installing the environment in .venv with $$($(PYTHON) --version): a few minutes, once" >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev,site]'
+	@sed '/^snakemake-executor-plugin-/d' '$(CONSTRAINTS)' > .venv/pins.txt
+	@$(PIP) install --no-deps --constraint .venv/pins.txt uv
+	@$(BIN)/uv pip install --python $(BIN)/python --no-deps --compile-bytecode --requirement .venv/pins.txt 2>/dev/null || \
+		$(PIP) install --no-deps --requirement .venv/pins.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@missing=$$($(BIN)/python -m pip check) || echo "$$missing" >&2
 	@touch $(READY)

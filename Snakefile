@@ -5,10 +5,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from poc_book.batch import fingerprint, open_book, sources, sweep_fingerprint, sweep_runs
+from poc_book.batch import expected_seconds, fingerprint, needs, open_book, sources, sweep_fingerprint, sweep_runs
 
 book = open_book(Path(workflow.basedir))
 shared = cache(lambda profile: sweep_fingerprint(book, profile))
+expected = cache(lambda profile: expected_seconds(book, profile))
 
 
 wildcard_constraints:
@@ -33,12 +34,14 @@ rule sweep:
 rule chapter:
     input:
         lambda w: [str(book.root / path) for path in sources(book, w.chapter)],
+        lambda w: [str(book.home(w.profile) / ".stamps" / name) for name in needs(book, w.chapter)],
     output:
         touch(str(book.root / "build" / "{profile}" / ".stamps" / "{chapter}")),
     log:
         str(book.root / "build" / "{profile}" / "logs" / "{chapter}.log"),
     params:
         fingerprint=lambda w: fingerprint(book, w.profile, w.chapter),
+    priority: lambda w: expected(w.profile).get(w.chapter, 0)  # the longest first, so that no core waits at the end
     shell:
         "{sys.executable:q} -m poc_book chapter {wildcards.chapter:q} --profile {wildcards.profile:q} > {log:q} 2>&1"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import poc_book
-from .batch import ChapterFailed, follow, make_figures, make_sweep, open_book, run_chapter, run_path, sweep_runs
+from .batch import ChapterFailed, compiler, follow, make_figures, make_sweep, open_book, run_chapter, run_path, sweep_runs
 from .checks import BadInput, check_name, require
 
 # %% ../nbs/93_cli.ipynb #fda8797a
@@ -145,6 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "figures": figures, "sweep": sweep, "site": site, "profiles": profiles, "diagnose": diagnose, "chapter": chapter,
         "run": run, "merge": merge}
     root = Path(poc_book.__file__).resolve().parents[1]
+    if "jax" not in sys.modules: os.environ.update(compiler(root) | os.environ)  # JAX reads it when it is imported
     try:
         if master := os.environ.get("POC_BOOK_PARENT"):
             require(master.isdecimal(), "POC_BOOK_PARENT", master, "the number of a process")

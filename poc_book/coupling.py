@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Coupling', 'couple', 'function_errors', 'local_term', 'local_change', 'interaction_term', 'source', 'Linearised',
-           'linearise', 'decompose', 'all_terms', 'term_sizes', 'carry_tangent', 'injections', 'duhamel', 'lipschitz',
-           'all_norms', 'hessian_norms', 'gronwall']
+           'linearise', 'decompose', 'term_sizes', 'carry_tangent', 'injections', 'duhamel', 'lipschitz', 'all_norms',
+           'hessian_norms', 'gronwall']
 
 # %% ../nbs/06_coupling.ipynb #6068ab90
 from functools import partial
@@ -21,19 +21,17 @@ from .checks import NotResolved, check_finite, check_sphere, check_times, requir
 from .finite_width import Trajectory, flow
 from .mean_field import Limit, MeanField, solve
 from .model import Problem
-from .sphere import by_time, first_rows, solve_flow
+from .sphere import by_time, first_rows, solve_flow, traced
 
 # %% ../nbs/06_coupling.ipynb #235a95f5
 class Coupling(eqx.Module):
     """For one set of initial neurons: the network, its shadows (T, m, d), and their difference.
 
-    `finite` is the network's trajectory, `mean_field` the limit, times in flow time; `function_error` (T,) is
-    $\\|f_m-f_{MF}\\|^2$, not multiplied by m."""
+    `finite` is the network's trajectory, `mean_field` the limit, times in flow time."""
     problem: Problem
     finite: Trajectory
     mean_field: MeanField
     shadows: Float[Array, "times m d"]
-    function_error: Float[Array, " times"]
 
     @property
     def times(self) -> np.ndarray: return self.mean_field.times
@@ -46,6 +44,12 @@ class Coupling(eqx.Module):
         "The mean over neurons of |Delta_i|, shape (T,)."
         return np.linalg.norm(self.delta, axis=-1).mean(-1)
 
+    @property
+    def function_error(self) -> Float[Array, " times"]:
+        "$\\|f_m-f_{MF}\\|^2$, not multiplied by m, shape (T,); computed when asked for."
+        errors = partial(function_errors, self.problem, self.mean_field.limit)
+        return by_time(errors, self.times, self.finite.points)
+
 
 def couple(problem: Problem, w0, times, mean_field: MeanField | None = None) -> Coupling:
     """For unit `w0` (m, d) and increasing `times` >= 0 in flow time: the network and its mean-field shadows.
@@ -55,9 +59,7 @@ def couple(problem: Problem, w0, times, mean_field: MeanField | None = None) -> 
     w0 = check_sphere("w0", w0, problem.dim)
     limit = solve(problem, times) if mean_field is None else mean_field
     require(np.array_equal(limit.times, times), "mean_field.times", limit.times, "the times of the coupling")
-    finite, shadows = flow(problem, w0, times), limit.transport(w0)
-    errors = by_time(partial(function_errors, problem, limit.limit), times, finite.points)
-    return Coupling(problem, finite, limit, shadows, errors)
+    return Coupling(problem, flow(problem, w0, times), limit, limit.transport(w0))
 
 
 @eqx.filter_jit
@@ -68,7 +70,8 @@ def function_errors(problem: Problem, limit: Limit, times, points, count):
 # %% ../nbs/06_coupling.ipynb #30fefab1
 def local_term(limit: MeanField | Limit, t, w, delta, signs=1.0):
     "$D_t(\\bar w_i)\\Delta_i$ for shadows `w` and tangent `delta`, both (m, d)."
-    return local_change(getattr(limit, "limit", limit), t, w, delta, signs)
+    found = local_change(getattr(limit, "limit", limit), t, w, delta, signs)
+    return found if traced(found) else np.asarray(found)
 
 
 @eqx.filter_jit
@@ -77,9 +80,15 @@ def local_change(limit: Limit, t, w, delta, signs):
     return jax.jvp(lambda u: limit.velocity(t, u, signs), (w,), (delta,))[1]
 
 
-@eqx.filter_jit
 def interaction_term(problem: Problem, w, delta):
     "$-\\frac1m\\sum_jH(\\bar w_i,\\bar w_j)\\Delta_j$ for shadows `w` and tangent `delta`, both (m, d)."
+    found = _interaction_change(problem, w, delta)
+    return found if traced(found) else np.asarray(found)
+
+
+@eqx.filter_jit
+def _interaction_change(problem: Problem, w, delta):
+    "`interaction_term` as a directional derivative of the velocity in the measure."
     signs = problem.signs(len(w), w.dtype, jnp)
     return jax.jvp(lambda v: problem.velocity(w, problem.measure(v), signs), (w,), (delta,))[1]
 
@@ -116,24 +125,20 @@ def decompose(coupling: Coupling) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The terms of $d\\Delta/dt$ at every time: name -> (mean norm, mean component along $\\Delta_i/|\\Delta_i|$), each (T,).
 
     `remainder` is what the linear equation leaves out, from the exact velocities of both dynamics."""
-    return by_time(partial(all_terms, coupling.mean_field.limit), coupling.times, coupling.finite.points, coupling.shadows)
+    rows = zip(coupling.times, coupling.finite.points, coupling.shadows)
+    sizes = [term_sizes(coupling.mean_field, *row) for row in rows]
+    return {name: tuple(np.array([found[name] for found in sizes]).T) for name in sizes[0]}
 
 
-@eqx.filter_jit
-def all_terms(limit: Limit, times, points, shadows, count):
-    "`term_sizes` at the first `count` of `times`."
-    return first_rows(partial(term_sizes, limit), (times, points, shadows), count)
-
-
-def term_sizes(limit: Limit, t, w, bar):
+def term_sizes(limit: MeanField, t, w, bar):
     "Mean norms and mean components along Delta of the terms of Lemma 5 at one time."
     problem, delta, rho = limit.problem, w - bar, limit.problem.measure(w)
     terms = {"local": local_term(limit, t, bar, delta, rho.signs), "interaction": interaction_term(problem, bar, delta),
              "source": source(limit, t, bar)}
     terms["total"] = problem.velocity(w, rho, rho.signs) - limit.velocity(t, bar, rho.signs)
     terms["remainder"] = terms["total"] - terms["local"] - terms["interaction"] - terms["source"]
-    along = delta / jnp.maximum(jnp.linalg.norm(delta, axis=-1, keepdims=True), 1e-30)
-    return {name: (jnp.mean(jnp.linalg.norm(v, axis=-1)), jnp.mean(jnp.sum(v * along, -1))) for name, v in terms.items()}
+    along = delta / np.maximum(np.linalg.norm(delta, axis=-1, keepdims=True), 1e-30)
+    return {name: (np.linalg.norm(v, axis=-1).mean(), (v * along).sum(-1).mean()) for name, v in terms.items()}
 
 # %% ../nbs/06_coupling.ipynb #42fccf8f
 @eqx.filter_jit

@@ -175,7 +175,7 @@ WORK = 1e12  # operations in a piece
 def setup(problem: Problem, key, width: int, samples: int | None, test: int, dtype):
     "What one repeat draws from its key: neurons (width, d), training inputs or None, test inputs, and the key of its batches."
     start, training, testing, batches = jax.random.split(key, 4)
-    draw = lambda k, n: problem.inputs.sample(k, n, jnp.float32).astype(dtype)
+    draw = lambda k, n: jnp.asarray(problem.inputs.sample(k, n, jnp.float32).astype(dtype))
     neurons = normalise(uniform(start, width, problem.dim, jnp.float32).astype(dtype))
     return neurons, None if samples is None else draw(training, samples), draw(testing, test), batches
 
@@ -185,16 +185,16 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
     "Yield (step count, networks, metrics or None) of one repeat, with metrics at each of `marks`; it may go on from `done`."
     neurons, data, x, batches = setup(problem, key, sizes[-1], samples, test, dtype)
     networks = [shard(w) for w in networks or [neurons[:m] for m in sizes]]
-    y, piece = problem.teacher(x).astype(dtype), max(1, int(WORK / (6 * sum(sizes) * batch * problem.dim)))
+    y, piece = problem.teacher(np.asarray(x)).astype(dtype), max(1, int(WORK / (6 * sum(sizes) * batch * problem.dim)))
     for mark in marks:
         while True:
             last = min(mark, done + piece)
-            steps = jnp.asarray(done), jnp.asarray(last)
-            networks = train(problem, networks, data, batches, *steps, batch, jnp.asarray(step, dtype))
+            steps = np.asarray(done), np.asarray(last)
+            networks = train(problem, networks, data, batches, *steps, batch, np.asarray(step, dtype))
             done = last
             if done == mark: break
             yield done, networks, None
-        found = {name: np.asarray(gather(v)) for name, v in metrics(problem, networks, x, y).items()}
+        found = {name: gather(v) for name, v in metrics(problem, networks, x, y).items()}
         off = max(np.abs(np.linalg.norm(gather(w), axis=1) - 1).max() for w in networks)
         if not (off < 1e-3 and all(np.all(np.isfinite(v)) for v in found.values())):
             raise NotResolved("step", step, f"a step with finite networks on the sphere at published time {mark * step:g}")
@@ -229,7 +229,7 @@ def identity(problem: Problem, run: dict) -> str:
     "What decides the bits of a run: its arguments, the problem's content, the code, the version of JAX and the device."
     content = hashlib.sha256(str(jax.tree.structure(problem)).encode())
     for leaf in jax.tree.leaves(problem):
-        content.update(np.asarray(leaf).tobytes() if eqx.is_array(leaf) else repr(leaf).encode())
+        content.update(np.asarray(leaf).tobytes() if isinstance(leaf, (jax.Array, np.ndarray)) else repr(leaf).encode())
     code = [f"{name}.py" for name in ("sphere", "fused", "model", "finite_width")]
     for file in code: content.update((resources.files("poc_book") / file).read_bytes())
     device = f"{jax.devices()[0].platform} {jax.devices()[0].device_kind}"

@@ -6,7 +6,7 @@
 __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'NEIGHBOURS', 'Limit', 'LEVELS', 'Radial',
            'teacher_span', 'average_kernel', 'radial', 'horner', 'waiting_clock', 'log_odds', 'interpolate', 'slopes',
            'clock_rate', 'advance', 'worst', 'feet', 'survive', 'Path', 'anderson', 'lowest', 'Grid', 'panel', 'follow',
-           'RadialLimit', 'latitudes', 'carry', 'hessian_scalars', 'Latent', 'Network', 'particle_velocity',
+           'RadialLimit', 'hessian_scalars', 'carry', 'latitudes', 'Latent', 'Network', 'particle_velocity',
            'ParticleLimit', 'Carried', 'Own', 'particle_rates', 'follow_particles', 'solve_radial', 'particle_risk',
            'solve_particles', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated', 'solve']
 
@@ -328,6 +328,34 @@ class RadialLimit(eqx.Module):
         part = lambda xi, x: np.sqrt(special.expit(xi))[..., None] * x
         return part(xi, along / rho[:, None]) + part(-xi, rest / r[:, None])
 
+# %% ../nbs/04_mean_field.ipynb #b94e3c05
+def hessian_scalars(reduction: Radial, M, y):
+    "For moments M and $y=\\alpha^2$: the eigenvalues of D along the meridian and across it."
+    p = slopes(reduction, M)
+    push = horner(p, y)  # U'
+    bend = sum(i * p[i] * y**i for i in range(1, p.size))  # y U''
+    return 2 * y * push - (1 - y) * (2 * push + 4 * bend), 2 * y * push
+
+# %% ../nbs/04_mean_field.ipynb #e17c52f8
+@eqx.filter_jit
+def carry(reduction: Radial, path: Path, xi, start, times):
+    "`latitudes` of neighbours, which share their steps."
+    p = reduction.exponent
+
+    def drift(t, state, _):
+        M = path.moments(t)
+        clock, y = advance(reduction, M, state[0])
+        return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
+
+    psi = waiting_clock(xi, p)
+    state = jnp.stack([psi, jnp.zeros_like(psi)])
+    run = diffrax.diffeqsolve(
+        diffrax.ODETerm(drift), diffrax.Dopri8(), start, times[-1], None, state,
+        saveat=diffrax.SaveAt(ts=times), throw=False, max_steps=100_000, adjoint=diffrax.ForwardMode(),
+        stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-11, norm=worst))
+    state = jnp.where(run.result == diffrax.RESULTS.successful, run.ys, jnp.nan)
+    return log_odds(state[:, 0], p), state[:, 1]
+
 # %% ../nbs/04_mean_field.ipynb #a7d0b6c9
 NEIGHBOURS = 128  # neurons that share their steps: fewer cost more calls, more (of other latitudes) more steps
 
@@ -345,32 +373,6 @@ def latitudes(exact: RadialLimit, xi, times, start: float = 0.0) -> tuple[np.nda
     now, along = (np.concatenate(x, 1)[: len(times), back] for x in zip(*runs))
     return now, along
 
-
-@eqx.filter_jit
-def carry(reduction: Radial, path: Path, xi, start, times):
-    "`latitudes` of neighbours, which share their steps."
-    p = reduction.exponent
-
-    def drift(t, state, _):
-        M = path.moments(t)
-        clock, y = advance(reduction, M, state[0])
-        return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
-
-    psi = waiting_clock(xi, p)
-    run = diffrax.diffeqsolve(
-        diffrax.ODETerm(drift), diffrax.Dopri8(), start, times[-1], None, jnp.stack([psi, jnp.zeros_like(psi)]),
-        max_steps=100_000, saveat=diffrax.SaveAt(ts=times), throw=False, adjoint=diffrax.ForwardMode(),
-        stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-11, norm=worst))
-    state = jnp.where(run.result == diffrax.RESULTS.successful, run.ys, jnp.nan)
-    return log_odds(state[:, 0], p), state[:, 1]
-
-
-def hessian_scalars(reduction: Radial, M, y):
-    "For moments M and $y=\\alpha^2$: the eigenvalues of D along the meridian and across it (Chapter 7)."
-    p = slopes(reduction, M)
-    push, bend = horner(p, y), sum(i * p[i] * y**i for i in range(1, p.size))
-    return 2 * y * push - (1 - y) * (2 * push + 4 * bend), 2 * y * push
-
 # %% ../nbs/04_mean_field.ipynb #45faf417
 class Latent(eqx.Module):
     "For closed-form problems with unit signs: the problem seen by $u=P_Vw$, its complement integrated out."
@@ -379,7 +381,7 @@ class Latent(eqx.Module):
 
     def kernel(self, u, v):
         n = self.problem.dim - self.basis.shape[1]
-        s, rest = u @ v.T, (1 - jnp.sum(u * u, -1))[..., None] * (1 - jnp.sum(v * v, -1))
+        s, rest = u @ v.T, (1 - (u * u).sum(-1))[..., None] * (1 - (v * v).sum(-1))
         K = series(self.problem)[0]
         return sum(c * comb(k, 2 * i) * coordinate_moment(n, 2 * i) * s ** (k - 2 * i) * rest**i
                    for k, c in zip(K.degrees, K.coefficients) for i in range(k // 2 + 1))
@@ -517,16 +519,16 @@ def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
 
 
 @eqx.filter_jit
-def particle_risk(limit: ParticleLimit, times, count):
-    "The risk of a particle limit at the first `count` of `times`, (T,)."
-    return first_rows(limit.risk, (times,), count)
+def particle_risk(limits: list[ParticleLimit], times, count):
+    "The risk of each of some particle limits at the first `count` of `times`, (T, len(limits))."
+    return first_rows(lambda t: jnp.stack([limit.risk(t) for limit in limits]), (times,), count)
 
 
 def solve_particles(problem: Problem, view: Latent | Network, times, size: int, seed: int):
     "A particle limit, its risk at `times` and twice the running disagreement with half as many other particles."
-    limit, half = follow_particles(view, times, [size, size // 2], seed)
-    risk, other = (by_time(partial(particle_risk, one), times) for one in (limit, half))
-    return limit, risk, 2 * np.maximum.accumulate(np.abs(risk - other)) + 1e-13
+    limits = follow_particles(view, times, [size, size // 2], seed)
+    risk, other = by_time(partial(particle_risk, limits), times).T
+    return limits[0], risk, 2 * np.maximum.accumulate(np.abs(risk - other)) + 1e-13
 
 # %% ../nbs/04_mean_field.ipynb #b828be89
 class MeanField(eqx.Module):
@@ -550,7 +552,7 @@ class MeanField(eqx.Module):
     def risk_at(self, times):
         "For times (T,) in [0, times[-1]]: the risk of the limit, (T,)."
         if isinstance(self.limit, RadialLimit): return self.limit.risk(np.asarray(times))
-        return by_time(partial(particle_risk, self.limit), np.asarray(times))
+        return by_time(partial(particle_risk, [self.limit]), np.asarray(times))[:, 0]
 
     def transport(self, w0) -> Float[Array, "times m d"]:
         "Unit `w0` (m, d), signed as the problem's first m neurons, carried by the limit to `times`: (times, m, d)."

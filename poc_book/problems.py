@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from .checks import check_finite, check_integer, require
 from .model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, Sample, SoftPlus
-from .sphere import check_key, uniform
+from .sphere import check_key, random_numbers, uniform
 
 # %% ../nbs/03_problems.ipynb #6abcc522
 def he(degree: int = 4, dim: int = 32) -> Problem:
@@ -77,16 +77,10 @@ class Labels(eqx.Module):
 
 def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
     "The problem seen through n >= 1 samples drawn with `key`, their labels with Gaussian noise of that standard deviation."
-    n, key = check_integer("n", n), check_key(key)
+    n, (one, two) = check_integer("n", n), jax.random.split(check_key(key))
     require(check_finite("noise", noise, 0) >= 0, "noise", noise, "a finite number >= 0")
-    x, y = _noisy_samples(problem, n, np.asarray(noise, float), key)
-    labels = Labels(check_finite("noise", y))
-    return Problem(Sample(x), problem.activation, labels, problem.scale, problem.signed, problem.name)
-
-
-@eqx.filter_jit
-def _noisy_samples(problem: Problem, n: int, noise, key):
-    "n inputs (n, d) and their labels with noise (n,)."
-    one, two = jax.random.split(key)
     x = problem.inputs.sample(one, n)
-    return x, problem.teacher(x) + noise * jax.random.normal(two, (n,))
+    labels = problem.teacher(x) + noise * random_numbers(jax.random.normal, two, (n,))
+    teacher = Labels(check_finite("noise", np.asarray(labels)))
+    rest = problem.scale, problem.signed, problem.name
+    return Problem(Sample(x), problem.activation, teacher, *rest)

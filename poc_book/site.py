@@ -28,7 +28,7 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from .batch import Book, clean_up, digest, locked, make_figures, open_book, parsed, partial_folder, swap
+from .batch import Book, clean_up, digest, figure_records, locked, make_figures, open_book, parsed, partial_folder, swap
 from .checks import BadInput, require
 from .figures import TITLES
 from .results import load
@@ -143,7 +143,7 @@ def executed(folder: Path) -> dict[str, str]:
     "What a finished chapter tells of its run: profile, device, versions, commit, date, seconds."
     sealed = json.loads((folder / "provenance.json").read_text())
     run = read_notebook(folder / f"{folder.name}.ipynb")["metadata"]["papermill"]
-    records = [json.loads(p.read_text()) for p in sorted(folder.glob("*.json")) if p.name != "provenance.json"]
+    records = [json.loads(p.read_text()) for p in figure_records(folder)]
     found = {"profile": sealed["profile"], "date": run["end_time"][:16].replace("T", " "), "seconds": f"{sealed['seconds']:.0f}"}
     if not records: return found
     one = records[0]
@@ -273,7 +273,7 @@ def write_page(book: Book, profile: str, name: str, place: Path) -> dict[str, An
     else:
         place.mkdir(parents=True)
         shutil.copy(notebook, place)
-    frames = {p.stem: frame(folder, place, p.stem) for p in place.glob("*.json") if folder and p.name != "provenance.json"}
+    frames = {p.stem: frame(folder, place, p.stem) for p in figure_records(place) if folder}
     suffix = label(notebook, name) and f": {label(notebook, name)}"
     return as_page(read_notebook(place / f"{name}.ipynb")["cells"], meta(notebook, name, folder), frames, suffix)
 

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
+import poc_book
+from poc_book.batch import compiler
+from poc_book.cli import main
+
 # Tests that run side by side share the cores, as threads that wait for one spin; told before JAX is imported.
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     for name in ("NPROC", "OMP_NUM_THREADS"): os.environ[name] = str(max(1, (os.cpu_count() or 1) // int(workers)))
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+os.environ.update(compiler(CHECKOUT) | os.environ)
 ENGINE = ("__init__", "__main__", "checks", "results", "batch", "cli")
 HEAD = "profile = 'smoke'\nout = None\nseed = 0\nsteps = 3"
 DRAW = """
@@ -57,6 +62,17 @@ class TinyBook:
         here = {"PYTHONPATH": str(self.root), "JUPYTER_PATH": str(self.root / "jupyter")}
         return subprocess.Popen([sys.executable, "-m", "poc_book", *arguments], cwd=self.root, text=True,
                                 env=os.environ | here | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def refused(self, monkeypatch, capsys, *arguments: str) -> str:
+        "What the command line says in one line as it refuses `arguments` and writes nothing; in this process, which is quick."
+        monkeypatch.chdir(self.root)
+        monkeypatch.setattr(poc_book, "__file__", str(self.root / "poc_book" / "__init__.py"))
+        try: code = main(arguments)
+        except SystemExit as error: code = error.code
+        said = capsys.readouterr()
+        assert (code, said.out, said.err.count("\n")) == (2, "", 1), said
+        assert not (self.root / "build").exists()
+        return said.err
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         process = self.start(*arguments)

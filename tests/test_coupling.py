@@ -1,6 +1,5 @@
 """The coupling of a network and its mean-field shadows."""
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -27,13 +26,13 @@ def test_shadows_do_not_interact():
     "Carrying a subset of the neurons gives the same shadows."
     limit = solve(he(4, 8), TIMES)
     w0 = uniform(jax.random.key(0), 16, 8)
-    assert jnp.abs(limit.transport(w0)[:, :5] - limit.transport(w0[:5])).max() < 1e-9
+    assert np.abs(limit.transport(w0)[:, :5] - limit.transport(w0[:5])).max() < 1e-9
 
 
 def test_network_follows_its_shadows_and_gronwall_is_a_bound():
     problem, limit = he(4, 8), solve(he(4, 8), TIMES)
     errors = {}
-    for m in (32, 512):
+    for m in (32, 512):  # a factor 16
         pair = couple(problem, uniform(jax.random.key(3), m, 8), TIMES, limit)
         errors[m] = np.asarray(pair.mean_error)
         if m == 32: assert np.all(errors[m][1:] <= gronwall(pair)[1:])
@@ -50,21 +49,9 @@ def test_linear_equation_starts_with_the_source():
     w0 = uniform(jax.random.key(1), 32, 8)
     pair = couple(he(4, 8), w0, [0.0, t], limit)
     expected = t * source(limit, 0.0, w0)
-    size = jnp.abs(expected).max()
-    assert jnp.abs(pair.delta[1] - expected).max() < 0.01 * size
-    assert jnp.abs(linearise(pair)[1] - expected).max() < 0.01 * size
-
-
-def test_function_error_law_at_width_512():
-    "Against the exact law of m E||f_m - f_MF||^2 for he4, d = 16: 0.6913, 0.4620, 0.3344 (a Volterra prototype, no sampling)."
-    problem, times, m, draws = he(4, 16), [10 / 3, 10.0, 20.0], 512, 16
-    limit = solve(problem, times)
-    pairs = [couple(problem, uniform(jax.random.key(100 + r), m, 16), times, limit) for r in range(draws)]
-    scaled = m * np.array([pair.function_error for pair in pairs])
-    mean, error = scaled.mean(0), scaled.std(0, ddof=1) / np.sqrt(draws)
-    z = (mean - [0.6913, 0.4620, 0.3344]) / error
-    print(f"m E||f_m - f_MF||^2 = {mean.round(3)} +- {error.round(3)}, in standard errors from the law {z.round(1)}")
-    assert np.all(np.abs(z) < 4) and np.all(error < 0.06)
+    size = np.abs(expected).max()
+    assert np.abs(pair.delta[1] - expected).max() < 0.01 * size
+    assert np.abs(linearise(pair)[1] - expected).max() < 0.01 * size
 
 
 def test_wrong_dimension_is_refused():
@@ -73,9 +60,9 @@ def test_wrong_dimension_is_refused():
 
 def test_duhamel_refuses_what_it_cannot_carry():
     "Errors that are not finite anywhere stop the sum instead of running through it."
-    problem, times = he(4, 6), np.linspace(0, 0.5, 3)
-    pair = couple(problem, uniform(jax.random.key(0), 8, 6), times)
+    problem, times = he(4, 8), np.linspace(0, 0.5, 3)
+    pair = couple(problem, uniform(jax.random.key(0), 32, 8), times)
     with pytest.raises(NotResolved, match="times"):
-        duhamel(pair.mean_field, times, pair.shadows, pair.delta.at[1].set(1e308))
+        duhamel(pair.mean_field, times, pair.shadows, np.where(np.arange(3)[:, None, None] == 1, 1e308, pair.delta))
     with pytest.raises(BadInput, match="linear"):
-        duhamel(pair.mean_field, times, pair.shadows, pair.delta.at[1].set(jnp.nan))
+        duhamel(pair.mean_field, times, pair.shadows, np.where(np.arange(3)[:, None, None] == 1, np.nan, pair.delta))

@@ -372,34 +372,34 @@ EXEMPT: dict[str, str] = {
     "compiled, or called by compiled code: values are checked by who calls it": """
         fused.parts fused.product fused.contract fused.Tile fused.call fused.fused_sum fused.fused_pull
         sphere.project sphere.normalise sphere.riemannian_gradient sphere.riemannian_hessian sphere.solve_flow sphere.OnSphere
-        model.traced model.DotProduct model.paired model.devices model.shard model.cut model.in_blocks model.monomials
+        sphere.traced sphere.library sphere.padded sphere.by_time sphere.first_rows sphere.gather model.DotProduct model.paired model.devices model.shard model.cut model.in_blocks model.monomials
         model.features model.feature_gradient model.moment_tensor model.prefers_moments model.fuses
-        model.on_devices model.derivative model.pull model.gather model.pair_sum model.pair_pull finite_width.fused_gradient
+        model.on_devices model.derivative model.pull model.pair_sum model.pair_pull finite_width.fused_gradient
         model.output model.series model.kernel model.correlation
         model.potential model.velocity model.closed_gradient model.node_gradient model.risk model.teacher_norm
         model.function_error model.uniform_norm finite_width.Field finite_width.risks finite_width.batch_gradient
         finite_width.sgd_step finite_width.train finite_width.metrics coupling.function_errors coupling.local_term
-        coupling.interaction_term coupling.source coupling.Linearised coupling.term_sizes coupling.carry_tangent
-        coupling.injections coupling.hessian_norms stability.tangent stability.jacobian stability.projected
-        stability.tangent_top stability.mixed_hessian stability.carry_matrix stability.hessian_scalars
-        stability.solve_scalars stability.maximise stability.average_push balanced.potential_rate
-        balanced.all_parts balanced.potential_parts single_index.trace_back fluctuations.moments_at fluctuations.compare
+        coupling.local_change coupling.interaction_term coupling.source coupling.Linearised coupling.all_terms coupling.term_sizes
+        coupling.carry_tangent coupling.injections coupling.all_norms coupling.hessian_norms stability.tangent stability.jacobian stability.projected
+        stability.tangent_top stability.mixed_hessian stability.carry_matrix stability.maximise stability.average_push balanced.potential_rate
+        balanced.all_parts balanced.potential_parts fluctuations.compare
         fluctuations.Side fluctuations.shadows langevin.gibbs langevin.bernoulli langevin.moments langevin.tilt langevin.spread
         langevin.spread_slope langevin.squared_distance langevin.walk beyond.step_on beyond.stepped beyond.curve""",
     "a step inside a solver whose arguments are checked where it starts": """
         mean_field.Radial mean_field.teacher_span mean_field.average_kernel mean_field.radial mean_field.waiting_clock
         mean_field.log_odds mean_field.horner mean_field.worst
         mean_field.interpolate mean_field.slopes mean_field.clock_rate mean_field.advance
-        mean_field.feet mean_field.Path mean_field.anderson mean_field.lowest mean_field.Grid mean_field.panel mean_field.follow
-        mean_field.RadialLimit mean_field.carry mean_field.Latent mean_field.Network mean_field.particle_velocity
+        mean_field.feet mean_field.survive mean_field.Path mean_field.anderson mean_field.lowest mean_field.Grid mean_field.panel mean_field.follow
+        mean_field.RadialLimit mean_field.latitudes mean_field.carry mean_field.hessian_scalars mean_field.limit_velocity
+        mean_field.limit_error mean_field.Latent mean_field.Network mean_field.particle_velocity
         mean_field.ParticleLimit mean_field.Carried mean_field.Own mean_field.particle_rates mean_field.follow_particles
-        mean_field.path_risk mean_field.solve_radial mean_field.particle_risk mean_field.solve_particles finite_width.check_run
+        mean_field.solve_radial mean_field.particle_risk mean_field.solve_particles finite_width.check_run
         finite_width.required_memory finite_width.free_memory finite_width.check_memory finite_width.setup
         finite_width.train_once finite_width.keep finite_width.recall finite_width.identity finite_width.published_rows
         balanced.ascend balanced.unit_sum balanced.fold single_index.alike single_index.weighted_line
         single_index.neuron_weights single_index.average_push experiments.flow_risk
-        fluctuations.compiled fluctuations.ODDS fluctuations.CLOCK fluctuations.wave fluctuations.Block fluctuations.blocks
-        fluctuations.Latitudes fluctuations.padded fluctuations.carried fluctuations.translate fluctuations.clock_range
+        fluctuations.wave fluctuations.Block fluctuations.blocks
+        fluctuations.Latitudes fluctuations.carried fluctuations.clock_range
         fluctuations.clock_cells fluctuations.gauss_nodes fluctuations.onto fluctuations.fronts fluctuations.reach
         fluctuations.time_panels fluctuations.solve_panel fluctuations.displaced fluctuations.degree fluctuations.exact_limit
         fluctuations.Stage fluctuations.teacher_features fluctuations.carry fluctuations.stages fluctuations.own_features

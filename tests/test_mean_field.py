@@ -1,6 +1,5 @@
 """The exact limit against references that share nothing with it."""
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -44,7 +43,7 @@ def test_published_values_of_he4():
 
 def test_time_to_half_risk_scales_like_d_for_k_4():
     "At t = d the risk of he4 tends to a constant: halving and doubling d moves it by little."
-    risks = [solve(he(4, d), [float(d)]).risk[0] for d in (256, 4096, 10**6)]
+    risks = [solve(he(4, d), [float(d)], tol=1e-6).risk[0] for d in (256, 4096, 10**6)]
     assert np.ptp(risks) < 0.01
 
 
@@ -52,10 +51,10 @@ def test_time_to_half_risk_scales_like_d_for_k_4():
 def test_transport_follows_velocity(problem):
     "Finite differences of the carried neurons give the limit's velocity; the neurons stay on the sphere."
     t, h = 1.0, 1e-3
-    limit = solve(problem, [t - h, t, t + h], particles=256)
+    limit = solve(problem, [t - h, t, t + h], particles=64)
     w = limit.transport(uniform(jax.random.key(1), 20, 8))
-    gap = jnp.abs((w[2] - w[0]) / (2 * h) - limit.velocity(t, w[1])).max()
-    assert gap < 2e-5 and jnp.abs(jnp.linalg.norm(w, axis=-1) - 1).max() < 1e-10
+    gap = np.abs((w[2] - w[0]) / (2 * h) - limit.velocity(t, w[1])).max()
+    assert gap < 2e-5 and np.abs(np.linalg.norm(w, axis=-1) - 1).max() < 1e-10
 
 
 def test_limit_of_a_problem_of_ones_own():

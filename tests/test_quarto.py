@@ -1,5 +1,6 @@
 "What can be said of the Quarto site without Quarto: its file, and what nbdev hands to it."
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -34,11 +35,13 @@ def processed(tmp_path_factory):
     for name in ("nbs", "poc_book"): shutil.copytree(CHECKOUT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "_quarto.yml", "README.md"): shutil.copy(CHECKOUT / name, root)
     command = "from nbdev.serve import proc_nbs; print(proc_nbs(n_workers=2, force=True))"
-    made = subprocess.run([sys.executable, "-c", command], cwd=root / "nbs", capture_output=True, text=True)
+    here = os.environ | {"PYTHONPATH": str(root)}
+    made = subprocess.run([sys.executable, "-c", command], cwd=root / "nbs", env=here, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr[-2000:]
     return {p.stem: json.loads(p.read_text()) for p in (root / "_proc").rglob("*.ipynb")}
 
 
+@pytest.mark.slow
 def test_nbdev_prepares_every_notebook(processed):
     assert sorted(processed) == NOTEBOOKS
     for name, notebook in processed.items():

@@ -1,206 +1,14 @@
-"The site: what becomes of a chapter, and every page in a real browser (skipped without Chromium or a built site)."
+"The site: what becomes of a chapter. Its pages in a real browser: `browser.py`."
 import json
 import re
 import shutil
 from html.parser import HTMLParser
-from threading import Thread
-from urllib.parse import unquote, urlsplit
 
 import pytest
 from conftest import CHECKOUT, TinyBook
 
-playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: install the extra [site]")
 pytest.importorskip("sphinx", reason="no Sphinx: install the extra [site]")
-from poc_book.site import server  # noqa: E402
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SITES = sorted(CHECKOUT.glob("build/*/site"))
-LIMIT = 2_000_000  # bytes of a page with all it loads, uncompressed, nothing cached
-PATIENCE = 120_000  # ms, for a page on a machine that does much else
-PHONE = {"width": 390, "height": 844}
-
-# What a page looks like to its reader, asked of the page itself once every fold is open.
-INSPECT = """() => {
-  document.querySelectorAll("details").forEach(d => d.open = true);
-  const article = document.querySelector("article") || document.body, wide = innerWidth + 1;
-  const scrolls = e => e && e !== document.body && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
-  const dollars = document.createTreeWalker(article, NodeFilter.SHOW_TEXT), raw = [];
-  for (let n; n = dollars.nextNode();)
-    if (n.data.includes("$") && !n.parentElement.closest("code, pre, script, style, .sig, mjx-container"))
-      raw.push(n.data.trim());
-  return {
-    ids: [...document.querySelectorAll("[id]")].map(e => e.id),
-    links: [...document.querySelectorAll("a[href]")].map(e => e.href).filter(h => h.startsWith(location.origin)),
-    wordless: [...document.images].filter(i => !(i.alt || "").trim()).map(i => i.src),
-    broken: [...document.images].filter(i => !i.naturalWidth).map(i => i.src),
-    pictures: document.querySelectorAll("figure.picture img").length,
-    overflow: [...(document.documentElement.scrollWidth >= wide ? ["the page"] : []),
-      ...[...article.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > wide && !scrolls(e.parentElement))
-        .map(e => e.outerHTML.slice(0, 80))],
-    untypeset: [...raw, ...[...document.querySelectorAll("mjx-merror, .math:not(:has(mjx-container))")].map(e => e.textContent)],
-    formulas: document.querySelectorAll("mjx-container").length,
-    weight: performance.getEntries().reduce((sum, e) => sum + (e.decodedBodySize || 0), 0),
-    text: article.innerText,
-  };
-}"""
-
-
-def look(browser, url: str, **options) -> dict:
-    "What a reader with an empty cache gets at `url` on a phone, with what the console said and what was asked of whom."
-    with browser.new_context(viewport=PHONE, **options) as context:
-        page, console, asked = context.new_page(), [], []
-        page.on("console", lambda m: console.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda e: console.append(str(e)))
-        page.on("request", lambda r: asked.append(r.url))
-        page.goto(url, timeout=PATIENCE)
-        page.wait_for_function("!window.MathJax || window.MathJax.startup?.promise", timeout=PATIENCE)
-        page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => document.fonts.ready).then(() => 1) : 1")
-        page.wait_for_load_state("networkidle")
-        origin = "/".join(url.split("/")[:3])
-        foreign = [u for u in asked if not u.startswith((origin, "data:", "blob:"))]
-        return page.evaluate(INSPECT) | {"console": console, "foreign": foreign}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None: pytest.skip("no Chromium here: pages are not tested in a browser")
-    with playwright.sync_playwright() as driver:
-        one = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield one
-        one.close()
-
-
-@pytest.fixture(scope="module", params=SITES or [None], ids=lambda p: p.parent.name if p else "none")
-def site(request):
-    "The folder and the address of a built site."
-    if request.param is None: pytest.skip("no site here: make site")
-    with server(request.param, 0) as one:
-        Thread(target=one.serve_forever, daemon=True).start()
-        yield request.param, f"http://127.0.0.1:{one.server_port}"
-        one.shutdown()
-
-
-@pytest.fixture(scope="module")
-def seen(browser, site):
-    "Every page of a site, by path."
-    folder, url = site
-    return {str(p.relative_to(folder)): look(browser, f"{url}/{p.relative_to(folder)}") for p in sorted(folder.rglob("*.html"))}
-
-
-def complaints(seen: dict, field: str) -> dict: return {path: page[field] for path, page in seen.items() if page[field]}
-
-
-@pytest.mark.parametrize("field", ["console", "foreign", "wordless", "broken", "untypeset", "overflow"])
-def test_every_page_loads_alone_is_typeset_has_words_for_pictures_and_fits_a_phone(seen, field):
-    assert complaints(seen, field) == {}
-
-
-def test_every_page_is_light(seen):
-    heaviest = max(seen, key=lambda path: seen[path]["weight"])
-    print(f"heaviest page: {heaviest}, {seen[heaviest]['weight']} bytes")
-    assert 100_000 < seen[heaviest]["weight"] < LIMIT
-
-
-def test_mathematics_and_pictures_are_there(seen, site):
-    folder, _ = site
-    assert all(seen[f"{name}.html"]["formulas"] > 5 for name in ("index", "glossary", "02_model", "09_single_index", "api/model"))
-    for chapter in (folder / "files").iterdir():
-        borrowed = chapter.name == "index"  # the moving picture of Chapter 6
-        assert seen[f"{chapter.name}.html"]["pictures"] == len(list(chapter.glob("*.nc"))) + borrowed, chapter.name
-        if list(chapter.glob("*.nc")): assert "redraw: make figures ONLY=" in seen[f"{chapter.name}.html"]["text"]
-
-
-def test_the_first_page_shows_the_measured_table(seen):
-    "Every problem of Table 1, with letters of both sides."
-    text = seen["index.html"]["text"]
-    for name in ("Circle", "Misspecified", "Staircase"): assert re.search(rf"{name}\s+[YN?] / [YN]", text), name
-
-
-def test_links_and_anchors_resolve(seen, site):
-    folder, _ = site
-    links = {(path, urlsplit(unquote(link))) for path, page in seen.items() for link in page["links"]}
-    dead = []
-    for path, link in links:
-        target = link.path.lstrip("/") or "index.html"
-        anchors = ["", *seen[target]["ids"]] if target in seen else [""]
-        if not (folder / target).is_file() or link.fragment not in anchors: dead.append((path, link.geturl()))
-    assert len(links) > 1000
-    assert dead == []
-
-
-def test_no_directive_shows_and_no_exported_code_is_gone(seen):
-    page = seen["09_single_index.html"]["text"]
-    assert "def descend(" in page and "def single_index(" in page
-    assert [path for path, p in seen.items() if "#| " in p["text"] and not path.startswith(("9", "api/"))] == []
-
-
-def test_search_finds_the_interaction_hessian(browser, site):
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.goto(f"{site[1]}/search.html?q=interaction+Hessian")
-        page.wait_for_selector("#search-results li a", timeout=20_000)
-        found = page.eval_on_selector_all("#search-results li a", "links => links.map(a => a.getAttribute('href'))")
-    assert any(link.startswith("07_stability.html") for link in found), found
-
-
-def test_dark_and_light(browser, site):
-    colours = []
-    for scheme in ("dark", "light"):
-        with browser.new_context(color_scheme=scheme) as context:
-            page = context.new_page()
-            page.goto(f"{site[1]}/index.html")
-            colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-    assert colours[0] != colours[1]
-
-
-def test_the_reader_moves_degree_dimension_and_width(browser, site):
-    "Chapter 11: every control changes curves and words, as the stored results say; the still picture makes way."
-    with browser.new_context(viewport=PHONE) as context:
-        page = context.new_page()
-        page.goto(f"{site[1]}/11_fluctuations.html")
-        place = page.locator(".explorer")
-        cases = json.loads(place.locator("script").text_content())
-        seen = lambda: (place.locator("[data-curve=law]").get_attribute("d"), place.locator("p[aria-live]").inner_text())
-        assert page.locator("#figure-explorer").is_hidden() and place.locator("[data-curve]").count() == 4
-        before = [seen()]
-        for control, key in (("width", "ArrowRight"), ("dim", "ArrowLeft")):  # by keyboard, as some readers do
-            place.locator(f"input[name={control}]").press(key)
-            before.append(seen())
-        place.locator("select").select_option("2")
-        before.append(seen())
-        m, d = (int(place.locator(f"label:has([name={name}]) output").inner_text()) for name in ("width", "dim"))
-        one = next(c for c in cases if (c["degree"], c["dim"]) == (2, d))
-        error = float(re.search(r"from its limit by ([\d.]+)(?:·10\^(-?\d+))?", before[-1][1])[1])
-        power = re.search(r"from its limit by [\d.]+·10\^(-?\d+)", before[-1][1])
-        assert error * 10.0 ** int(power[1] if power else 0) == pytest.approx(one["law"][-1] / m, rel=0.06)
-    assert len({curve for curve, _ in before}) == len({words for _, words in before}) == 4
-
-
-def test_answers_are_folded_until_asked_for(browser, site):
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.goto(f"{site[1]}/01_sphere.html")
-        fold = page.locator("details", has=page.get_by_text("A worked answer"))
-        answer = fold.get_by_text("expected of a million", exact=False).last
-        assert fold.count() == 1 and not answer.is_visible()
-        fold.locator("summary").click()
-        assert answer.is_visible()
-
-
-def test_the_inspection_sees_each_fault(browser, tmp_path):
-    (tmp_path / "index.html").write_text("""<article><img src="gone.png"><p>a raw $x$</p><div style="width: 900px">wide</div>
-        <div style="overflow-x: auto"><div style="width: 900px">scrolls</div></div>
-        <script src="http://localhost:9/elsewhere.js"></script><script>undefined_name()</script></article>""")
-    with server(tmp_path, 0) as one:
-        Thread(target=one.serve_forever, daemon=True).start()
-        page = look(browser, f"http://127.0.0.1:{one.server_port}/index.html")
-        one.shutdown()
-    assert page["wordless"] and page["broken"] and page["untypeset"] == ["a raw $x$"] and len(page["console"]) >= 2
-    assert page["foreign"] == ["http://localhost:9/elsewhere.js"] and "the page" in page["overflow"]
-    assert not any("scrolls" in e for e in page["overflow"])
-
-
-# --- without a browser: a site of the tiny book ---
 
 @pytest.fixture
 def tiny(made: TinyBook) -> TinyBook:
@@ -217,7 +25,8 @@ def tiny(made: TinyBook) -> TinyBook:
         path = made.root / "nbs" / f"{name}.ipynb"
         notebook = json.loads(path.read_text())
         aside = dict(cell_type="code", id="aside", metadata={}, outputs=[], execution_count=None,
-                     source="import sys\nprint('said', 'of itself')\nprint('noise', 'of a run', file=sys.stderr)")
+                     source="import sys\nprint('said', 'of itself')\nprint('noise', 'of a run', file=sys.stderr)\n"
+                            "chapter.margin('One', 1.0, 2.0)")
         path.write_text(json.dumps(notebook | {"cells": [title, *notebook["cells"], aside]}))
     return made
 
@@ -227,6 +36,7 @@ def write(book: TinyBook, name: str, *texts: str) -> None:
     (book.root / "nbs" / f"{name}.ipynb").write_text(json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5)))
 
 
+@pytest.mark.slow
 def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny):
     made = tiny.run("site", "--profile", "smoke")
     assert made.returncode == 0, made.stderr
@@ -264,6 +74,7 @@ class Handlers(HTMLParser):
 HOSTILE = r"""A line \" onload=\"ran()\" ' onload='ran()' <script>ran()</script> <img src=x onerror=ran()>"""
 
 
+@pytest.mark.slow
 def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_from_data(tiny, monkeypatch):
     assert len(Handlers('<img onload="ran()"><script>ran()</script><a href="javascript:ran()">a</a>').found) == 3
     path = tiny.root / "nbs" / "01_line.ipynb"
