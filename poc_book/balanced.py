@@ -16,13 +16,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from .checks import NotResolved, check_finite, check_integer, check_positive, check_times, magnitude, require
 from .coupling import Coupling, interaction_term, local_term, source
 from .mean_field import Limit
 from .model import Measure, Problem
-from .sphere import by_time, first_rows, library, traced
+from .sphere import Array, by_time, first_rows, library, traced
 from .stability import interaction_hessian
 
 # %% ../nbs/08_balanced.ipynb #806d0e6a

@@ -483,8 +483,10 @@ def parallel(count: int) -> int:
 
 
 def compiler(root: Path) -> dict[str, str]:
-    """How JAX compiles for a checkout, for whoever does not say otherwise: all code is kept in `build`, for every chapter, test and
-    command. What a solver refuses inside compiled code is NaN (`EQX_ON_ERROR`): code that calls back to raise an error is not kept."""
+    """How JAX compiles for a checkout, for whoever does not say otherwise.
+
+    All code is kept in `build`, for every chapter, test and command. What a solver refuses inside compiled code is NaN
+    (`EQX_ON_ERROR`): code that calls back to raise an error is not kept."""
     return {"JAX_COMPILATION_CACHE_DIR": str(root / "build" / ".jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "EQX_ON_ERROR": "nan"}
 

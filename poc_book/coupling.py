@@ -15,13 +15,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from .checks import NotResolved, check_finite, check_sphere, check_times, require
 from .finite_width import Trajectory, flow
 from .mean_field import Limit, MeanField, solve
 from .model import Problem
-from .sphere import by_time, first_rows, solve_flow, traced
+from .sphere import Array, by_time, first_rows, solve_flow, traced
 
 # %% ../nbs/06_coupling.ipynb #235a95f5
 class Coupling(eqx.Module):
@@ -70,7 +70,7 @@ def function_errors(problem: Problem, limit: Limit, times, points, count):
 # %% ../nbs/06_coupling.ipynb #30fefab1
 def local_term(limit: MeanField | Limit, t, w, delta, signs=1.0):
     "$D_t(\\bar w_i)\\Delta_i$ for shadows `w` and tangent `delta`, both (m, d)."
-    found = local_change(getattr(limit, "limit", limit), t, w, delta, signs)
+    found = local_change(limit.limit if isinstance(limit, MeanField) else limit, t, w, delta, signs)
     return found if traced(found) else np.asarray(found)
 
 

@@ -25,14 +25,14 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from tqdm import tqdm
 
 from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_step, check_times, require
 from .fused import fused_pull, fused_sum
 from .model import Boolean, Problem, derivative, fuses, on_devices, shard
 from .results import write_atomic
-from .sphere import by_time, check_key, first_rows, gather, integrate, normalise, uniform
+from .sphere import Array, by_time, check_key, first_rows, gather, integrate, normalise, uniform
 
 # %% ../nbs/05_finite_width.ipynb #cab907f1
 class Field(eqx.Module):

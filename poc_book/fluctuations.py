@@ -27,8 +27,19 @@ from scipy import interpolate, sparse, special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, magnitude, require
 from .finite_width import Field
-from .mean_field import Limit, MeanField, Radial, RadialLimit, hessian_scalars, latitudes, log_odds, radial, slopes, solve
-from .mean_field import waiting_clock
+from poc_book.mean_field import (
+    Limit,
+    MeanField,
+    Radial,
+    RadialLimit,
+    hessian_scalars,
+    latitudes,
+    log_odds,
+    radial,
+    slopes,
+    solve,
+    waiting_clock,
+)
 from .model import Problem, series
 from .single_index import ALIKE, alike, weighted_line
 from .sphere import by_time, first_rows, integrate, library, uniform

@@ -20,13 +20,25 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from scipy import special
 
 from .checks import NotResolved, check_integer, check_positive, check_sphere, check_times
 from .model import Measure, Problem, in_blocks, pair_sum, series, teacher_norm
 from .problems import Labels
-from .sphere import by_time, coordinate_moment, first_rows, integrate, library, normalise, padded, solve_flow, traced, uniform
+from poc_book.sphere import (
+    Array,
+    by_time,
+    coordinate_moment,
+    first_rows,
+    integrate,
+    library,
+    normalise,
+    padded,
+    solve_flow,
+    traced,
+    uniform,
+)
 
 # %% ../nbs/04_mean_field.ipynb #dd1aef48
 class Radial(eqx.Module):

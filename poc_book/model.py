@@ -22,11 +22,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
 from .fused import DIMS, fused_pull, triton
-from .sphere import coordinate_moment, library, project, random_numbers, traced
+from .sphere import Array, coordinate_moment, library, project, random_numbers, traced
 
 # %% ../nbs/02_model.ipynb #40e1839d
 class Hermite(eqx.Module):
@@ -61,7 +61,7 @@ class SoftPlus(eqx.Module):
 
 # %% ../nbs/02_model.ipynb #7291bc9a
 @lru_cache(maxsize=16)
-def fixed_sample(law: Callable, size: int, dim: int) -> np.ndarray:
+def fixed_sample(law: Callable, size: int, dim: int) -> Float[Array, "n d"]:
     "A fixed sample (size, dim) of a law of `jax.random`, drawn once."
     with jax.ensure_compile_time_eval(): return random_numbers(law, jax.random.key(0), (size, dim))
 

@@ -176,11 +176,11 @@ WORK = dict(programs=0, tracing=0.0, lowering=0.0, compiling=0.0)
 STAGES = {"jaxpr_trace_duration": "tracing", "jaxpr_to_mlir_module_duration": "lowering", "backend_compile_duration": "compiling"}
 
 
-def count_work(event: str, seconds: float, **_) -> None:
+def count_work(event: str, duration_secs: float, **_) -> None:
     "Add what JAX tells of its compiler to `WORK`: programs asked for (also those found in the kept cache), and seconds."
     stage = STAGES.get(event.rpartition("/")[2])
     if stage is None: return
-    WORK[stage] += seconds
+    WORK[stage] += duration_secs
     WORK["programs"] += stage == "compiling"
 
 

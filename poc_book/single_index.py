@@ -163,14 +163,14 @@ def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
 
     def escape(x0):
         if x0 >= goal: return 0.0
-        span = 0.0, end
+        span = np.array([0.0, end])
         for _ in range(3):  # each round narrows the span 127-fold, and the last is read between its times
-            t = np.linspace(*span, 128)
+            t = np.linspace(span[0], span[1], 128)
             xi = latitudes(exact, [x0], t)[0][:, 0]
             if xi.max() < goal: return np.inf
-            at = slice(k := max(np.argmax(xi >= goal), 1) - 1, k + 2)
-            span = t[at]
-        return np.interp(goal, xi[at], span)
+            k = max(int(np.argmax(xi >= goal)), 1)
+            span = t[k - 1 : k + 1]
+        return np.interp(goal, xi[k - 1 : k + 1], span)
     return np.array([escape(x0) for x0 in special.logit(y0)])
 
 # %% ../nbs/09_single_index.ipynb #4271877d

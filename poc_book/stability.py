@@ -17,13 +17,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from scipy import special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, horner, latitudes, slopes
 from .model import Atoms, Measure, Problem, series
-from .sphere import first_rows, library, normalise, padded, project, traced, uniform
+from .sphere import Array, first_rows, library, normalise, padded, project, traced, uniform
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
 def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
@@ -127,9 +127,9 @@ def propagators(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array,
     times, w0, tol = check_times(times), check_sphere("w0", w0, limit.problem.dim), check_positive("tol", tol)
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     signs, w, path, steps = limit.problem.signs(len(w0), w0.dtype), w0, [], []
-    for span in np.column_stack([np.append(0.0, times[:-1]), times]):
-        still = span[0] == span[1]
-        w, J = (w, tangent(w)) if still else map(np.asarray, carry_matrix(limit.limit, *span, w, signs, np.asarray(tol)))
+    for start, end in zip(np.append(0.0, times[:-1]), times):
+        if start == end: J = tangent(w)
+        else: w, J = map(np.asarray, carry_matrix(limit.limit, start, end, w, signs, np.asarray(tol)))
         path.append(w)
         steps.append(J)
     if not np.all(np.isfinite(steps)): raise NotResolved("times", times, "times J can be carried to")
@@ -216,7 +216,8 @@ class Estimate(eqx.Module):
 def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
     """What `propagators` answers where the last time is above 0, in closed form: nothing has to be compiled.
 
-    A neuron $w=\\rho\\,a+r\\,b$ keeps its directions a in V and b around V; J stretches its meridian and both families of circles."""
+    A neuron $w=\\rho\\,a+r\\,b$ keeps its directions a in V and b around V. J stretches its meridian and both families of
+    circles."""
     V, first = exact.reduction.basis, np.append(0.0, times)
     along = w0 @ V @ V.T
     sizes = [np.maximum(np.linalg.norm(x, axis=1), 1e-150) for x in (along, w0 - along)]
@@ -233,11 +234,11 @@ def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
     return w[1:], steps
 
 
-def _propagated(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[np.ndarray, np.ndarray]:
+def _propagated(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
     "`propagators`, in closed form where the limit is exact."
     times, exact = check_times(times), limit.limit
-    closed = isinstance(exact, RadialLimit) and limit.times[-1] >= times[-1] > 0
-    return _frames(exact, w0, times) if closed else propagators(limit, w0, times, tol)
+    if isinstance(exact, RadialLimit) and limit.times[-1] >= times[-1] > 0: return _frames(exact, w0, times)
+    return propagators(limit, w0, times, tol)
 
 
 def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
@@ -370,8 +371,8 @@ def local_strong_convexity(limit: MeanField, times, tau: float, count: int = 64,
     require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
     require(places is not None or not problem.signed, "places", places, "places with signs, as the neurons have signs")
     near = cap(atoms_of(problem) if places is None else problem.checked("places", places), tau, count, seed)
-    w = near.points
-    top = np.array([tangent_top(local_hessian(limit, t, w, near.signs), w).max() for t in times])
+    w = np.asarray(near.points)
+    top = np.array([tangent_top(np.asarray(local_hessian(limit, t, w, near.signs)), w).max() for t in times])
     return -top / np.sqrt(limit.risk_at(times))
 
 # %% ../nbs/07_stability.ipynb #b285d40c

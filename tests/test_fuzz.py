@@ -370,55 +370,58 @@ TABLE: dict[str, dict[str, Arg]] = {
 
 EXEMPT: dict[str, str] = {
     "compiled, or called by compiled code: values are checked by who calls it": """
-        fused.parts fused.product fused.contract fused.Tile fused.call fused.fused_sum fused.fused_pull
-        sphere.project sphere.normalise sphere.riemannian_gradient sphere.riemannian_hessian sphere.solve_flow sphere.OnSphere
-        sphere.traced sphere.library sphere.padded sphere.by_time sphere.first_rows sphere.gather model.DotProduct model.paired model.devices model.shard model.cut model.in_blocks model.monomials
-        model.features model.feature_gradient model.moment_tensor model.prefers_moments model.fuses
-        model.on_devices model.derivative model.pull model.pair_sum model.pair_pull finite_width.fused_gradient
-        model.output model.series model.kernel model.correlation
-        model.potential model.velocity model.closed_gradient model.node_gradient model.risk model.teacher_norm
-        model.function_error model.uniform_norm finite_width.Field finite_width.risks finite_width.batch_gradient
-        finite_width.sgd_step finite_width.train finite_width.metrics coupling.function_errors coupling.local_term
-        coupling.local_change coupling.interaction_term coupling.source coupling.Linearised coupling.all_terms coupling.term_sizes
-        coupling.carry_tangent coupling.injections coupling.all_norms coupling.hessian_norms stability.tangent stability.jacobian stability.projected
-        stability.tangent_top stability.mixed_hessian stability.carry_matrix stability.maximise stability.average_push balanced.potential_rate
-        balanced.all_parts balanced.potential_parts fluctuations.compare
-        fluctuations.Side fluctuations.shadows langevin.gibbs langevin.bernoulli langevin.moments langevin.tilt langevin.spread
-        langevin.spread_slope langevin.squared_distance langevin.walk beyond.step_on beyond.stepped beyond.curve""",
+        fused.parts fused.product fused.contract fused.Tile fused.call fused.fused_sum fused.fused_pull sphere.project
+        sphere.normalise sphere.riemannian_gradient sphere.riemannian_hessian sphere.solve_flow sphere.OnSphere
+        sphere.traced sphere.library sphere.padded sphere.by_time sphere.first_rows sphere.gather model.DotProduct
+        model.paired model.devices model.shard model.cut model.in_blocks model.monomials model.features
+        model.feature_gradient model.moment_tensor model.prefers_moments model.fuses model.on_devices model.derivative
+        model.pull model.pair_sum model.pair_pull finite_width.fused_gradient model.output model.series model.kernel
+        model.correlation model.potential model.velocity model.closed_gradient model.node_gradient model.risk
+        model.teacher_norm model.function_error model.uniform_norm finite_width.Field finite_width.risks
+        finite_width.batch_gradient finite_width.sgd_step finite_width.train finite_width.metrics
+        coupling.function_errors coupling.local_term coupling.local_change coupling.interaction_term coupling.source
+        coupling.Linearised coupling.term_sizes coupling.carry_tangent coupling.injections coupling.all_norms
+        coupling.hessian_norms stability.tangent stability.jacobian stability.projected stability.tangent_top
+        stability.mixed_hessian stability.carry_matrix stability.maximise stability.average_push
+        balanced.potential_rate balanced.all_parts balanced.potential_parts fluctuations.compare fluctuations.Side
+        fluctuations.shadows langevin.gibbs langevin.bernoulli langevin.moments langevin.tilt langevin.spread
+        langevin.spread_slope langevin.squared_distance langevin.walk beyond.step_on beyond.stepped beyond.curve
+        fluctuations.simulate_sizes mean_field.tabulated model.fixed_sample results.count_work results.work
+        sphere.doubled sphere.random_numbers stability.radial_hessian""",
     "a step inside a solver whose arguments are checked where it starts": """
         mean_field.Radial mean_field.teacher_span mean_field.average_kernel mean_field.radial mean_field.waiting_clock
-        mean_field.log_odds mean_field.horner mean_field.worst
-        mean_field.interpolate mean_field.slopes mean_field.clock_rate mean_field.advance
-        mean_field.feet mean_field.survive mean_field.Path mean_field.anderson mean_field.lowest mean_field.Grid mean_field.panel mean_field.follow
-        mean_field.RadialLimit mean_field.latitudes mean_field.carry mean_field.hessian_scalars mean_field.limit_velocity
-        mean_field.limit_error mean_field.Latent mean_field.Network mean_field.particle_velocity
-        mean_field.ParticleLimit mean_field.Carried mean_field.Own mean_field.particle_rates mean_field.follow_particles
-        mean_field.solve_radial mean_field.particle_risk mean_field.solve_particles finite_width.check_run
-        finite_width.required_memory finite_width.free_memory finite_width.check_memory finite_width.setup
-        finite_width.train_once finite_width.keep finite_width.recall finite_width.identity finite_width.published_rows
-        balanced.ascend balanced.unit_sum balanced.fold single_index.alike single_index.weighted_line
-        single_index.neuron_weights single_index.average_push experiments.flow_risk
-        fluctuations.wave fluctuations.Block fluctuations.blocks
-        fluctuations.Latitudes fluctuations.carried fluctuations.clock_range
-        fluctuations.clock_cells fluctuations.gauss_nodes fluctuations.onto fluctuations.fronts fluctuations.reach
-        fluctuations.time_panels fluctuations.solve_panel fluctuations.displaced fluctuations.degree fluctuations.exact_limit
-        fluctuations.Stage fluctuations.teacher_features fluctuations.carry fluctuations.stages fluctuations.own_features
-        fluctuations.exchange fluctuations.Panel fluctuations.displacement fluctuations.unfold fluctuations.mean_squares
-        fluctuations.teacher_gap fluctuations.block_shares fluctuations.observe fluctuations.Second langevin.Cells
-        langevin.follow_cells langevin.exactly langevin.reduced langevin.dual langevin.rest diagnose.judged diagnose.compared
-        diagnose.probe table1.corners""",
+        mean_field.log_odds mean_field.horner mean_field.worst mean_field.interpolate mean_field.slopes
+        mean_field.clock_rate mean_field.advance mean_field.feet mean_field.survive mean_field.Path
+        mean_field.anderson mean_field.lowest mean_field.Grid mean_field.panel mean_field.follow
+        mean_field.RadialLimit mean_field.latitudes mean_field.carry mean_field.hessian_scalars
+        mean_field.limit_velocity mean_field.limit_error mean_field.Latent mean_field.Network
+        mean_field.particle_velocity mean_field.ParticleLimit mean_field.Carried mean_field.Own
+        mean_field.particle_rates mean_field.follow_particles mean_field.solve_radial mean_field.particle_risk
+        mean_field.solve_particles finite_width.check_run finite_width.required_memory finite_width.free_memory
+        finite_width.check_memory finite_width.setup finite_width.train_once finite_width.keep finite_width.recall
+        finite_width.identity finite_width.published_rows balanced.ascend balanced.unit_sum balanced.fold
+        single_index.alike single_index.weighted_line single_index.neuron_weights single_index.average_push
+        experiments.flow_risk fluctuations.wave fluctuations.Block fluctuations.blocks fluctuations.Latitudes
+        fluctuations.carried fluctuations.clock_range fluctuations.clock_cells fluctuations.gauss_nodes
+        fluctuations.onto fluctuations.fronts fluctuations.reach fluctuations.time_panels fluctuations.solve_panel
+        fluctuations.displaced fluctuations.degree fluctuations.exact_limit fluctuations.Stage
+        fluctuations.teacher_features fluctuations.carry fluctuations.stages fluctuations.own_features
+        fluctuations.exchange fluctuations.Panel fluctuations.displacement fluctuations.unfold
+        fluctuations.mean_squares fluctuations.teacher_gap fluctuations.block_shares fluctuations.observe
+        fluctuations.Second langevin.Cells langevin.follow_cells langevin.exactly langevin.reduced langevin.dual
+        langevin.rest diagnose.judged diagnose.compared diagnose.probe table1.corners""",
     "an answer, or a question about the library's own answers alone": """
         finite_width.Trajectory finite_width.corrected finite_width.collapse finite_width.apart finite_width.distance
-        coupling.Coupling coupling.linearise coupling.decompose coupling.lipschitz coupling.gronwall
-        stability.Scalars stability.is_single_index
-        stability.one_direction stability.Estimate stability.is_even stability.atoms_of stability.outside balanced.Bracket
-        balanced.Growth balanced.Modes balanced.limit_hessian balanced.contributions single_index.Line single_index.Traced
-        single_index.Stability experiments.Protocol experiments.beside_published experiments.kept_path experiments.Slope
-        experiments.shifts
-        fluctuations.Fluctuations fluctuations.Networks fluctuations.Extrapolated fluctuations.standard_error langevin.Noisy
-        langevin.equilibrium_law table1.endpoints diagnose.lowest_degree beyond.Decay beyond.Directions beyond.Spent
-        diagnose.coupled_runs diagnose.growth diagnose.Finding diagnose.hessian_findings diagnose.teacher_findings
-        diagnose.network_findings diagnose.Report diagnose.as_markdown diagnose.as_json diagnose.save_report problems.Labels""",
+        coupling.Coupling coupling.linearise coupling.decompose coupling.lipschitz coupling.gronwall stability.Scalars
+        stability.is_single_index stability.one_direction stability.Estimate stability.is_even stability.atoms_of
+        stability.outside balanced.Bracket balanced.Growth balanced.Modes balanced.limit_hessian
+        balanced.contributions single_index.Line single_index.Traced single_index.Stability experiments.Protocol
+        experiments.beside_published experiments.kept_path experiments.Slope experiments.shifts
+        fluctuations.Fluctuations fluctuations.Networks fluctuations.Extrapolated fluctuations.standard_error
+        langevin.Noisy langevin.equilibrium_law table1.endpoints diagnose.lowest_degree beyond.Decay beyond.Directions
+        beyond.Spent diagnose.coupled_runs diagnose.growth diagnose.Finding diagnose.hessian_findings
+        diagnose.teacher_findings diagnose.network_findings diagnose.Report diagnose.as_markdown diagnose.as_json
+        diagnose.save_report problems.Labels""",
     "files of runs: tested in test_sweep": "sweep.merge",
     "how a figure is written: tested in its notebook": """
         results.write_atomic results.cpu_model results.git_commit results.data_hash results.origin results.attributes
