@@ -555,7 +555,7 @@ def watch(process: subprocess.Popen, book: Book, profile: str, chapters: list[st
     began: dict[str, float] = {}  # when a chapter started
     ended: set[str] = set()
     known: set[Path] = set()
-    figures = 0
+    figures, pause = 0, 0.1
     columns, rows = shutil.get_terminal_size()  # 80 x 24 where the terminal says 0 x 0, for which tqdm shows nothing
     with tqdm(total=sum(totals.values()), unit=" cells", disable=None, leave=False, ncols=columns, nrows=rows) as bar:
         say = (lambda text: print(text, file=sys.stderr, flush=True)) if bar.disable else (lambda text: None)
@@ -574,14 +574,15 @@ def watch(process: subprocess.Popen, book: Book, profile: str, chapters: list[st
                 bar.update(count - seen[chapter])
                 seen[chapter] = count
 
-                announce(book, profile, chapter, done, known)
+                if lines: announce(book, profile, chapter, done, known)
                 if done: figures += len(list_figures(book.home(profile) / chapter))
                 left = time_left(expected, began, set(chapters) - ended)
                 if left and chapter in ended: say(left)
 
             working = [*sorted(began.keys() - ended), time_left(expected, began, set(chapters) - ended)]
             bar.set_postfix_str(", ".join(filter(None, working)))
-            if not over: time.sleep(0.1)
+            if not over: time.sleep(pause)
+            pause = min(1.05 * pause, 1.0)  # a short batch is over soon, a long one need not be looked at all the time
     return figures
 
 # %% ../nbs/92_batch.ipynb #6748d440
