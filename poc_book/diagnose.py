@@ -11,6 +11,7 @@ import json
 import os
 import runpy
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -247,10 +248,12 @@ def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, w
     limit, learned = until_learned(problem, share, max_time, particles, seed)
     enough = limit.exact or particles >= 4 * sizes[-1]
     require(enough, "particles", particles, f"at least {4 * sizes[-1]}, four times the widest network, as the limit is not exact")
-    data, T = coupled_runs(limit, sizes, repeats, seed), float(limit.times[-1])
-    text = f"flow time to {share:g} of the initial risk, at most {max_time:g}"
+    with ThreadPoolExecutor(1) as aside:  # compiling leaves Python free: two cores are used
+        hessians = aside.submit(hessian_findings, limit, neurons, tau, seed)
+        data = coupled_runs(limit, sizes, repeats, seed)
+    T, text = float(limit.times[-1]), f"flow time to {share:g} of the initial risk, at most {max_time:g}"
     findings = {"time to learn": judged(T if learned else None, learned, text),
-                **teacher_findings(problem), **hessian_findings(limit, neurons, tau, seed), **network_findings(data)}
+                **teacher_findings(problem), **hessians.result(), **network_findings(data)}
     method = f"{limit.method}, risk error {limit.risk_error[-1]:.1e}"
     return Report(problem.name, problem.dim, method, findings, data)
 
