@@ -464,7 +464,7 @@ def risk(problem: Problem, rho: Measure) -> Float[Array, ""]:
 def teacher_norm(problem: Problem) -> Float[Array, ""]:
     "$E\\,f^*(x)^2$, the risk of the zero network."
     t = problem.teacher
-    if not problem.closed_form: return jnp.mean(t(problem.inputs.nodes()) ** 2)
+    if not problem.closed_form: return (t(problem.inputs.nodes()) ** 2).mean()
     return t.weights @ paired(t.link, t.link)(t.points @ t.points.T) @ t.weights
 
 
