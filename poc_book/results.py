@@ -148,6 +148,7 @@ def render(fig: Figure, kind: str) -> bytes:
     buffer = BytesIO()
     with mpl.rc_context({"svg.hashsalt": "poc_book", "svg.fonttype": "path"}):
         fig.savefig(buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+    fig.set_layout_engine("none")  # the next format takes this one's layout, which costs as much as to draw
     return buffer.getvalue()
 
 # %% ../nbs/90_results.ipynb #51701b6e
