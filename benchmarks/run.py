@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -197,9 +198,34 @@ def memory_against_its_prediction(runs=((16384, 2**21, 8192), (65536, 2**22, 819
         yield f"{top} neurons, {samples} samples", added / said
 
 
+def work_of_chapters(root: Path | None = None):
+    """Each chapter at smoke size, with nothing compiled before: programs compiled, CPU seconds of its process, of which seconds
+    tracing and lowering, and compiling (by the clock), and the most memory it held. The batch runs two chapters side by side."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = root or cold_batch(Path(folder) / "book")
+        for path in sorted(root.glob("build/smoke/*/provenance.json")):
+            chapter, work = path.parent.name, json.loads(path.read_text())["work"]
+            if not work: continue  # it draws what others have computed
+            yield f"{chapter}: programs", work["programs"]
+            yield f"{chapter}: CPU seconds", work["cpu"]
+            yield f"{chapter}: seconds tracing and lowering", work["tracing"] + work["lowering"]
+            yield f"{chapter}: seconds compiling", work["compiling"]
+            yield f"{chapter}: MiB", work["memory"]
+
+
+def cold_batch(root: Path) -> Path:
+    "A copy of this checkout with a smoke batch that found nothing compiled."
+    for name in ("nbs", "poc_book", "results", "benchmarks"): shutil.copytree(HERE.parent / name, root / name)
+    for name in ("settings.ini", "Snakefile"): shutil.copy(HERE.parent / name, root)
+    own = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    batch = [sys.executable, "-m", "poc_book", "figures", "--profile", "smoke"]
+    subprocess.run(batch, cwd=root, check=True, env=own | {"PYTHONPATH": str(root)})
+    return root
+
+
 SECTIONS = {section.__name__: section for section in (
     step_of_sgd_against_plain_loops, velocity_against_matrix_products, growth_of_cost, chosen_way_against_the_better_one,
-    memory_against_its_prediction, exact_limit_against_a_network, compiling)}
+    memory_against_its_prediction, exact_limit_against_a_network, compiling, work_of_chapters)}
 
 
 def main(names: list[str]) -> None:

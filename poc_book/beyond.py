@@ -31,7 +31,7 @@ def step_on(problem: Problem, w, step, count):
 
 def stepped(problem: Problem, w, step: float, count: int):
     "`step_on`, once its neurons are on the sphere."
-    w = np.asarray(step_on(problem, w, np.asarray(step), np.asarray(count)))
+    w = np.asarray(step_on(problem, w, np.asarray(step, w.dtype), np.asarray(count)))
     there = np.all(np.abs(np.linalg.norm(w, axis=-1) - 1) < 1e-3)
     if not there: raise NotResolved("step", step, "a step that ends on the sphere")
     return w

@@ -60,6 +60,7 @@ def missed(problem: Problem, places: Measure) -> float:
 def until_learned(problem: Problem, share: float, max_time: float, particles: int, seed: int) -> tuple[MeanField, bool]:
     "The limit at 33 times up to the flow time at which its risk is `share` of the initial one, and whether it got there."
     require(check_positive("share", share) < 1, "share", share, "below 1")
+    particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
     end, reduction = min(1.0, check_positive("max_time", max_time)), radial(problem)
     while True:
         times = np.linspace(0, end, 65)
