@@ -15,6 +15,8 @@ from poc_book.batch import environment, open_book
 from poc_book.checks import BadInput
 from poc_book.site import measured, speed_page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):

@@ -11,6 +11,8 @@ from poc_book.finite_width import flow
 from poc_book.fluctuations import fluctuate
 from poc_book.sphere import uniform
 
+pytestmark = pytest.mark.slow
+
 HE4 = problems.he(4, 6)
 W0 = uniform(jax.random.key(0), 5, 6)
 

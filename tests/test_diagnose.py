@@ -24,6 +24,8 @@ from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem
 from poc_book.problems import circle, he, misspecified, random_teachers, staircase, xor
 from poc_book.results import load
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("problem", [he(2, 8), he(4, 8), he(6, 8), misspecified(8), circle(8)], ids=lambda p: p.name)
 def test_lowest_degree_is_the_order_of_the_correlation_at_the_equator(problem):

@@ -15,6 +15,8 @@ from conftest import CHECKOUT, DRAW, HEAD, TinyBook
 from poc_book.batch import fingerprint, fresh, open_book, provenance, seal
 from poc_book.results import Chapter, data_hash, load
 
+pytestmark = pytest.mark.slow
+
 FIGURES = ("figures", "--profile", "smoke")
 SLOW = DRAW + "\nimport time; time.sleep(60)"
 LIGHT = "# no figure: what a chapter imports to draw one takes longer than all the rest"

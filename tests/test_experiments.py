@@ -19,6 +19,8 @@ from poc_book.model import Atoms, Gaussian, Hermite, Problem, SoftPlus
 from poc_book.problems import PROBLEMS, he, xor
 from poc_book.results import save
 
+pytestmark = pytest.mark.slow
+
 RUN = dict(key=jax.random.key(3), widths=[4, 8], reference_width=16, samples=512, batch=64, step=0.05, time=1.0, records=3,
            test=256, repeats=2)
 

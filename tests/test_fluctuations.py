@@ -19,6 +19,8 @@ from poc_book.fluctuations import (
 from poc_book.model import Measure, static_error
 from poc_book.sphere import normalise, uniform
 
+pytestmark = pytest.mark.slow
+
 LIMITED = "a problem whose limit is exact"
 
 

@@ -484,6 +484,7 @@ CASES = [(name, k) for name, row in TABLE.items() for k in row if row[k].bad is 
 ODDITIES = [(name, k) for name, row in TABLE.items() for k in row if row[k].odd and name not in SLOW]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "spoiled"), CASES)
 def test_bad_input_is_refused_in_one_line_that_names_it(name, spoiled):
     row, tried = TABLE[name], 0
@@ -508,6 +509,7 @@ def test_that_there_are_enough_bad_inputs():
 def usual(name: str) -> list[np.ndarray]: return numbers(ask(name, {k: arg.good for k, arg in TABLE[name].items()}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "spoiled"), ODDITIES)
 def test_odd_values_are_refused_or_get_a_finite_answer_and_in_another_type_the_same(name, spoiled):
     row = TABLE[name]
@@ -537,6 +539,7 @@ FAR = [(*place.split(), value) for value, places in {
             "finite_width.sgd time")}.items() for place in places]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "spoiled", "value"), FAR)
 def test_extreme_values_are_refused_by_functions_too_slow_to_be_asked_more(name, spoiled, value):
     row = TABLE[name]

@@ -16,6 +16,8 @@ from poc_book.fused import fused_pull, fused_sum
 from poc_book.model import DotProduct, moment_tensor, pair_pull, pair_sum, prefers_moments
 from poc_book.sphere import uniform
 
+pytestmark = pytest.mark.slow
+
 EVEN, FOURTH = DotProduct((2, 4, 6), (0.5, 1.0, 0.25)), DotProduct((4,), (1.0,))
 
 

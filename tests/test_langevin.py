@@ -24,6 +24,8 @@ from poc_book.langevin import (
 from poc_book.mean_field import radial, solve
 from poc_book.single_index import time_to_risk
 
+pytestmark = pytest.mark.slow
+
 HE4 = problems.he(4, 6)
 
 

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from conftest import CHECKOUT
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted(p.stem for p in (CHECKOUT / "nbs").glob("*.ipynb"))
 KNOWN = {  # the keys of Quarto's reference for websites that this file may use
     "": {"project", "website", "format"}, "project": {"type", "output-dir"},
@@ -41,7 +43,6 @@ def processed(tmp_path_factory):
     return {p.stem: json.loads(p.read_text()) for p in (root / "_proc").rglob("*.ipynb")}
 
 
-@pytest.mark.slow
 def test_nbdev_prepares_every_notebook(processed):
     assert sorted(processed) == NOTEBOOKS
     for name, notebook in processed.items():

@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 import pytest
 from conftest import CHECKOUT, TinyBook
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sphinx", reason="no Sphinx: install the extra [site]")
 
 
@@ -36,7 +38,6 @@ def write(book: TinyBook, name: str, *texts: str) -> None:
     (book.root / "nbs" / f"{name}.ipynb").write_text(json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5)))
 
 
-@pytest.mark.slow
 def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny):
     made = tiny.run("site", "--profile", "smoke")
     assert made.returncode == 0, made.stderr
@@ -74,7 +75,6 @@ class Handlers(HTMLParser):
 HOSTILE = r"""A line \" onload=\"ran()\" ' onload='ran()' <script>ran()</script> <img src=x onerror=ran()>"""
 
 
-@pytest.mark.slow
 def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_from_data(tiny, monkeypatch):
     assert len(Handlers('<img onload="ran()"><script>ran()</script><a href="javascript:ran()">a</a>').found) == 3
     path = tiny.root / "nbs" / "01_line.ipynb"

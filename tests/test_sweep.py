@@ -17,6 +17,8 @@ from poc_book.results import load, save
 from poc_book.sphere import uniform
 from poc_book.sweep import DIMS, merge, run_one
 
+pytestmark = pytest.mark.slow
+
 TIMES = [0.0, 0.5, 1.0]
 
 

@@ -4,6 +4,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from poc_book.mean_field import solve
 from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, SoftPlus
@@ -12,6 +13,8 @@ from poc_book.single_index import time_to_risk
 from poc_book.sphere import normalise, uniform
 from poc_book.stability import local_strong_convexity, outside
 from poc_book.table1 import average_stability, endpoints, exponent, law_stability, missed, transitive, until_learned
+
+pytestmark = pytest.mark.slow
 
 
 def brute_force(points, weights):
