@@ -262,6 +262,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'poc_book.finite_width.setup': ('finite_width.html#setup', 'poc_book/finite_width.py'),
                                        'poc_book.finite_width.sgd': ('finite_width.html#sgd', 'poc_book/finite_width.py'),
                                        'poc_book.finite_width.sgd_step': ('finite_width.html#sgd_step', 'poc_book/finite_width.py'),
+                                       'poc_book.finite_width.tile': ('finite_width.html#tile', 'poc_book/finite_width.py'),
                                        'poc_book.finite_width.train': ('finite_width.html#train', 'poc_book/finite_width.py'),
                                        'poc_book.finite_width.train_once': ('finite_width.html#train_once', 'poc_book/finite_width.py')},
             'poc_book.fluctuations': { 'poc_book.fluctuations.Block': ('fluctuations.html#block', 'poc_book/fluctuations.py'),

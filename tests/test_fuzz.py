@@ -378,7 +378,7 @@ EXEMPT: dict[str, str] = {
         model.pull model.pair_sum model.pair_pull finite_width.fused_gradient model.output model.series model.kernel
         model.correlation model.potential model.velocity model.closed_gradient model.node_gradient model.risk
         model.teacher_norm model.function_error model.uniform_norm finite_width.Field finite_width.risks
-        finite_width.batch_gradient finite_width.sgd_step finite_width.train finite_width.metrics
+        finite_width.batch_gradient finite_width.sgd_step finite_width.tile finite_width.train finite_width.metrics
         coupling.function_errors coupling.local_term coupling.local_change coupling.interaction_term coupling.source
         coupling.Linearised coupling.term_sizes coupling.carry_tangent coupling.injections coupling.all_norms
         coupling.hessian_norms stability.tangent stability.jacobian stability.projected stability.tangent_top
