@@ -257,8 +257,8 @@ class Chapter:
 def publish(chapter: Chapter, name: str, data: xr.Dataset, alt: str, pictures: Mapping[str, bytes]) -> dict[str, Any]:
     "The provenance of a figure once it has passed all checks; its files are written if the chapter has a folder."
     plain = isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None
-    free = plain and name not in ("provenance", "margins")  # files of the chapter itself
-    require(free, "figure", name, "a name of a-z, 0-9 and _, not provenance or margins")
+    free = plain and name not in ("provenance", "margins", "work")  # files of the chapter itself
+    require(free, "figure", name, "a name of a-z, 0-9 and _, not provenance, margins or work")
     require(chapter.out is None or name not in chapter.names, "figure", name, f"a name used once in {chapter.name}")
     require(isinstance(alt, str) and bool(alt.strip()), "alt", alt, f"a sentence saying what {name} shows")
     now = time.perf_counter()
