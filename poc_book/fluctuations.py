@@ -42,7 +42,7 @@ from poc_book.mean_field import (
 )
 from .model import Problem, series
 from .single_index import ALIKE, alike, weighted_line
-from .sphere import by_time, first_rows, integrate, library, uniform
+from .sphere import by_time, first_rows, integrate, module_of, uniform
 from .stability import one_direction
 
 # %% ../nbs/11_fluctuations.ipynb #355f3dc6
@@ -464,7 +464,7 @@ class Side(eqx.Module):
     def apart(self, w) -> list:
         "All neurons (..., n, d), cut into the networks of each size, (..., R, m, d)."
         cuts = np.cumsum([R * m for R, m in self.sizes])[:-1]
-        shares = library(w).split(w, cuts, axis=-2)
+        shares = module_of(w).split(w, cuts, axis=-2)
         return [x.reshape(*x.shape[:-2], *size, x.shape[-1]) for x, size in zip(shares, self.sizes)]
 
     def __call__(self, t, w):

@@ -32,7 +32,7 @@ from poc_book.sphere import (
     coordinate_moment,
     first_rows,
     integrate,
-    library,
+    module_of,
     normalise,
     padded,
     solve_flow,
@@ -120,12 +120,12 @@ def horner(rows, x):
 def waiting_clock(xi, exponent: int):
     "For log-odds xi: $\\psi(\\xi)=-\\xi+\\sum_i\\binom{p-1}{i}e^{-i\\xi}/i$, the primitive of $-y^{1-p}$."
     rows = [0.0, *(comb(exponent - 1, i) / i for i in range(1, exponent))]
-    return horner(rows, library(xi).exp(-xi)) - xi
+    return horner(rows, module_of(xi).exp(-xi)) - xi
 
 
 def log_odds(psi, exponent: int):
     "The inverse of `waiting_clock`, by Halley's method from its asymptotes (accurate to rounding for all psi)."
-    xp, p = library(psi), exponent - 1
+    xp, p = module_of(psi), exponent - 1
     if p == 0: return -psi
     late = xp.where(psi > 1, -xp.log(p * xp.maximum(psi, 1)) / p, -np.inf)
     xi = xp.maximum(-psi, late)  # both are below the root
@@ -212,7 +212,7 @@ class Path(eqx.Module):
 
     def moments(self, t):
         "The moments $E y^i$ at flow times t (...) in [0, end], shape (..., h)."
-        xp = library(t, self.edges)
+        xp = module_of(t, self.edges)
         i = xp.clip(xp.searchsorted(self.edges, t, side="right") - 1, 0, len(self.values) - 1)
         x = 2 * (t - self.edges[i]) / (self.edges[i + 1] - self.edges[i]) - 1
         return horner(xp.moveaxis(TO_POWERS @ self.values[i], -2, 0), x[..., None])

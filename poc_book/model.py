@@ -26,7 +26,7 @@ from jaxtyping import Float
 
 from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
 from .fused import DIMS, fused_pull, triton
-from .sphere import Array, coordinate_moment, library, project, random_numbers, traced
+from .sphere import Array, coordinate_moment, module_of, project, random_numbers, traced
 
 # %% ../nbs/02_model.ipynb #40e1839d
 class Hermite(eqx.Module):
@@ -54,7 +54,7 @@ class SoftPlus(eqx.Module):
 
     def __call__(self, x):
         t = self.beta * x  # twice as fast as jax.nn.softplus; beyond 40 the logarithm is t to the last bit
-        xp = library(x)
+        xp = module_of(x)
         return (xp.log1p(xp.exp(xp.minimum(t, 40.0))) + xp.maximum(t - 40.0, 0.0)) / self.beta
 
     def slope(self, x): return 1 / (1 + jnp.exp(-self.beta * x))
@@ -164,8 +164,8 @@ class Measure(eqx.Module):
     def __init__(self, points, weights=None, signs=None):
         if not traced(points): points = check_sphere("points", points)
         m, self.points = len(points), points
-        self.weights = library(points).full(m, 1 / m, points.dtype) if weights is None else weights
-        self.signs = library(points).ones(m, points.dtype) if signs is None else signs
+        self.weights = module_of(points).full(m, 1 / m, points.dtype) if weights is None else weights
+        self.signs = module_of(points).ones(m, points.dtype) if signs is None else signs
         for field, given in (("weights", self.weights), ("signs", self.signs)):
             if not traced(given): check_finite(field, given)
             require(np.shape(given) == (m,), field + ".shape", np.shape(given), f"({m},), one per neuron")
@@ -341,15 +341,15 @@ class Problem(eqx.Module):
         return (isinstance(self.inputs, Gaussian) and isinstance(self.activation, Hermite)
                 and isinstance(self.teacher, Atoms) and isinstance(self.teacher.link, Hermite))
 
-    def signs(self, m: int, dtype=np.float64, library: Any = np) -> Float[Array, " m"]:
+    def signs(self, m: int, dtype=np.float64, module: Any = np) -> Float[Array, " m"]:
         "Second-layer signs of the first m neurons, as an array of NumPy or of JAX."
-        one = library.ones(m, dtype)
-        return library.where(library.arange(m) % 2, -one, one) if self.signed else one
+        one = module.ones(m, dtype)
+        return module.where(module.arange(m) % 2, -one, one) if self.signed else one
 
     def measure(self, points: Float[Array, "m d"]) -> Measure:
         "The network with these neurons, equal weights and the problem's signs."
         if not isinstance(points, jax.Array): points = np.asarray(points)
-        return Measure(points, None, self.signs(len(points), points.dtype, library(points)))
+        return Measure(points, None, self.signs(len(points), points.dtype, module_of(points)))
 
     # --- the objects of the paper, implemented below ---
     def kernel(self, w, v): return self.answer(kernel, w=w, v=v)
@@ -366,7 +366,7 @@ class Problem(eqx.Module):
         if signs is not None:
             shape, rows = np.shape(signs if traced(signs) else check_finite("signs", signs)), np.shape(given["w"])[:-1]
             require(shape in ((), rows), "signs.shape", shape, f"{rows}, or one for all")
-            given["signs"] = signs if isinstance(signs, float) else library(signs).asarray(signs)
+            given["signs"] = signs if isinstance(signs, float) else module_of(signs).asarray(signs)
         found = of(self, *given.values())
         if traced(found): return found
         found = np.asarray(found)[()]  # a number, if it is one

@@ -23,7 +23,7 @@ from scipy import special
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, horner, latitudes, slopes
 from .model import Atoms, Measure, Problem, series
-from .sphere import Array, first_rows, library, normalise, padded, project, solve_ode, traced, uniform
+from .sphere import Array, first_rows, module_of, normalise, padded, project, solve_ode, traced, uniform
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
 def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
@@ -288,7 +288,7 @@ def outside(problem: Problem, w, tau: float, places: Measure | None = None):
     overlap = w @ places.points.T
     overlap = abs(overlap) if is_even(problem) else overlap
     own = problem.signs(w.shape[-2])[:, None] == np.asarray(places.signs)
-    return library(w).where(own, overlap, -1.0).max(-1) < 1 - tau**2 / 2
+    return module_of(w).where(own, overlap, -1.0).max(-1) < 1 - tau**2 / 2
 
 # %% ../nbs/07_stability.ipynb #b53ac4ff
 @eqx.filter_jit

@@ -372,7 +372,7 @@ EXEMPT: dict[str, str] = {
     "compiled, or called by compiled code: values are checked by who calls it": """
         fused.parts fused.product fused.contract fused.Tile fused.call fused.fused_sum fused.fused_pull sphere.project
         sphere.normalise sphere.riemannian_gradient sphere.riemannian_hessian sphere.solve_flow sphere.OnSphere
-        sphere.traced sphere.library sphere.padded sphere.by_time sphere.first_rows sphere.gather model.DotProduct
+        sphere.traced sphere.module_of sphere.padded sphere.by_time sphere.first_rows sphere.gather model.DotProduct
         model.paired model.devices model.shard model.cut model.in_blocks model.monomials model.features
         model.feature_gradient model.moment_tensor model.prefers_moments model.fuses model.on_devices model.derivative
         model.pull model.pair_sum model.pair_pull finite_width.fused_gradient model.output model.series model.kernel
