@@ -7,6 +7,7 @@ __all__ = ['Parser', 'figures', 'profiles', 'chapter', 'sweep', 'run', 'merge', 
 
 # %% ../nbs/93_cli.ipynb #0f69e88b
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -146,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run": run, "merge": merge}
     root = Path(poc_book.__file__).resolve().parents[1]
     if "jax" not in sys.modules: os.environ.update(compiler(root) | os.environ)  # JAX reads it when it is imported
+    gc.set_threshold(100_000, 20, 100)  # imports and tracing make much that stays
     try:
         if master := os.environ.get("POC_BOOK_PARENT"):
             require(master.isdecimal(), "POC_BOOK_PARENT", master, "the number of a process")

@@ -146,7 +146,7 @@ def carry_tangent(limit: Limit, start, end, w, v):
     "$J_{end,start}v$ along the shadows `w` at `start`, for tangent `v`, both (m, d), by the variational equation."
     signs = limit.problem.signs(len(w), w.dtype, jnp)
     field = lambda t, y: jnp.stack([limit.velocity(t, y[0], signs), local_term(limit, t, y[0], y[1], signs)])
-    found, succeeded = solve_ode(field, diffrax.Dopri5(), start, end, jnp.stack([w, v]), 1e-9)
+    found, succeeded = solve_ode(field, diffrax.Dopri5, start, end, jnp.stack([w, v]), 1e-9)
     return jnp.where(succeeded, found[0, 1], jnp.nan)
 
 

@@ -190,7 +190,7 @@ def feet(reduction: Radial, xi, M, length, tol):
         powers = horner(rows[..., None, None], 2 * ends * (1 - s) - 1)
         return -length * ends * clock_rate(powers, y, p)
     psi = jnp.broadcast_to(waiting_clock(xi, p), (ORDER, xi.size))
-    found, succeeded = solve_ode(drift, diffrax.Dopri8(), 0.0, 1.0, psi, tol, norm=worst, max_steps=4096)
+    found, succeeded = solve_ode(drift, diffrax.Dopri8, 0.0, 1.0, psi, tol, first=0.3, norm=worst, max_steps=4096)
     return log_odds(jnp.where(succeeded, found[0], jnp.nan), p)  # where not, the panel is shortened
 
 
@@ -264,18 +264,17 @@ class Grid(eqx.Module):
         return special.betaincc(self.q / 2, (dim - self.q) / 2, special.expit(self.xi))
 
 # %% ../nbs/04_mean_field.ipynb #ced7fa70
-def panel(reduction: Radial, grid: Grid, survival, M, guess, length: float, tol: float):
-    """One time panel from moments `M` (h,) and `survival` (N,): moments at its Chebyshev times, survival at its end.
+def panel(powers: Radial, grid: Grid, survival, M, guess, length: float, tol: float):
+    """One time panel of a reduction's `powers` from moments `M` (h,) and `survival` (N,).
 
-    Third and fourth, in units of `tol`: the residual of the fixed point and the largest of the last two coefficients."""
-    carried = survival
+    Moments at its Chebyshev times and survival at its end; third and fourth, in units of `tol`: the residual of the fixed point and the largest of the last two coefficients."""
+    carried, q, size = survival, np.asarray(float(grid.q)), (np.asarray(length), np.asarray(max(0.1 * tol, 1e-13)))
 
     def trial(z): return np.vstack([M, np.column_stack([np.ones(ORDER), z.reshape(ORDER, -1)])])
 
     def residual(z):
         nonlocal carried
-        size = np.asarray(length), np.asarray(max(0.1 * tol, 1e-13))
-        carried = np.asarray(survive(reduction.powers, survival, np.asarray(float(grid.q)), grid.xi, trial(z), *size))
+        carried = np.asarray(survive(powers, survival, q, grid.xi, trial(z), *size))
         return (carried @ grid.weights.T).ravel() - z
     image, left = anderson(residual, guess[1:, 1:].ravel(), tol)
     values = trial(image)
@@ -288,14 +287,14 @@ def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float, until
     It ends early, with a whole panel, once the risk is at most `until`. Raises `NotResolved` when the panels
     shrink below what rounding allows."""
     grid, end = Grid(reduction, dim, end, dx), float(end)  # always of one type: compiled once
-    survival, edges, length = grid.initial(dim), [0.0], end / 32
+    survival, edges, length, powers = grid.initial(dim), [0.0], end / 32, reduction.powers
     values = [np.tile(np.concatenate([[1.0], grid.weights @ survival]), (ORDER + 1, 1))]  # before 0: at rest
     while edges[-1] < end and reduction.risk(values[-1][-1]) > until:
         length = min(length, end - edges[-1])
         ratio = min(length / (edges[-1] - edges[-2]), 2.0) if len(edges) > 1 else 0.0
         ahead = np.polynomial.polynomial.polyvander(1 + (CHEBYSHEV + 1) * ratio, ORDER) @ TO_POWERS
         guess = np.clip(ahead @ values[-1], 0, 1)  # the last panel's polynomial, continued
-        found, reached, left, tail = panel(reduction, grid, survival, values[-1][-1], guess, length, 0.1 * tol)
+        found, reached, left, tail = panel(powers, grid, survival, values[-1][-1], guess, length, 0.1 * tol)
         factor = 0.8 * max(tail, 1e-12) ** (-1 / ORDER)
         if left <= 1 and tail <= 1:
             edges.append(end if end - edges[-1] - length < 1e-12 * end else edges[-1] + length)
@@ -359,7 +358,7 @@ def carry(reduction: Radial, path: Path, xi, start, times):
 
     psi = waiting_clock(xi, p)
     state = jnp.stack([psi, jnp.zeros_like(psi)])
-    found, succeeded = solve_ode(drift, diffrax.Dopri8(), start, times[-1], state, 1e-11, times, norm=worst)
+    found, succeeded = solve_ode(drift, diffrax.Dopri8, start, times[-1], state, 1e-11, times, norm=worst)
     found = jnp.where(succeeded, found, jnp.nan)
     return log_odds(found[:, 0], p), found[:, 1]
 
@@ -374,8 +373,8 @@ def latitudes(exact: RadialLimit, xi, times, start: float = 0.0) -> tuple[np.nda
     One compiled program serves all neurons, times and dimensions."""
     xi, times, order = np.asarray(xi, float), np.asarray(times, float), np.argsort(xi)
     apart = np.append(xi[order], np.repeat(xi[order[-1:]], -len(xi) % NEIGHBOURS)).reshape(-1, NEIGHBOURS)
-    clock = np.asarray(float(start)), padded(times, 128)
-    runs = [carry(exact.reduction.powers, exact.path, block, *clock) for block in apart]
+    powers, clock = exact.reduction.powers, (np.asarray(float(start)), padded(times, 128))
+    runs = [carry(powers, exact.path, block, *clock) for block in apart]
     back = np.argsort(order)
     now, along = (np.concatenate(x, 1)[: len(times), back] for x in zip(*runs))
     return now, along

@@ -146,9 +146,13 @@ def load(path: str | Path) -> xr.Dataset:
 def render(fig: Figure, kind: str) -> bytes:
     "The bytes of `fig` as `svg` or `png`, the same on every run."
     buffer = BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "poc_book", "svg.fonttype": "path"}):
+    own = {"svg.hashsalt": "poc_book", "svg.fonttype": "path", "figure.autolayout": False, "figure.constrained_layout.use": False}
+    with mpl.rc_context(own):
+        if layout := fig.get_layout_engine():  # once for all formats; savefig would draw everything a second time for it
+            fig.set_dpi(150)
+            layout.execute(fig)
+            fig.set_layout_engine(None)
         fig.savefig(buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
-    fig.set_layout_engine("none")  # the next format takes this one's layout, which costs as much as to draw
     return buffer.getvalue()
 
 # %% ../nbs/90_results.ipynb #51701b6e

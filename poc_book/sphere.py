@@ -8,12 +8,9 @@ __all__ = ['Array', 'FEW', 'MANY', 'module_of', 'project', 'normalise', 'traced'
            'gather', 'solve_ode', 'solve_flow', 'OnSphere', 'integrate', 'latitude_quadrature']
 
 # %% ../nbs/01_sphere.ipynb #62b7bb7a
-import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from functools import partial
 from math import prod
-from threading import RLock
 from typing import Any
 
 import diffrax
@@ -161,44 +158,43 @@ def gather(array) -> np.ndarray:
     return np.asarray(array if whole else multihost_utils.process_allgather(array, tiled=True))
 
 
-class _ShortClock:
-    """Equinox's internals as diffrax sees them while a solver is traced, with the number before t found by one product.
+def solve_ode(field: Callable, solver: type, start, end, state, tol, times=None, max_steps: int = 100_000, first=0.02, **control):
+    """For compiled code: the solution of $\\dot y=field(t,y)$ by steps of a `solver` of diffrax, and whether it succeeded.
 
-    Diffrax 0.7 counts a hundred floating-point numbers back from the last time, one by one, so that a step which ends among them
-    ends there: two thousand operations, a third of what a solver takes to compile."""
-    lock = RLock()
+    The solution is at `times` (T,), monotone from `start` to `end`, else at `end` alone, (1,); `tol` bounds the error of a step,
+    `first` is the share of the way that the first one tries, and `control` says how its controller measures errors. The loop
+    is ours: diffrax's own, which can also be differentiated, takes twice as long to trace and a third longer to compile."""
+    method, length = solver(scan_kind="lax"), end - start
+    term = diffrax.ODETerm(lambda s, y, _: jax.tree.map(lambda v: length * v, field(start + s * length, y)))  # s from 0 to 1
+    controller, order = diffrax.PIDController(rtol=tol, atol=tol, **control), method.error_order(term)
+    marks = jnp.ones(1) if times is None else (times - start) / jnp.where(length == 0, 1, length)
+    zero, one, first = jnp.zeros_like(marks[0]), jnp.ones_like(marks[0]), jnp.full_like(marks[0], first)
+    near = 1 - 100 * jnp.finfo(marks.dtype).eps  # a step that ends here ends at 1
 
-    def __init__(self, internals): self.internals = internals
+    def step(run):
+        count, s, ahead, y, memory, _, saved = run
+        found, error, dense, inner, _ = method.step(term, s, ahead, y, None, memory[0], False)
+        error = jax.tree.map(lambda e: jnp.where(jnp.isnan(e), np.inf, e), error)
+        good, now, then, _, outer, result = controller.adapt_step_size(s, ahead, y, found, None, error, order, memory[1])
+        then = jnp.where(then > near, jnp.where(good, one, (now + 1) / 2), then)
+        curve = method.interpolation_cls(t0=s, t1=ahead, **dense)
+        due = lambda saved: good & (saved[0] < marks.size) & (marks[saved[0]] <= ahead)
+        if times is not None: saved = jax.lax.while_loop(due, partial(_save, marks, curve), saved)
+        y, inner = jax.tree.map(lambda new, old: jnp.where(good, new, old), (found, inner), (y, memory[0]))
+        return count + 1, now, then, y, (inner, outer), diffrax.is_successful(result), saved
 
-    def __getattr__(self, name): return getattr(self.internals, name)
-
-    def prevbefore(self, t): return t - jnp.finfo(t.dtype).eps * abs(t)
-
-
-@contextmanager
-def _short_clock():
-    "Let diffrax see a `_ShortClock`; a version that is made otherwise sees no difference."
-    module: Any = sys.modules.get("diffrax._integrate")
-    internals = getattr(module, "eqxi", None)
-    with _ShortClock.lock:
-        if internals is not None: module.eqxi = _ShortClock(internals)
-        try: yield
-        finally:
-            if internals is not None: module.eqxi = internals
+    outer = controller.init(term, zero, one, state, first, None, method.func, order)[1]
+    memory, known = (method.init(term, zero, first, state, None), outer), jnp.sum(marks <= 0)
+    kept = None if times is None else jax.tree.map(lambda y: jnp.broadcast_to(y, (marks.size, *y.shape)), state)
+    run = jax.lax.while_loop(lambda run: (run[1] < 1) & run[5] & (run[0] < max_steps), step,
+                             (0, zero, first, state, memory, True, (known, kept)))
+    return jax.tree.map(lambda y: y[None], run[3]) if times is None else run[6][1], run[1] >= 1
 
 
-def solve_ode(field: Callable, solver, start, end, state, tol, times=None, max_steps: int = 100_000, **control):
-    """For compiled code that nobody differentiates: diffrax's solution of $\\dot y=field(t,y)$ and whether it succeeded.
-
-    The solution is at `times` (T,), else at `end` alone, (1,); `tol` bounds the error of a step, and `control` says how diffrax's
-    controller measures it."""
-    saved = diffrax.SaveAt(t1=True) if times is None else diffrax.SaveAt(ts=times)
-    with _short_clock():
-        run = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, y, _: field(t, y)), solver, start, end, None, state, saveat=saved, throw=False,
-            stepsize_controller=diffrax.PIDController(rtol=tol, atol=tol, **control), max_steps=max_steps,
-            adjoint=diffrax.ForwardMode())  # half as long to trace as the default
-    return run.ys, run.result == diffrax.RESULTS.successful
+def _save(marks, curve, saved):
+    "One more of the `marks` that a step has passed, on the `curve` of that step."
+    i, kept = saved
+    return i + 1, jax.tree.map(lambda all, y: all.at[i].set(y), kept, curve.evaluate(marks[i]))
 
 
 def solve_flow(velocity, w0, times, tol: float):
@@ -208,9 +204,9 @@ def solve_flow(velocity, w0, times, tol: float):
 
 @eqx.filter_jit
 def _solve_flow(velocity, w0, times, tol):
-    least = jnp.finfo(times.dtype).eps * times[-1]  # a shorter step does not change the time: the flow is lost
+    least = jnp.finfo(times.dtype).eps  # a shorter step does not change the time: the flow is lost
     points, succeeded = solve_ode(
-        velocity, diffrax.Dopri5(), 0.0, times[-1], w0, tol, times, dtmin=least, force_dtmin=False)
+        velocity, diffrax.Dopri5, 0.0, times[-1], w0, tol, times, dtmin=least, force_dtmin=False)
     return points, succeeded & jnp.all(jnp.isfinite(points))
 
 

@@ -114,7 +114,7 @@ def carry_matrix(limit: Limit, start, end, w, signs, tol):
     def field(t, state):
         w, J = state
         return limit.velocity(t, w, signs), jacobian(limit, t, w, signs) @ J
-    (ends, matrices), succeeded = solve_ode(field, diffrax.Dopri8(), start, end, (w, tangent(w)), tol)
+    (ends, matrices), succeeded = solve_ode(field, diffrax.Dopri8, start, end, (w, tangent(w)), tol)
     w = normalise(ends[0])
     return w, jnp.where(succeeded, tangent(w) @ matrices[0], jnp.nan)  # propagators refuses these
 

@@ -1,4 +1,5 @@
 "A tiny book in a temporary folder: the engine of this checkout, two short chapters, a module of its own."
+import gc
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from poc_book.cli import main
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     for name in ("NPROC", "OMP_NUM_THREADS"): os.environ[name] = str(max(1, (os.cpu_count() or 1) // int(workers)))
 
+gc.set_threshold(100_000, 20, 100)  # tracing makes much that stays
 CHECKOUT = Path(__file__).resolve().parents[1]
 os.environ.update(compiler(CHECKOUT) | os.environ)
 ENGINE = ("__init__", "__main__", "checks", "results", "batch", "cli")

@@ -117,7 +117,7 @@ def test_double_precision_runs_the_same_draws():
     single, double = sgd(he(4, 8), **RUN), sgd(he(4, 8), **RUN, dtype="float64")
     gap = float(np.abs(single.population_risk - double.population_risk).max())
     print(f"single against double precision: {gap:.1e}")
-    assert 0 < gap < 1e-4 and double.risk.dtype == np.float64 and single.risk.dtype == np.float32
+    assert 0 < gap < 1e-4 and (double.attrs["dtype"], single.attrs["dtype"]) == ("float64", "float32")
     with pytest.raises(BadInput, match="dtype = 'float16'"): sgd(he(4, 8), **RUN, dtype="float16")
 
 
