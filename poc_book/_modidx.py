@@ -452,6 +452,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'poc_book.mean_field.panel': ('mean_field.html#panel', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.particle_rates': ('mean_field.html#particle_rates', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.particle_risk': ('mean_field.html#particle_risk', 'poc_book/mean_field.py'),
+                                     'poc_book.mean_field.particle_risks': ('mean_field.html#particle_risks', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.particle_velocity': ( 'mean_field.html#particle_velocity',
                                                                                 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.radial': ('mean_field.html#radial', 'poc_book/mean_field.py'),

@@ -93,7 +93,7 @@ def batch_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n 
         z = w @ x.T
         value, slope = jax.jvp(problem.activation, (z,), (jnp.ones_like(z),))
         gap = problem.scale / m * (signs @ value) - y
-        return total + slope @ (gap[:, None] * x), None  # the zero rows of the padding pull at nothing
+        return total + (slope * gap) @ x, None  # the zero rows of the padding pull at nothing
     cut = lambda v: jnp.pad(v, [(0, -n % block)] + [(0, 0)] * (v.ndim - 1)).reshape(-1, block, *v.shape[1:])
     return signs[:, None] / n * jax.lax.scan(add, jnp.zeros_like(w), (cut(x), cut(y)))[0]
 

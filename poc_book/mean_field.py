@@ -8,7 +8,7 @@ __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'NEI
            'clock_rate', 'advance', 'worst', 'feet', 'survive', 'Path', 'anderson', 'lowest', 'Grid', 'panel', 'follow',
            'RadialLimit', 'hessian_scalars', 'carry', 'latitudes', 'Latent', 'Network', 'particle_velocity',
            'ParticleLimit', 'Carried', 'Own', 'particle_rates', 'follow_particles', 'solve_radial', 'particle_risk',
-           'solve_particles', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated', 'solve']
+           'particle_risks', 'solve_particles', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated', 'solve']
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
 from collections.abc import Callable
@@ -267,7 +267,8 @@ class Grid(eqx.Module):
 def panel(powers: Radial, grid: Grid, survival, M, guess, length: float, tol: float):
     """One time panel of a reduction's `powers` from moments `M` (h,) and `survival` (N,).
 
-    Moments at its Chebyshev times and survival at its end; third and fourth, in units of `tol`: the residual of the fixed point and the largest of the last two coefficients."""
+    Moments at its Chebyshev times and survival at its end; third and fourth, in units of `tol`: the residual of the
+    fixed point and the largest of the last two coefficients."""
     carried, q, size = survival, np.asarray(float(grid.q)), (np.asarray(length), np.asarray(max(0.1 * tol, 1e-13)))
 
     def trial(z): return np.vstack([M, np.column_stack([np.ones(ORDER), z.reshape(ORDER, -1)])])
@@ -525,15 +526,20 @@ def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
 
 
 @eqx.filter_jit
-def particle_risk(limits: list[ParticleLimit], times, count):
-    "The risk of each of some particle limits at the first `count` of `times`, (T, len(limits))."
-    return first_rows(lambda t: jnp.stack([limit.risk(t) for limit in limits]), (times,), count)
+def particle_risk(limit: ParticleLimit, times, count):
+    "The risk of a particle limit at the first `count` of `times`, (T,)."
+    return first_rows(limit.risk, (times,), count)
+
+
+def particle_risks(limit: ParticleLimit, times) -> np.ndarray:
+    "The risk of a particle limit at `times` (T,); up to 128 of them share one program."
+    return np.asarray(particle_risk(limit, padded(times, 128), np.asarray(len(times))))[: len(times)]
 
 
 def solve_particles(problem: Problem, view: Latent | Network, times, size: int, seed: int):
     "A particle limit, its risk at `times` and twice the running disagreement with half as many other particles."
     limits = follow_particles(view, times, [size, size // 2], seed)
-    risk, other = by_time(partial(particle_risk, limits), times).T
+    risk, other = (particle_risks(limit, times) for limit in limits)
     return limits[0], risk, 2 * np.maximum.accumulate(np.abs(risk - other)) + 1e-13
 
 # %% ../nbs/04_mean_field.ipynb #b828be89
@@ -558,7 +564,7 @@ class MeanField(eqx.Module):
     def risk_at(self, times):
         "For times (T,) in [0, times[-1]]: the risk of the limit, (T,)."
         if isinstance(self.limit, RadialLimit): return self.limit.risk(np.asarray(times))
-        return by_time(partial(particle_risk, [self.limit]), np.asarray(times))[:, 0]
+        return particle_risks(self.limit, np.asarray(times))
 
     def transport(self, w0) -> Float[Array, "times m d"]:
         "Unit `w0` (m, d), signed as the problem's first m neurons, carried by the limit to `times`: (times, m, d)."

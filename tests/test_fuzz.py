@@ -379,6 +379,7 @@ EXEMPT: dict[str, str] = {
         model.correlation model.potential model.velocity model.closed_gradient model.node_gradient model.risk
         model.teacher_norm model.function_error model.uniform_norm finite_width.Field finite_width.risks
         finite_width.batch_gradient finite_width.sgd_step finite_width.tile finite_width.train finite_width.metrics
+        finite_width.fresh_inputs finite_width.fresh_rows finite_width.descend
         coupling.function_errors coupling.local_term coupling.local_change coupling.interaction_term coupling.source
         coupling.Linearised coupling.term_sizes coupling.carry_tangent coupling.injections coupling.all_norms
         coupling.hessian_norms stability.tangent stability.jacobian stability.projected stability.tangent_top
@@ -397,8 +398,8 @@ EXEMPT: dict[str, str] = {
         mean_field.limit_velocity mean_field.limit_error mean_field.Latent mean_field.Network
         mean_field.particle_velocity mean_field.ParticleLimit mean_field.Carried mean_field.Own
         mean_field.particle_rates mean_field.follow_particles mean_field.solve_radial mean_field.particle_risk
-        mean_field.solve_particles finite_width.check_run finite_width.required_memory finite_width.free_memory
-        finite_width.check_memory finite_width.setup finite_width.train_once finite_width.keep finite_width.recall
+        mean_field.particle_risks mean_field.solve_particles finite_width.check_run finite_width.required_memory
+        finite_width.free_memory finite_width.check_memory finite_width.setup finite_width.train_once finite_width.keep finite_width.recall
         finite_width.identity finite_width.published_rows balanced.ascend balanced.unit_sum balanced.fold
         single_index.alike single_index.weighted_line single_index.neuron_weights single_index.average_push
         experiments.flow_risk fluctuations.wave fluctuations.Block fluctuations.blocks fluctuations.Latitudes
