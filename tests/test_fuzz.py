@@ -399,18 +399,18 @@ EXEMPT: dict[str, str] = {
         mean_field.particle_velocity mean_field.ParticleLimit mean_field.Carried mean_field.Own
         mean_field.particle_rates mean_field.follow_particles mean_field.solve_radial mean_field.particle_risk
         mean_field.particle_risks mean_field.solve_particles finite_width.check_run finite_width.required_memory
-        finite_width.free_memory finite_width.check_memory finite_width.setup finite_width.train_once finite_width.keep finite_width.recall
-        finite_width.identity finite_width.published_rows balanced.ascend balanced.unit_sum balanced.fold
-        single_index.alike single_index.weighted_line single_index.neuron_weights single_index.average_push
-        experiments.flow_risk fluctuations.wave fluctuations.Block fluctuations.blocks fluctuations.Latitudes
-        fluctuations.carried fluctuations.clock_range fluctuations.clock_cells fluctuations.gauss_nodes
-        fluctuations.onto fluctuations.fronts fluctuations.reach fluctuations.time_panels fluctuations.solve_panel
-        fluctuations.displaced fluctuations.degree fluctuations.exact_limit fluctuations.Stage
-        fluctuations.teacher_features fluctuations.carry fluctuations.stages fluctuations.own_features
-        fluctuations.exchange fluctuations.Panel fluctuations.displacement fluctuations.unfold
-        fluctuations.mean_squares fluctuations.teacher_gap fluctuations.block_shares fluctuations.observe
-        fluctuations.Second langevin.Cells langevin.follow_cells langevin.exactly langevin.reduced langevin.dual
-        langevin.rest diagnose.judged diagnose.compared diagnose.probe table1.corners""",
+        finite_width.free_memory finite_width.check_memory finite_width.setup finite_width.train_once
+        finite_width.keep finite_width.recall finite_width.identity finite_width.published_rows balanced.ascend
+        balanced.unit_sum balanced.fold single_index.alike single_index.weighted_line single_index.neuron_weights
+        single_index.average_push experiments.flow_risk fluctuations.wave fluctuations.Block fluctuations.blocks
+        fluctuations.Latitudes fluctuations.carried fluctuations.clock_range fluctuations.clock_cells
+        fluctuations.gauss_nodes fluctuations.onto fluctuations.fronts fluctuations.reach fluctuations.time_panels
+        fluctuations.solve_panel fluctuations.displaced fluctuations.degree fluctuations.exact_limit
+        fluctuations.Stage fluctuations.teacher_features fluctuations.carry fluctuations.stages
+        fluctuations.own_features fluctuations.exchange fluctuations.Panel fluctuations.displacement
+        fluctuations.unfold fluctuations.mean_squares fluctuations.teacher_gap fluctuations.block_shares
+        fluctuations.observe fluctuations.Second langevin.Cells langevin.follow_cells langevin.exactly
+        langevin.reduced langevin.dual langevin.rest diagnose.judged diagnose.compared diagnose.probe table1.corners""",
     "an answer, or a question about the library's own answers alone": """
         finite_width.Trajectory finite_width.corrected finite_width.collapse finite_width.apart finite_width.distance
         coupling.Coupling coupling.linearise coupling.decompose coupling.lipschitz coupling.gronwall stability.Scalars
