@@ -145,8 +145,7 @@ def error_budget(problem: Problem, flow_width: int, *, key, width: int, referenc
 
 def flow_risk(problem: Problem, key, width: int, times, test: int) -> np.ndarray:
     "At published `times`: the risk, on the `test` inputs of `sgd`, of the population flow of its first repeat's neurons."
-    neurons, _, x, _ = setup(problem, jax.random.fold_in(key, 0), width, None, test, jnp.float64)
-    y = problem.teacher(x)
+    neurons, _, (x, y), _ = setup(problem, jax.random.fold_in(key, 0), width, None, test, jnp.float64)
     found = flow(problem, neurons, 2 * np.asarray(times), 1e-6)
     return np.array([np.mean((problem.output(problem.measure(w), x) - y) ** 2) for w in found.points])
 

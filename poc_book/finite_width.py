@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['DRAWN', 'EDGES', 'WORK', 'PATIENCE', 'Field', 'risks', 'Trajectory', 'flow', 'fused_gradient', 'tile',
-           'batch_gradient', 'sgd_step', 'fresh_inputs', 'fresh_rows', 'descend', 'train', 'metrics', 'check_run',
-           'required_memory', 'free_memory', 'check_memory', 'setup', 'train_once', 'keep', 'recall', 'identity', 'sgd',
-           'published_rows', 'published', 'corrected', 'collapse', 'apart', 'distance']
+           'batch_gradient', 'sgd_step', 'fresh_inputs', 'fresh_rows', 'descend', 'data_set', 'train', 'metrics',
+           'check_run', 'required_memory', 'free_memory', 'check_memory', 'draw', 'setup', 'train_once', 'keep',
+           'recall', 'identity', 'sgd', 'published_rows', 'published', 'corrected', 'collapse', 'apart', 'distance']
 
 # %% ../nbs/05_finite_width.ipynb #639f572f
 import csv
@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_step, check_times, require
 from .fused import fused_pull, fused_sum
-from .model import Boolean, Problem, derivative, fuses, on_devices, shard
+from .model import Boolean, Problem, Sample, derivative, fuses, on_devices, shard
 from .results import write_atomic
 from .sphere import Array, by_time, check_key, first_rows, gather, integrate, normalise, uniform
 
@@ -127,12 +127,20 @@ def descend(problem: Problem, networks, x, y, rows, count, step):
     return jax.lax.fori_loop(0, count, advance, networks)
 
 
+def data_set(problem: Problem, dtype) -> tuple[np.ndarray, np.ndarray]:
+    "For inputs that are a `Sample`: all of them and their labels."
+    points = problem.inputs.nodes()
+    return np.asarray(points, np.float32).astype(dtype), np.asarray(problem.teacher(points)).astype(dtype)
+
+
 def train(problem: Problem, networks, data, key, first: int, last: int, batch: int, step):
     """The networks after steps `first` to `last - 1`, on batches of `data` (x, y), or of fresh inputs where it is None.
 
     Every network sees the same batch at the same step; what a step draws depends on the key and its number alone."""
+    dtype = networks[0].dtype
+    if data is None and isinstance(problem.inputs, Sample): data = data_set(problem, dtype)
     steps = max(1, min(64, DRAWN // (batch * (problem.dim if data is None else 1))))
-    dtype, behind = networks[0].dtype, np.arange(steps * batch).reshape(steps, batch)
+    behind = np.arange(steps * batch).reshape(steps, batch)
     for k in range(first, last, steps):
         now = np.asarray(k), np.asarray(min(steps, last - k))
         if data is None:
@@ -215,26 +223,34 @@ def check_memory(needed: int) -> None:
 WORK = 1e12  # operations in a piece
 
 
+def draw(problem: Problem, key, n: int, dtype) -> tuple[Array, Array]:
+    "n inputs (n, d) and their labels (n,); of a data set, rows with replacement, each with its own label."
+    if isinstance(problem.inputs, Sample):
+        x, y = data_set(problem, dtype)
+        rows = np.asarray(jax.random.randint(key, (n,), 0, len(x)))
+        return x[rows], y[rows]
+    inputs = jnp.asarray(problem.inputs.sample(key, n, jnp.float32).astype(dtype))
+    return inputs, np.asarray(problem.teacher(np.asarray(inputs))).astype(dtype)
+
+
 def setup(problem: Problem, key, width: int, samples: int | None, test: int, dtype):
-    "What one repeat draws from its key: neurons (width, d), training inputs or None, test inputs, and the key of its batches."
+    "What a repeat draws from its key: neurons (width, d), training data or None, test data, and the key of its batches."
     start, training, testing, batches = jax.random.split(key, 4)
-    draw = lambda k, n: jnp.asarray(problem.inputs.sample(k, n, jnp.float32).astype(dtype))
     neurons = normalise(uniform(start, width, problem.dim, jnp.float32).astype(dtype))
-    return neurons, None if samples is None else draw(training, samples), draw(testing, test), batches
+    data = None if samples is None else draw(problem, training, samples, dtype)
+    return neurons, data, draw(problem, testing, test, dtype), batches
 
 
 def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, step: float, marks, test: int, dtype,
                done: int = 0, networks: list | None = None):
     "Yield (step count, networks, metrics or None) of one repeat, with metrics at each of `marks`; it may go on from `done`."
-    neurons, data, x, batches = setup(problem, key, sizes[-1], samples, test, dtype)
+    neurons, data, (x, y), batches = setup(problem, key, sizes[-1], samples, test, dtype)
     networks = [shard(w) for w in networks or [neurons[:m] for m in sizes]]
-    label = lambda x: problem.teacher(np.asarray(x)).astype(dtype)
-    y, seen = label(x), None if data is None else (data, label(data))
     piece = max(1, int(WORK / (6 * sum(sizes) * batch * problem.dim)))
     for mark in marks:
         while True:
             last = min(mark, done + piece)
-            networks = train(problem, networks, seen, batches, done, last, batch, step)
+            networks = train(problem, networks, data, batches, done, last, batch, step)
             done = last
             if done == mark: break
             yield done, networks, None
@@ -288,12 +304,13 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
         checkpoint: Path | str | None = None) -> xr.Dataset:
     """For even widths <= `reference_width` (any parity without signs): the paper's SGD protocol (Appendix C).
 
-    `samples` fixed inputs, or None for fresh ones at each step; `time` is published time, a whole number of `step`s;
-    up to `records` equally spaced times are kept; `test` inputs measure; `dtype` is float32 or float64. Variables over (seed,
-    width, time): `risk`, `scaled_function_error`, `scaled_coupling_error`, in closed form `population_risk`, with a last
-    dimension `bin` `coupling_histogram`; (seed, time): `reference_risk`. A run with a `checkpoint` file continues from it, if it
-    is its own, and writes it once a minute. Before it starts it says on stderr how much memory it needs. Raises `BadInput` for
-    anything else, also for what does not fit into memory, and `NotResolved` when the run is not finite."""
+    `samples` fixed inputs, or None for fresh ones at each step (of a data set: its rows, each with its label); `time` is
+    published time, a whole number of `step`s; up to `records` equally spaced times are kept; `test` inputs measure; `dtype`
+    is float32 or float64. Variables over (seed, width, time): `risk`, `scaled_function_error`, `scaled_coupling_error`, in
+    closed form `population_risk`, with a last dimension `bin` `coupling_histogram`; (seed, time): `reference_risk`. A run
+    with a `checkpoint` file continues from it, if it is its own, and writes it once a minute. Before it starts it says on
+    stderr how much memory it needs. Raises `BadInput` for anything else, also for what does not fit into memory, and
+    `NotResolved` when the run is not finite."""
     sizes, steps = check_run(problem, key, widths, reference_width, samples, batch, step, time)
     batch, step, samples = int(batch), float(step), None if samples is None else int(samples)
     repeats, records, test = (check_integer(*p) for p in (("repeats", repeats), ("records", records, 2), ("test", test)))

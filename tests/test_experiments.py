@@ -15,8 +15,8 @@ from poc_book.batch import open_book, select
 from poc_book.checks import BadInput
 from poc_book.experiments import PROTOCOLS, error_budget, initial_error, kept, rate, shifts
 from poc_book.finite_width import check_memory, corrected, free_memory, identity, metrics, recall, required_memory, sgd
-from poc_book.model import Atoms, Gaussian, Hermite, Problem, SoftPlus
-from poc_book.problems import PROBLEMS, he, xor
+from poc_book.model import Atoms, Gaussian, Hermite, Problem, Sample, SoftPlus
+from poc_book.problems import PROBLEMS, Labels, he, xor
 from poc_book.results import save
 
 pytestmark = pytest.mark.slow
@@ -235,3 +235,13 @@ def test_kept_results_are_read_or_reported_missing(tmp_path, monkeypatch):
     assert {"device", "commit", "created"} <= about.keys() and "cpu" in json.loads(about["device"])["platform"]
     (tmp_path / "he4.nc").write_bytes(b"damaged")
     with pytest.raises(BadInput, match="whole NetCDF"): kept("he4")
+
+
+@pytest.mark.parametrize("samples", [None, 64])
+def test_labels_stay_with_their_inputs(samples):
+    "A data set trains as the function that its labels are the values of, whole (batch = n) or in mini-batches."
+    x = np.random.default_rng(2).normal(size=(64, 6))
+    known = lambda x: x[:, 0] * x[:, 1]
+    run = dict(key=jax.random.key(3), widths=[8], reference_width=16, samples=samples, batch=64, step=0.1, time=2.0, test=64)
+    data, function = (sgd(Problem(Sample(x), SoftPlus(2.0), f, 1.0, True), **run) for f in (Labels(known(x)), known))
+    assert data.equals(function) and float(data.risk[0, 0, -1]) < 0.9 * float(data.risk[0, 0, 0])

@@ -380,6 +380,7 @@ EXEMPT: dict[str, str] = {
         model.teacher_norm model.function_error model.uniform_norm finite_width.Field finite_width.risks
         finite_width.batch_gradient finite_width.sgd_step finite_width.tile finite_width.train finite_width.metrics
         finite_width.fresh_inputs finite_width.fresh_rows finite_width.descend
+        finite_width.data_set finite_width.draw
         coupling.function_errors coupling.local_term coupling.local_change coupling.interaction_term coupling.source
         coupling.Linearised coupling.term_sizes coupling.carry_tangent coupling.injections coupling.all_norms
         coupling.hessian_norms stability.tangent stability.jacobian stability.projected stability.tangent_top
