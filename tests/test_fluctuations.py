@@ -14,7 +14,6 @@ from poc_book.fluctuations import (
     infinite_dimension_law,
     risk_correction,
     shadows,
-    simulate,
     simulate_sizes,
 )
 from poc_book.model import Measure, static_error
@@ -25,16 +24,30 @@ pytestmark = pytest.mark.slow
 LIMITED = "a problem whose limit is exact"
 
 
-def test_the_law_is_what_networks_tend_to():
+WIDTHS, DRAWS = (48, 192), (240, 60)
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    "A limit shown nowhere in the book and networks of two widths, which take the same steps."
+    limit = mean_field.solve(problems.he(2, 9), [0.4, 2.0])
+    return limit, simulate_sizes(limit, list(zip(DRAWS, WIDTHS)), 5)
+
+
+def test_the_law_is_what_networks_tend_to(simulated):
     "The intercept in 1/m of networks of two widths, within 3.5 of its standard errors."
-    problem, times = problems.he(2, 9), [0.4, 2.0]
-    limit = mean_field.solve(problem, times)
-    law = function_error_law(problem, times)
-    widths, draws = (48, 192), (240, 60)
-    runs = [m * x.function_error for m, x in zip(widths, simulate_sizes(limit, list(zip(draws, widths)), 5))]
-    found = extrapolate(widths, runs)
+    limit, networks = simulated
+    law = function_error_law(limit.problem, limit.times)
+    found = extrapolate(WIDTHS, [m * x.function_error for m, x in zip(WIDTHS, networks)])
     assert np.all(found.leading_error < 0.1 * law)
     assert np.all(np.abs(found.leading - law) < 3.5 * found.leading_error), (law, found)
+
+
+def test_simulated_networks_are_those_of_chapter_5(simulated):
+    limit, networks = simulated
+    w0 = uniform(jax.random.fold_in(jax.random.key(5), 48), 240 * 48, 9)[48:96]
+    risk = np.asarray(flow(limit.problem, w0, limit.times).risk)
+    assert networks[0].risk_gap[:, 1] + limit.risk == pytest.approx(risk, rel=1e-6)
 
 
 def test_the_influence_of_a_neuron_is_a_derivative():
@@ -81,14 +94,6 @@ def test_the_law_starts_at_the_static_error_and_stays_below():
 def test_published_prototype_of_the_design():
     law = function_error_law(problems.he(4, 16), [10 / 3, 10.0, 20.0, 40.0])
     assert law == pytest.approx([0.6913, 0.4627, 0.3347, 0.2274], abs=1e-4)
-
-
-def test_simulated_networks_are_those_of_chapter_5():
-    problem, times = problems.he(4, 6), [0.5, 2.0]
-    limit = mean_field.solve(problem, times)
-    runs = simulate(limit, 16, 3, seed=1)
-    w0 = uniform(jax.random.fold_in(jax.random.key(1), 16), 48, 6)[16:32]
-    assert runs.risk_gap[:, 1] + limit.risk == pytest.approx(np.asarray(flow(problem, w0, times).risk), rel=1e-6)
 
 
 @pytest.mark.parametrize("problem", [problems.he(2, 5), problems.circle(7)])
