@@ -26,7 +26,7 @@ import xarray as xr
 from . import figures
 from .checks import BadInput, NotResolved, check_integer, check_name, check_positive, require
 from .experiments import rate
-from .mean_field import Limit, MeanField
+from .mean_field import Limit, MeanField, radial
 from .model import Measure, Monomials, Problem, SoftPlus, series
 from .problems import PROBLEMS
 from .results import origin, render, save, write_atomic
@@ -245,9 +245,9 @@ def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, w
     require(len(sizes) > 1 and sizes == sorted(set(sizes)), "widths", sizes, "at least two increasing widths")
     repeats, neurons, max_time = (check_integer("repeats", repeats, 2), check_integer("neurons", neurons, 2),
                                   check_positive("max_time", max_time))
-    limit, learned = until_learned(problem, share, max_time, particles, seed)
-    enough = limit.exact or particles >= 4 * sizes[-1]
+    enough = radial(problem) is not None or check_integer("particles", particles, 2) >= 4 * sizes[-1]
     require(enough, "particles", particles, f"at least {4 * sizes[-1]}, four times the widest network, as the limit is not exact")
+    limit, learned = until_learned(problem, share, max_time, particles, seed)
     with ThreadPoolExecutor(1) as aside:  # compiling leaves Python free: two cores are used
         hessians = aside.submit(hessian_findings, limit, neurons, tau, seed)
         data = coupled_runs(limit, sizes, repeats, seed)

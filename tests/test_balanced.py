@@ -1,5 +1,4 @@
 "The Balanced Interaction Lemma, its projectors, and the potential, against SciPy, brute force and finite differences."
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from scipy.optimize import minimize
 from poc_book.balanced import (
     balance,
     balanced_modes,
-    contributions,
     largest_sum,
     mean_family,
     one_norm,
@@ -25,11 +23,9 @@ from poc_book.balanced import (
     worst_l1_growth,
 )
 from poc_book.checks import BadInput, NotResolved
-from poc_book.coupling import couple, interaction_term
-from poc_book.mean_field import solve
+from poc_book.coupling import interaction_term
 from poc_book.model import Atoms, Gaussian, Hermite, Measure, Problem
-from poc_book.problems import he
-from poc_book.sphere import project, uniform
+from poc_book.sphere import project
 
 GRID = np.concatenate([[0.0], np.geomspace(1e-2, 1e3, 20)])
 KINDS = ("gaussian", "low rank", "rough scales", "circulant", "spike", "diagonal", "repeated")
@@ -72,14 +68,13 @@ def test_balanced_interaction_lemma_on_a_thousand_interactions():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_worst_growth_brackets_a_dense_search(kind):
-    for seed in range(3):
-        H = interaction(kind, 6, seed)
-        growth = worst_l1_growth(H, GRID)
-        dense = max(np.abs(expm(-t * H)).sum(0).max() for t in np.concatenate([GRID, np.geomspace(1e-2, 1e3, 400)]))
-        print(f"{kind}: dense {dense:.6f} in [{growth.lower:.6f}, {growth.upper:.6f}], balance {balance(H).upper:.4f}")
-        assert dense <= growth.upper * (1 + 1e-9) and growth.lower <= growth.upper <= growth.lower * 1.0011
-        assert growth.lower <= balance(H).upper * (1 + 1e-9)
-        assert abs(np.abs(expm(-growth.time * H)).sum(0).max() - growth.lower) < 1e-9
+    H = interaction(kind, 6, 0)
+    growth = worst_l1_growth(H, GRID)
+    dense = max(np.abs(expm(-t * H)).sum(0).max() for t in np.concatenate([GRID, np.geomspace(1e-2, 1e3, 400)]))
+    print(f"{kind}: dense {dense:.6f} in [{growth.lower:.6f}, {growth.upper:.6f}], balance {balance(H).upper:.4f}")
+    assert dense <= growth.upper * (1 + 1e-9) and growth.lower <= growth.upper <= growth.lower * 1.0011
+    assert growth.lower <= balance(H).upper * (1 + 1e-9)
+    assert abs(np.abs(expm(-growth.time * H)).sum(0).max() - growth.lower) < 1e-9
 
 
 def test_the_lemma_for_blocks_and_the_bracket_against_a_free_optimiser():
@@ -134,11 +129,10 @@ def atomic(points, degree, dim=6):
     return problem, Measure(jnp.asarray(points))
 
 
-@pytest.mark.parametrize(("atoms", "degree"), [(1, 4), (2, 2), (3, 2), (3, 3)])
-def test_eigenfunctions_by_the_interaction_of_neurons_on_the_atoms(atoms, degree):
+def test_eigenfunctions_by_the_interaction_of_neurons_on_the_atoms():
     "Coupling's interaction term, five neurons an atom, returns -lambda v for every eigenfunction v, of norm 1 in L2."
-    problem, rho = atomic(np.eye(6)[:atoms], degree)
-    modes, atom = balanced_modes(problem, rho), np.repeat(np.arange(atoms), 5)
+    problem, rho = atomic(np.eye(6)[:3], 3)
+    modes, atom = balanced_modes(problem, rho), np.repeat(np.arange(3), 5)
     worst = 0.0
     for value, v in zip(modes.eigenvalues, modes.functions):
         for q in range(v.shape[2]):
@@ -149,7 +143,7 @@ def test_eigenfunctions_by_the_interaction_of_neurons_on_the_atoms(atoms, degree
         sums = np.linalg.norm(np.einsum("idq,sq->sid", v, c / np.linalg.norm(c, axis=1, keepdims=True)), axis=2).mean(1)
         l = int(np.flatnonzero(modes.eigenvalues == value)[0])
         assert sums.max() <= modes.eta[l] + 1e-9 and modes.eta[l] <= 1 + 1e-9
-    print(f"{atoms} atoms, k = {degree}: lambda {modes.eigenvalues}, largest defect {worst:.1e}, C_b {modes.constant:.4f}")
+    print(f"3 atoms, k = 3: lambda {modes.eigenvalues}, largest defect {worst:.1e}, C_b {modes.constant:.4f}")
     assert worst < 1e-12 and modes.constant <= modes.orbit_bound + 1e-9
 
 
@@ -175,23 +169,6 @@ def test_interactions_at_the_atoms_never_increase_the_potential():
         assert Omega <= Omega + Psi <= modes.constant * Omega * (1 + 1e-12)
     print(f"largest relative rate: Phi {top:.3e}, Omega alone {alone:.3f}")
     assert top <= 1e-12 < alone
-
-
-def test_parts_of_the_rate_against_finite_differences_of_a_run():
-    problem, h, at = he(4, 6), 2e-3, (0.3, 1.0)
-    times = np.array([0.0, *(t + s for t in at for s in (-h, 0, h))])
-    limit, w0 = solve(problem, times), uniform(jax.random.key(0), 24, 6)
-    target = problem.teacher.points[0]
-    modes, atom = balanced_modes(problem, Measure(jnp.stack([target, -target]))), np.where(np.asarray(w0 @ target) > 0, 0, 1)
-    pair = couple(problem, w0, times, limit)
-    parts = contributions(pair, modes, atom)
-    Phi = np.array([float(sum(potential(delta, modes, atom))) for delta in pair.delta])
-    for i in (2, 5):
-        slope = (Phi[i + 1] - Phi[i - 1]) / (2 * h)
-        total = sum(parts[name][i - 1] for name in ("local", "interaction", "source", "remainder"))
-        print(f"t = {times[i]}: finite difference {slope:.8f}, sum of parts {total:.8f}")
-        assert abs(slope - total) < 1e-4 * np.abs(parts["total"]).max() + 1e-6
-        assert parts["source"][i - 1] <= modes.constant * parts["eps"][i - 1]
 
 
 def test_smallest_memory():

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from poc_book import mean_field, problems
-from poc_book.beyond import best_split, coupling_by_direction, decay, gradient_descent, sharpness, step_on, swing
+from poc_book.beyond import best_split, coupling_by_direction, decay, gradient_descent, sharpness
 from poc_book.checks import BadInput
-from poc_book.finite_width import flow
 from poc_book.fluctuations import fluctuate
 from poc_book.sphere import uniform
 
@@ -17,18 +16,14 @@ HE4 = problems.he(4, 6)
 W0 = uniform(jax.random.key(0), 5, 6)
 
 
-def test_steps_approach_the_flow_at_first_order():
-    exact = flow(HE4, W0, [4.0]).points[-1]
-    gaps = [float(jnp.abs(gradient_descent(HE4, W0, step, [4.0])[1][-1] - exact).max()) for step in (0.04, 0.02)]
-    assert 1.7 < gaps[0] / gaps[1] < 2.3 and gaps[1] < 0.02
+def test_steps_are_returned_at_the_last_multiples_before_the_times():
     times, points = gradient_descent(HE4, W0, 0.3, [0.0, 0.31, 1.0])
     assert np.allclose(times, [0.0, 0.3, 0.9]) and np.allclose(points[0], W0) and np.allclose(np.linalg.norm(points, axis=-1), 1)
 
 
-@pytest.mark.parametrize("problem", [HE4, problems.circle(6), problems.staircase(6)], ids=lambda p: p.name)
-def test_sharpness_is_the_top_of_the_finite_difference_hessian(problem):
+def test_sharpness_is_the_top_of_the_finite_difference_hessian():
     "Central differences of the velocities in an orthonormal tangent basis of all neurons."
-    m, d, h = 4, 6, 1e-5
+    problem, m, d, h = problems.staircase(6), 4, 6, 1e-5
     w = uniform(jax.random.key(3), m, d)
     bases = [np.linalg.svd(np.asarray(x)[None])[2][1:] for x in w]
     field = lambda u: np.asarray(problem.velocity(u, problem.measure(u), problem.measure(u).signs))
@@ -44,37 +39,20 @@ def test_sharpness_is_the_top_of_the_finite_difference_hessian(problem):
     assert sharpness(problem, w) == pytest.approx(np.linalg.eigvalsh((hessian + hessian.T) / 2)[-1], rel=1e-4)
 
 
-def test_the_swing_begins_at_two_over_the_sharpness():
-    "At the learned state of He_6, sharpness 6, a small push dies out below 1/3 and grows above."
-    problem = problems.he(6, 5)
-    arrived = jnp.repeat(jnp.eye(1, 5), 6, 0)
-    assert sharpness(problem, arrived) == pytest.approx(6, rel=1e-4)
-    pushed = arrived + 1e-4 * jnp.roll(arrived, 1, 1)
-    pushed = pushed / jnp.linalg.norm(pushed, axis=1, keepdims=True)
-    later = [swing(problem, step_on(problem, pushed, jnp.asarray(s), jnp.asarray(40)), s) for s in (0.31, 0.36)]
-    assert later[0] < 1e-5 and later[1] > 1e-3
-
-
 def test_directions_add_up_to_the_laws_of_chapter_11():
     limit = mean_field.solve(problems.circle(7), [0.0, 1.0, 3.0])
     found, known = coupling_by_direction(limit), fluctuate(limit)
     assert found.coupling.sum(1) == pytest.approx(known.coupling, rel=1e-10) and found.law == pytest.approx(known.law, rel=1e-10)
-    assert np.all(coupling_by_direction(mean_field.solve(HE4, [1.0])).coupling[0, :2] > 0)
-    assert coupling_by_direction(mean_field.solve(HE4, [1.0])).coupling[0, 2] == 0  # one direction: nowhere to slide
+    one = coupling_by_direction(mean_field.solve(HE4, [1.0])).coupling[0]
+    assert np.all(one[:2] > 0) and one[2] == 0  # one direction: nowhere to slide
 
 
 def test_empirical_problems_are_what_they_say():
-    "The risk of an empirical problem is the plain mean over its samples, its velocity their gradient; noise adds its variance."
+    "The risk of an empirical problem is the plain mean over its samples."
     few = problems.empirical(HE4, 50, 0.0, jax.random.key(1))
     x, rho = few.inputs.points, HE4.measure(W0)
     gap = HE4.output(rho, x) - HE4.teacher(x)
     assert float(few.risk(few.measure(W0))) == pytest.approx(float(jnp.mean(gap**2)), rel=1e-12)
-    slope = jax.vmap(jax.vmap(jax.grad(HE4.activation)))(W0 @ x.T)
-    pull = (slope * gap) @ x / 50
-    assert np.allclose(few.velocity(W0, rho), -(pull - jnp.sum(pull * W0, 1, keepdims=True) * W0))
-    noisy = problems.empirical(HE4, 100_000, 2.0, jax.random.key(1))
-    clean = problems.empirical(HE4, 100_000, 0.0, jax.random.key(1))
-    assert float(noisy.risk(rho) - clean.risk(rho)) == pytest.approx(4.0, rel=0.05)
 
 
 def test_decay_of_powers():
@@ -106,7 +84,6 @@ def test_the_best_split_is_the_minimum_over_a_grid():
     (lambda: best_split([0.0], [1], [1], [1], [1e6]), "times"),
     (lambda: best_split([1.0], [1.0], [1.0], [1.0], [-1.0]), "budgets"),
     (lambda: problems.empirical(HE4, 0, 0.0, jax.random.key(0)), "n = 0"),
-    (lambda: problems.empirical(HE4, 5, float("nan"), jax.random.key(0)), "noise = nan"),
-    (lambda: coupling_by_direction(mean_field.solve(problems.xor(5), [0.5], particles=8)), "problem = 'xor4'")])
+    (lambda: problems.empirical(HE4, 5, float("nan"), jax.random.key(0)), "noise = nan")])
 def test_bad_input_is_named(call, field):
     with pytest.raises(BadInput, match=field): call()

@@ -103,18 +103,17 @@ def test_spectral_gap_of_weak_fields_is_that_of_harmonics_and_hopping_is_slow():
 
 def test_noisy_networks_end_at_the_equilibrium_law():
     "At a dimension and noise shown nowhere; the O(1/m) part is allowed for by 3 %."
-    problem, times = problems.he(4, 6), np.array([15.0, 20.0, 25.0, 30.0])
+    problem, times = problems.he(4, 6), np.array([15.0, 18.0, 21.0, 24.0])
     law, m = langevin(problem, 0.08, times, 200), 96
-    scaled = (m * law.function_error(noisy_networks(problem, 0.08, m, 64, times, 0.02, seed=4))).mean(0)
+    scaled = (m * law.function_error(noisy_networks(problem, 0.08, m, 64, times, 0.04, seed=4))).mean(0)
     answered, static = equilibrium_law(fixed_point(problem, 0.08))
     assert abs(scaled.mean() - answered) < 4 * scaled.std() / 8 + 0.03 * answered and answered < 0.9 * static
 
 
 def test_a_noisy_network_of_no_force_diffuses():
     "Far from the teacher's scale noise alone acts: E (w.w_0) falls like exp(-(d - 1) noise t)."
-    problem = problems.he(4, 5)
-    start, later = noisy_networks(problem, 20.0, 512, 8, [0.0, 0.01], 2.5e-5, seed=1)
-    assert np.mean(np.sum(start * later, -1)) == pytest.approx(np.exp(-4 * 20.0 * 0.01), abs=0.03)
+    start, later = noisy_networks(HE4, 20.0, 96, 64, [0.0, 0.01], 2.5e-5, seed=1)
+    assert np.mean(np.sum(start * later, -1)) == pytest.approx(np.exp(-5 * 20.0 * 0.01), abs=0.03)
 
 
 def test_high_dimension_bias_and_price():

@@ -18,7 +18,6 @@ from poc_book.single_index import (
     stability,
     theorem_bound,
     time_to_risk,
-    transmitted,
 )
 from poc_book.sphere import uniform
 
@@ -76,28 +75,6 @@ def test_escape_times_agree_with_scipy_forwards(limit):
     assert escape_times(limit, [1e-6])[0] == np.inf and escape_times(limit, [1 - 1e-9])[0] == 0
 
 
-def test_what_one_neuron_pushes_into_the_others_against_dense_hessians():
-    "Parts of H v along and across the meridian of w, averaged over a sampled circle of latitude."
-    problem, alpha, beta, e = he(6, 8), 0.4, 0.8, np.eye(8)
-    other = beta * e[0] + np.sqrt(1 - beta**2) * e[1]
-    around = np.asarray(uniform(jax.random.key(1), 20_000, 7))
-    w = np.column_stack([np.full(len(around), alpha), np.sqrt(1 - alpha**2) * around])
-    hessian = jax.jacfwd(jax.grad(lambda u, v: problem.kernel(u, v), 0), 1)
-    mixed = jax.jit(jax.vmap(hessian, (0, None)))(w, other)
-    meridian = (e[0] - alpha * w) / np.sqrt(1 - alpha**2)
-    rows = transmitted(problem, np.array([special.logit(alpha**2)]), beta)[..., 0]
-    for v, row in zip((np.sqrt(1 - beta**2) * e[0] - beta * e[1], e[2]), rows):
-        pushed = np.asarray(mixed) @ v
-        pushed = pushed - np.sum(pushed * w, 1, keepdims=True) * w
-        part = np.sum(pushed * meridian, 1)
-        rest = np.linalg.norm(pushed - part[:, None] * meridian, axis=1)
-        error, wide = (x.std() / np.sqrt(len(w)) for x in (np.abs(part), rest))
-        print(f"along {row[0]:.5f}, sampled {np.abs(part).mean():.5f} +- {error:.5f}")
-        print(f"across, upper bound {row[1]:.5f}, sampled {rest.mean():.5f} +- {wide:.5f}")
-        assert abs(np.abs(part).mean() - row[0]) < 5 * error
-        assert rest.mean() - 5 * wide < row[1] < 1.2 * rest.mean()
-
-
 def test_stability_against_sampled_neurons(limit):
     "E ||J||^2 and the average expansion from time 0, by the trace back and by transported uniform neurons."
     T = crossing(limit, 0.35)[0]
@@ -139,13 +116,12 @@ def test_theorem_bound_in_closed_form():
     assert gap < 1e-6
 
 
-@pytest.mark.parametrize(("degree", "band"), [(4, 0.05), (6, 0.2)])
-def test_waiting_grows_with_the_information_exponent(degree, band):
+def test_waiting_grows_with_the_information_exponent():
     d = np.array([64, 1000, 100_000])
-    T = [crossing(descend(he(degree, int(n)), 0.5), 0.5)[0] for n in d]
+    T = [crossing(descend(he(4, int(n)), 0.5), 0.5)[0] for n in d]
     line = fit_line(np.log(d), np.log(T))
-    print(f"He_{degree}, risk 0.5: slope {line.slope:.4f} +- {max(line.error, line.spread):.4f}, theorem {degree / 2 - 1:g}")
-    assert abs(line.slope - (degree / 2 - 1)) < band
+    print(f"He_4, risk 0.5: slope {line.slope:.4f} +- {max(line.error, line.spread):.4f}, theorem 1")
+    assert abs(line.slope - 1) < 0.05
 
 
 def test_bad_input_is_refused(limit):

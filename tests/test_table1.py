@@ -12,7 +12,7 @@ from poc_book.problems import he, staircase, xor
 from poc_book.single_index import time_to_risk
 from poc_book.sphere import normalise, uniform
 from poc_book.stability import local_strong_convexity, outside
-from poc_book.table1 import average_stability, endpoints, exponent, law_stability, missed, transitive, until_learned
+from poc_book.table1 import endpoints, exponent, missed, transitive, until_learned
 
 pytestmark = pytest.mark.slow
 
@@ -91,15 +91,6 @@ def test_convexity_on_the_cube_by_differences_of_the_potential():
     reference = least / problem.scale / np.sqrt(float(problem.risk(proxy)))
     print(f"C_LSC at the corners {ours:.3f}, least second difference of 64000 directions {reference:.3f}")
     assert 0 <= reference - ours < 0.1 * ours
-
-
-def test_sampled_average_stability_agrees_with_the_law_of_one_teacher():
-    problem = he(4, 8)
-    limit, _ = until_learned(problem, 0.5, 50.0, 64, 0)
-    T, value, error = average_stability(limit, 0.5, 256, 0)
-    t, lower, upper = law_stability(problem, 0.5)
-    print(f"T {T:.3f} and {t:.3f}; J_avg T {value:.3f} +- {error:.3f}, law {lower:.3f} to {upper:.3f}")
-    assert 0 < T - t < 0.15 and lower - 3 * error < value < upper + 3 * error
 
 
 def test_exponents_weigh_their_errors():
