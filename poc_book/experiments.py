@@ -47,7 +47,7 @@ PROTOCOLS = {
 def kept_path(problem: str, kind: str = "run") -> Path:
     """Where a result at the paper's sizes is kept: the `run` of a problem, or its error `budget`.
 
-    Or more repeats of the run with another key (`again`), or a run whose every step sees the `whole` sample."""
+    Or more repeats of the run with another key (`again`), or a run with batches as large as the sample (`whole`)."""
     check_name("problem", problem, PROTOCOLS), check_name("kind", kind, ("run", "budget", "again", "whole"))
     name = problem if kind == "run" else f"{problem}_{kind}"
     return Path(poc_book.__file__).resolve().parents[1] / "results" / "paper" / f"{name}.nc"

@@ -137,4 +137,4 @@ def test_bad_names_are_one_line(book: TinyBook, monkeypatch, capsys, arguments, 
 
 def test_the_grid_of_the_smoke_profile_is_the_default():
     book = open_book(CHECKOUT)
-    assert book.sweeps["smoke"] == SWEEP and len(sweep_runs(book, "smoke")) == 8
+    assert book.sweeps["smoke"] == SWEEP and len(sweep_runs(book, "smoke")) == 4
