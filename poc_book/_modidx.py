@@ -514,6 +514,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'poc_book.model.SoftPlus.__call__': ('model.html#softplus.__call__', 'poc_book/model.py'),
                                 'poc_book.model.SoftPlus.slope': ('model.html#softplus.slope', 'poc_book/model.py'),
                                 'poc_book.model._fixed_sample': ('model.html#_fixed_sample', 'poc_book/model.py'),
+                                'poc_book.model.check_values': ('model.html#check_values', 'poc_book/model.py'),
                                 'poc_book.model.closed_gradient': ('model.html#closed_gradient', 'poc_book/model.py'),
                                 'poc_book.model.correlation': ('model.html#correlation', 'poc_book/model.py'),
                                 'poc_book.model.cut': ('model.html#cut', 'poc_book/model.py'),

@@ -79,7 +79,7 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), default_section="")
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     try:
-        parser.read_string(path.read_text(encoding="utf-8"), source=path.name)
+        parser.read_string(path.read_text(encoding="utf-8-sig"), source=path.name)  # some editors begin a file with a mark
         return {s: {k: yaml.load(v, Value) for k, v in parser[s].items()} for s in parser.sections()}
     except (OSError, ValueError, configparser.Error, yaml.YAMLError) as error:  # ValueError: dates and bytes that are none
         why = " ".join(str(error).split())

@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"poc-book: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"poc-book: {error.strerror}: {error.filename}", file=sys.stderr)
+        print(f"poc-book: {error.strerror}: {error.filename}" if error.errno else f"poc-book: {error}", file=sys.stderr)
         return 2
     except MemoryError:
         print("poc-book: out of memory: a smaller width or dimension needs less", file=sys.stderr)

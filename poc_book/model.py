@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['Hermite', 'SoftPlus', 'Gaussian', 'Boolean', 'Sample', 'Atoms', 'Monomials', 'Measure', 'DotProduct', 'paired',
            'devices', 'shard', 'cut', 'in_blocks', 'monomials', 'features', 'feature_gradient', 'moment_tensor',
-           'prefers_moments', 'fuses', 'on_devices', 'derivative', 'pull', 'pair_sum', 'pair_pull', 'Problem', 'output',
-           'series', 'kernel', 'correlation', 'potential', 'velocity', 'closed_gradient', 'node_gradient', 'risk',
-           'teacher_norm', 'function_error', 'static_error', 'uniform_norm']
+           'prefers_moments', 'fuses', 'on_devices', 'derivative', 'pull', 'pair_sum', 'pair_pull', 'check_values',
+           'Problem', 'output', 'series', 'kernel', 'correlation', 'potential', 'velocity', 'closed_gradient',
+           'node_gradient', 'risk', 'teacher_norm', 'function_error', 'static_error', 'uniform_norm']
 
 # %% ../nbs/02_model.ipynb #7411ae1d
 from collections import Counter
@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
+from .checks import BadInput, NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
 from .fused import DIMS, fused_pull, triton
 from .sphere import Array, coordinate_moment, module_of, project, random_numbers, traced
 
@@ -305,6 +305,16 @@ def pair_pull(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], cha
     return in_blocks(lambda rows: sum(feature_gradient(rows, T @ features(rows, power), power) for power, T in terms), w)
 
 # %% ../nbs/02_model.ipynb #6f9ca035
+def check_values(field: str, f: Callable, x: Array, shape: tuple[int, ...]) -> None:
+    "For a reader's own function: `BadInput` unless it answers x with real numbers of this shape, or with an error of its own."
+    if isinstance(f, (Hermite, SoftPlus, Atoms, Monomials)): return
+    try: found = f(jnp.asarray(x))
+    except Exception: return  # it is told when the function is needed
+    require(isinstance(found, (jax.Array, np.ndarray, np.generic)), field, found, f"an array of shape {shape}")
+    require(found.shape == shape, f"{field}.shape", found.shape, f"{shape}, one number for each")
+    require(not np.iscomplexobj(found) and found.dtype != object, f"{field}.dtype", str(found.dtype), "real numbers")
+
+
 class Problem(eqx.Module):
     """For an activation, an input law and a teacher of the same dimension >= 3: a learning problem on the sphere.
 
@@ -326,6 +336,9 @@ class Problem(eqx.Module):
         check_flag("signed", self.signed)
         require(isinstance(self.name, str), "name", self.name, "a string")
         for field in ("activation", "teacher"): require(callable(getattr(self, field)), field, getattr(self, field), "a function")
+        check_values("activation(z)", self.activation, np.zeros((2, 3)), (2, 3))
+        x = self.inputs.nodes() if self.inputs.exact else np.eye(2, self.dim)
+        check_values("teacher(x)", self.teacher, x, (len(x),))
         if isinstance(self.teacher, Atoms):
             require(self.teacher.points.shape[1] == self.dim, "teacher.dim", self.teacher.points.shape[1],
                     f"{self.dim}, the dimension of the inputs")
@@ -362,7 +375,10 @@ class Problem(eqx.Module):
 
     def answer(self, of: Callable, signs=None, **given):
         "`of` this problem and checked arguments; `NotResolved`, naming the largest of them, if it is not finite."
-        for field, value in given.items(): given[field] = self.checked(field, value)
+        for field, value in given.items():
+            given[field] = value = self.checked(field, value)
+            many = of in (kernel, correlation) or isinstance(value, Measure) or np.ndim(value) == 2
+            require(many, f"{field}.shape", np.shape(value), f"(n, {self.dim}), a row for each point")
         if signs is not None:
             shape, rows = np.shape(signs if traced(signs) else check_finite("signs", signs)), np.shape(given["w"])[:-1]
             require(shape in ((), rows), "signs.shape", shape, f"{rows}, or one for all")
@@ -379,6 +395,8 @@ class Problem(eqx.Module):
     def checked(self, field: str, value):
         "`value` (a measure, or points (..., d)) itself, once it has this problem's dimension and points are finite."
         measure = isinstance(value, Measure)  # its points were checked when it was made
+        if field in ("rho", "other") and not measure:
+            raise BadInput(field, f"{type(value).__name__} {np.shape(value)}", "a Measure, as problem.measure(points)")
         if not measure and not traced(value): check_finite(field, value)
         if not measure and not isinstance(value, jax.Array): value = np.asarray(value)
         shape = np.shape(value.points if measure else value)

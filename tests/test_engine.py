@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT, DRAW, HEAD, TinyBook
 
+from poc_book import cli
 from poc_book.batch import fingerprint, fresh, open_book, provenance, seal
 from poc_book.results import Chapter, data_hash, load
 
@@ -398,3 +399,15 @@ def test_the_snakefile_by_itself_keeps_the_order_and_does_nothing_twice(reading:
         run = subprocess.run(command, cwd=reading.root, env=environment, capture_output=True, text=True, timeout=300)
         assert run.returncode == 0 and words in run.stderr, run.stderr
         assert stale(reading) == set()
+
+
+def test_settings_may_begin_with_a_byte_order_mark(book: TinyBook):
+    plain = open_book(book.root).profiles
+    (book.root / "settings.ini").write_text("\ufeff" + (book.root / "settings.ini").read_text(), encoding="utf-8")
+    assert open_book(book.root).profiles == plain
+
+
+def test_a_system_error_without_a_number_says_what_it_is(monkeypatch, capsys):
+    def gone(root): raise OSError("the disk is gone")
+    monkeypatch.setattr(cli, "profiles", gone)
+    assert cli.main(["profiles"]) == 2 and capsys.readouterr().err == "poc-book: the disk is gone\n"
