@@ -159,6 +159,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'poc_book.diagnose._risk_and_error': ('your_problem.html#_risk_and_error', 'poc_book/diagnose.py'),
                                    'poc_book.diagnose.as_json': ('your_problem.html#as_json', 'poc_book/diagnose.py'),
                                    'poc_book.diagnose.as_markdown': ('your_problem.html#as_markdown', 'poc_book/diagnose.py'),
+                                   'poc_book.diagnose.blame': ('your_problem.html#blame', 'poc_book/diagnose.py'),
                                    'poc_book.diagnose.compared': ('your_problem.html#compared', 'poc_book/diagnose.py'),
                                    'poc_book.diagnose.coupled_runs': ('your_problem.html#coupled_runs', 'poc_book/diagnose.py'),
                                    'poc_book.diagnose.diagnose': ('your_problem.html#diagnose', 'poc_book/diagnose.py'),

@@ -4,12 +4,16 @@
 
 # %% auto #0
 __all__ = ['lowest_degree', 'coupled_runs', 'growth', 'Finding', 'judged', 'compared', 'hessian_findings', 'teacher_findings',
-           'network_findings', 'Report', 'as_markdown', 'as_json', 'save_report', 'probe', 'diagnose', 'load_problem']
+           'network_findings', 'Report', 'as_markdown', 'as_json', 'save_report', 'blame', 'probe', 'diagnose',
+           'load_problem']
 
 # %% ../nbs/14_your_problem.ipynb #7432cae4
 import json
 import os
 import runpy
+import sys
+import sysconfig
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -218,6 +222,15 @@ def save_report(report: Report, folder: str | Path) -> list[Path]:
     return [save(report.curves, folder / "report.nc"), *(write_atomic(folder / f"report.{k}", v) for k, v in content.items())]
 
 # %% ../nbs/14_your_problem.ipynb #9a1f15bb
+def blame(error: BaseException) -> str:
+    "What went wrong in a reader's code and where: the last step that is neither the book's, nor Python's, nor a library's."
+    ours = (str(Path(__file__).parent), sysconfig.get_paths()["stdlib"], "<frozen")
+    steps = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
+    steps = [f for f in steps if "site-packages" not in f.filename]
+    place = f" ({Path(steps[-1].filename).name}, line {steps[-1].lineno})" if steps else ""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}{place}"
+
+
 def probe(problem: Problem) -> None:
     "Raise `BadInput` unless activation and teacher can be evaluated and differentiated: before anything is computed."
     w = uniform(jax.random.key(0), 4, problem.dim)
@@ -225,9 +238,11 @@ def probe(problem: Problem) -> None:
     except NotResolved:
         raise BadInput("problem", problem.name, "finite velocities and a finite risk at random neurons") from None
     except BadInput: raise
-    except Exception as error:  # the reader's own functions
-        allowed = f"an activation and a teacher written with jax.numpy ({type(error).__name__})"
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:  # NumPy, math or a branch met what JAX traces
+        allowed = f"an activation and a teacher written with jax.numpy ({blame(error)})"
         raise BadInput("problem", problem.name, allowed) from None
+    except Exception as error:
+        raise BadInput("problem", problem.name, f"an activation and a teacher that run ({blame(error)})") from None
 
 # %% ../nbs/14_your_problem.ipynb #cd6b4cbb
 def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, widths: Sequence[int] = (64, 128, 256),
@@ -266,14 +281,15 @@ def load_problem(name: str, dim: int | None = None) -> Problem:
     require(isinstance(name, str), "problem", name, "a name of the book, or of a Python file")
     if not name.endswith(".py"): return PROBLEMS[check_name("problem", name, PROBLEMS)](**given)
     require(os.path.isfile(name), "problem", name, "an existing Python file")
-    try: made = runpy.run_path(name).get("problem")
-    except (Exception, SystemExit) as error:  # the reader's own code
-        raise BadInput("problem", name, f"a file that runs ({type(error).__name__}: {error})") from None
-    if callable(made) and not isinstance(made, Problem):
-        try: made = made(**given)
-        except BadInput: raise
-        except (Exception, SystemExit) as error:  # the reader's own code
-            raise BadInput("problem", name, f"a function problem(dim) ({type(error).__name__}: {error})") from None
+    sys.path.insert(0, os.path.dirname(os.path.abspath(name)))  # it may import what lies beside it
+    wanted = "a file that runs"
+    try:
+        made = runpy.run_path(name).get("problem")
+        wanted = "a function problem(dim)"
+        if callable(made) and not isinstance(made, Problem): made = made(**given)
+    except BadInput: raise
+    except (Exception, SystemExit) as error: raise BadInput("problem", name, f"{wanted} ({blame(error)})") from None
+    finally: del sys.path[0]
     if not isinstance(made, Problem): raise BadInput("problem", name, "a file with problem = a Problem, or a function of dim")
     require(dim in (None, made.dim), "dim", dim, f"{made.dim}, the dimension of {name}")
     return made

@@ -1,5 +1,6 @@
 "The report card: its ingredients against brute force, its verdicts against made-up errors, its command against bad input."
 import json
+import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,7 @@ from poc_book.diagnose import (
     load_problem,
     lowest_degree,
     network_findings,
+    probe,
     rate,
     save_report,
     teacher_findings,
@@ -130,3 +132,39 @@ def test_sizes_are_checked():
     teacher = Atoms(np.eye(8)[:1], [1.0], Hermite(4, 1.0))
     with pytest.raises(BadInput, match="dim"): Problem(Boolean(6), Hermite(4, 1.0), teacher)
     assert Problem(Gaussian(8), Hermite(4, 1.0), teacher).closed_form
+
+
+BESIDE = """from nearby import shift
+
+from poc_book.model import Gaussian, Hermite, Problem
+
+
+def teacher(x): return shift(x)[:, 0]
+
+
+problem = Problem(Gaussian(6), Hermite(1, 1.0), teacher)
+"""
+
+
+@pytest.mark.parametrize("nearby, words", [
+    ("def shift(x): return x + 1", None),
+    ("def shift(x):\n    return {}['a']", "that run (KeyError: 'a' (nearby.py, line 2))"),
+    ("import math\n\ndef shift(x): return x + math.tanh(x[0, 0])", "written with jax.numpy ("),
+    ("def shift(x):\n    return x if x[0, 0] > 0 else -x", "written with jax.numpy (TracerBoolConversionError"),
+], ids=["runs", "raises", "math", "branch"])
+def test_a_file_imports_what_lies_beside_it_and_errors_say_where_they_are(tmp_path, monkeypatch, nearby, words):
+    monkeypatch.delitem(sys.modules, "nearby", raising=False)
+    (tmp_path / "nearby.py").write_text(nearby)
+    (tmp_path / "mine.py").write_text(BESIDE)
+    before = list(sys.path)
+    problem = load_problem(str(tmp_path / "mine.py"))
+    assert sys.path == before
+    if words is None: return probe(problem)
+    with pytest.raises(BadInput) as error: probe(problem)
+    assert words in str(error.value) and "nearby.py, line" in str(error.value)
+
+
+def test_an_error_of_a_file_says_its_line(tmp_path):
+    (tmp_path / "mine.py").write_text("import numpy as np\n\n\ndef problem(dim=4): return np.zeros(3)[dim]\n")
+    with pytest.raises(BadInput, match=r"a function problem\(dim\) \(IndexError: .*\(mine.py, line 4\)\)"):
+        load_problem(str(tmp_path / "mine.py"))
