@@ -656,6 +656,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'poc_book.sphere.latitude_quadrature': ('sphere.html#latitude_quadrature', 'poc_book/sphere.py'),
                                  'poc_book.sphere.module_of': ('sphere.html#module_of', 'poc_book/sphere.py'),
                                  'poc_book.sphere.normalise': ('sphere.html#normalise', 'poc_book/sphere.py'),
+                                 'poc_book.sphere.own_key': ('sphere.html#own_key', 'poc_book/sphere.py'),
                                  'poc_book.sphere.padded': ('sphere.html#padded', 'poc_book/sphere.py'),
                                  'poc_book.sphere.project': ('sphere.html#project', 'poc_book/sphere.py'),
                                  'poc_book.sphere.random_numbers': ('sphere.html#random_numbers', 'poc_book/sphere.py'),

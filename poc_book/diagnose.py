@@ -34,7 +34,7 @@ from .mean_field import Limit, MeanField, radial
 from .model import Measure, Monomials, Problem, SoftPlus, series
 from .problems import PROBLEMS
 from .results import origin, render, save, write_atomic
-from .sphere import by_time, first_rows, integrate, uniform
+from .sphere import by_time, first_rows, integrate, own_key, uniform
 from .stability import is_even, j_avg, j_max, local_strong_convexity
 from .table1 import CAP, MISSED, endpoints, missed, transitive, until_learned
 
@@ -44,7 +44,7 @@ def lowest_degree(problem: Problem) -> int | None:
 
     The information exponent of the problem. A degree counts if its share of F does not vanish at 64 random neurons."""
     if problem.closed_form:
-        F, w = series(problem)[1], uniform(jax.random.key(0), 64, problem.dim)
+        F, w = series(problem)[1], uniform(own_key(0), 64, problem.dim)
         overlap, weights = np.asarray(w @ problem.teacher.points.T), np.asarray(problem.teacher.weights)
         seen = [k for k, c in zip(F.degrees, F.coefficients) if k > 0 and np.abs(c * overlap**k @ weights).max() > 1e-12]
         return min(seen, default=None)
@@ -84,7 +84,7 @@ def coupled_runs(limit: MeanField, widths: Sequence[int], repeats: int, seed: in
     The networks of a seed are the first neurons of its widest. Where the limit is M particles, errors are divided by 1 + m/M,
     what independent particles would add."""
     problem, times, M = limit.problem, limit.times, max(widths)
-    keys = [jax.random.fold_in(jax.random.key(seed), r) for r in range(repeats)]
+    keys = [jax.random.fold_in(own_key(seed), r) for r in range(repeats)]
     w0 = np.concatenate([uniform(key, M, problem.dim) for key in keys])
     shares = np.array([np.where(np.arange(M) < m, 1 / m, 0) for m in widths])
     nested = _Nested(problem, np.repeat(shares, repeats, axis=0))
@@ -134,7 +134,7 @@ def compared(value: float, error: float, limit: float, reason: str) -> Finding:
 def hessian_findings(limit: MeanField, neurons: int, tau: float, seed: int) -> dict[str, Finding]:
     "What the local and interaction Hessians along the limit say, from below as suprema over samples are: LSC, J_max, J_avg T."
     problem, T, grid = limit.problem, float(limit.times[-1]), limit.times[::4]
-    w, k = uniform(jax.random.key(seed), neurons, problem.dim), lowest_degree(problem) or 4
+    w, k = uniform(own_key(seed), neurons, problem.dim), lowest_degree(problem) or 4
     largest = j_max(limit, w, grid)
     reason = f"below d^{k} (Assumption Stability: poly(d)), {neurons} neurons"
     found = {"J_max": compared(largest.value, largest.sample_gap, float(problem.dim) ** k, reason)}
@@ -233,7 +233,7 @@ def blame(error: BaseException) -> str:
 
 def probe(problem: Problem) -> None:
     "Raise `BadInput` unless activation and teacher can be evaluated and differentiated: before anything is computed."
-    w = uniform(jax.random.key(0), 4, problem.dim)
+    w = uniform(own_key(0), 4, problem.dim)
     try: problem.velocity(w, problem.measure(w)), problem.risk(problem.measure(w))
     except NotResolved:
         raise BadInput("problem", problem.name, "finite velocities and a finite risk at random neurons") from None

@@ -42,7 +42,7 @@ from poc_book.mean_field import (
 )
 from .model import Problem, series
 from .single_index import ALIKE, alike, weighted_line
-from .sphere import by_time, first_rows, integrate, module_of, uniform
+from .sphere import by_time, first_rows, integrate, module_of, own_key, uniform
 from .stability import one_direction
 
 # %% ../nbs/11_fluctuations.ipynb #355f3dc6
@@ -493,7 +493,7 @@ def compare(limit: Limit, side: Side, times, points, count) -> list:
 def simulate_sizes(limit: MeanField, sizes: Sequence[tuple[int, int]], seed: int = 0) -> list[Networks]:
     "`simulate` for each of `sizes` (R, m), R networks of m neurons: all take the same steps, by one compiled solver."
     side, seed = Side(limit.problem, tuple(sizes)), check_integer("seed", seed, 0)
-    starts = [uniform(jax.random.fold_in(jax.random.key(seed), m), R * m, limit.problem.dim) for R, m in sizes]
+    starts = [uniform(jax.random.fold_in(own_key(seed), m), R * m, limit.problem.dim) for R, m in sizes]
     w0 = np.concatenate(starts)
     points = integrate(side, w0, limit.times, 1e-7)
     found = by_time(partial(compare, limit.limit, side), limit.times, points)

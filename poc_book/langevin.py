@@ -22,7 +22,7 @@ from .checks import NotResolved, check_finite, check_flag, check_integer, check_
 from .fluctuations import Side, blocks
 from .mean_field import Radial, horner, radial
 from .model import Problem, pair_sum, series
-from .sphere import by_time, first_rows, normalise, project, uniform
+from .sphere import by_time, first_rows, normalise, own_key, project, uniform
 
 # %% ../nbs/12_langevin.ipynb #d3bd4e69
 class Cells(NamedTuple):
@@ -250,7 +250,7 @@ def noisy_networks(problem: Problem, noise: float, width: int, repeats: int, tim
     require(not problem.signed, "problem", problem.name, "a problem with unit signs")
     require(noise * problem.dim * step < 0.5, "step", step, f"below {0.5 / (noise * problem.dim):.2g} for this noise")
     check_step(step, times[-1])
-    start, *keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), m), times.size + 1)
+    start, *keys = jax.random.split(jax.random.fold_in(own_key(seed), m), times.size + 1)
     w, found = uniform(start, R * m, problem.dim), []
     for key, span in zip(keys, np.diff(times, prepend=0.0)):
         count = int(np.ceil(span / step))

@@ -34,6 +34,7 @@ from poc_book.sphere import (
     integrate,
     module_of,
     normalise,
+    own_key,
     padded,
     solve_flow,
     solve_ode,
@@ -421,7 +422,7 @@ class Network(eqx.Module):
 
     def risk(self, w): return self.problem.risk(self.problem.measure(w))
 
-    def draw(self, size: int, seed: int): return uniform(jax.random.key(seed), size, self.problem.dim)
+    def draw(self, size: int, seed: int): return uniform(own_key(seed), size, self.problem.dim)
 
 
 def particle_velocity(view, t, v):

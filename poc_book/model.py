@@ -26,7 +26,7 @@ from jaxtyping import Float
 
 from .checks import BadInput, NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
 from .fused import DIMS, fused_pull, triton
-from .sphere import Array, coordinate_moment, module_of, project, random_numbers, traced
+from .sphere import Array, coordinate_moment, module_of, own_key, project, random_numbers, traced
 
 # %% ../nbs/02_model.ipynb #40e1839d
 class Hermite(eqx.Module):
@@ -63,7 +63,7 @@ class SoftPlus(eqx.Module):
 @lru_cache(maxsize=16)
 def _fixed_sample(law: Callable, size: int, dim: int) -> Float[Array, "n d"]:
     "A fixed sample (size, dim) of a law of `jax.random`, drawn once."
-    with jax.ensure_compile_time_eval(): return random_numbers(law, jax.random.key(0), (size, dim))
+    with jax.ensure_compile_time_eval(): return random_numbers(law, own_key(0), (size, dim))
 
 
 class Gaussian(eqx.Module):

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from .checks import check_finite, check_integer, require
 from .model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, Sample, SoftPlus
-from .sphere import Array, check_key, random_numbers, uniform
+from .sphere import Array, check_key, own_key, random_numbers, uniform
 
 # %% ../nbs/03_problems.ipynb #6abcc522
 def he(degree: int = 4, dim: int = 32) -> Problem:
@@ -42,7 +42,7 @@ def random_teachers(dim: int = 64, key=None) -> Problem:
     "For dim >= 6: the mean of six $h_4$ teachers, uniform in $R^6$ (Figure 8); `key` draws them, by default key 0."
     dim, h = check_integer("dim", dim, 6), Hermite(4, 1.0)
     atoms = np.zeros((6, dim))
-    atoms[:, :6] = uniform(jax.random.key(0) if key is None else key, 6, 6)
+    atoms[:, :6] = uniform(own_key(0) if key is None else key, 6, 6)
     return Problem(Gaussian(dim), h, Atoms(atoms, np.full(6, 1 / 6), h), name="random66")
 
 # %% ../nbs/03_problems.ipynb #0973f160

@@ -103,7 +103,7 @@ def git_commit() -> tuple[str, bool]:
 
 # %% ../nbs/90_results.ipynb #5b7c3fe0
 def origin(data: xr.Dataset) -> dict[str, Any]:
-    "Versions, device, precision and commit behind `data`, with its fingerprint and the date."
+    "Versions, device, precision, random generator and commit behind `data`, with its fingerprint and the date."
     commit, dirty = git_commit()
     device = jax.devices()[0]
     return {
@@ -113,6 +113,7 @@ def origin(data: xr.Dataset) -> dict[str, Any]:
                    "cpu": cpu_model(), "cores": os.cpu_count()},
         "precision": {"x64": bool(jax.config.read("jax_enable_x64")),
                       "data": sorted({str(v.dtype) for v in data.variables.values() if v.dtype.kind in "fc"})},
+        "generator": jax.config.read("jax_default_prng_impl"),  # of a chapter's keys; the library's own are Threefry's
         "commit": commit, "dirty": dirty, "data_sha256": data_hash(data),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

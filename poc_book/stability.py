@@ -23,7 +23,7 @@ from scipy import special
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, horner, latitudes, slopes
 from .model import Atoms, Measure, Problem, series
-from .sphere import Array, first_rows, module_of, normalise, padded, project, solve_ode, traced, uniform
+from .sphere import Array, first_rows, module_of, normalise, own_key, padded, project, solve_ode, traced, uniform
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
 def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
@@ -325,7 +325,7 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     T, d = len(path), path.shape[-1]
     out = outside(problem, path, tau, places)
     table, errors, spread = np.zeros((3, T, T))
-    first = uniform(jax.random.key(seed), starts, d)
+    first = uniform(own_key(seed), starts, d)
     for j in range(T):
         J = tangent(path[j])
         near = np.concatenate([path[j, :candidates], places.points])
@@ -351,7 +351,7 @@ def cap(places: Measure, tau: float, count: int, seed: int) -> Measure:
     points, dim = places.points, places.points.shape[1]
     count, seed = check_integer("count", count), check_integer("seed", seed, 0)
     require(check_positive("tau", tau) <= 1, "tau", tau, "at most 1")
-    away = uniform(jax.random.key(seed), count * len(points), dim).reshape(len(points), count, -1)
+    away = uniform(own_key(seed), count * len(points), dim).reshape(len(points), count, -1)
     away = normalise(project(points[:, None], away))
     angle = (2 * np.arcsin(tau / 2) * np.linspace(1, 0, count, endpoint=False))[None, :, None]
     around = np.cos(angle) * points[:, None] + np.sin(angle) * away

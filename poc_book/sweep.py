@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 import xarray as xr
 
@@ -18,7 +17,7 @@ from .checks import BadInput, check_integer, check_name, require
 from .coupling import couple
 from .problems import PROBLEMS
 from .results import load
-from .sphere import uniform
+from .sphere import own_key, uniform
 
 # %% ../nbs/95_sweep.ipynb #151c20d4
 DIMS = ("problem", "dim", "width", "seed", "time")
@@ -32,7 +31,7 @@ def run_one(problem: str, dim: int, width: int, seed: int, times) -> xr.Dataset:
     Raises `BadInput` for labels that the problem does not have, `NotResolved` where a solver gives up."""
     one = PROBLEMS[check_name("problem", problem, PROBLEMS)](check_integer("dim", dim, 3))
     width, seed = check_integer("width", width, even=one.signed), check_integer("seed", seed, 0)
-    pair = couple(one, uniform(jax.random.key(seed), width, one.dim), times)
+    pair = couple(one, uniform(own_key(seed), width, one.dim), times)
     limit, coupling_error = pair.mean_field, (pair.delta**2).sum(-1).mean(-1)
     found = {"risk": pair.finite.risk, "mean_field_risk": limit.risk, "mean_field_risk_error": limit.risk_error,
              "function_error": pair.function_error, "coupling_error": coupling_error}

@@ -17,7 +17,7 @@ from .checks import NotResolved, check_finite, check_flag, check_integer, check_
 from .mean_field import LEVELS, MeanField, follow, radial, solve
 from .model import Atoms, Measure, Monomials, Problem, SoftPlus
 from .single_index import crossing, descend, stability, weighted_line
-from .sphere import padded, uniform
+from .sphere import own_key, padded, uniform
 from .stability import j_avg
 
 # %% ../nbs/10_table1.ipynb #ba6905b8
@@ -110,7 +110,7 @@ CAP = 0.1
 def average_stability(limit: MeanField, tau: float, neurons: int, seed: int) -> tuple[float, float, float]:
     "For a problem with `endpoints`: the last time T of its limit, $J_{avg}(\\tau)\\,T$ up to T and its standard error."
     neurons, seed = check_integer("neurons", neurons), check_integer("seed", seed, 0)
-    T, w = float(limit.times[-1]), uniform(jax.random.key(seed), neurons, limit.problem.dim)
+    T, w = float(limit.times[-1]), uniform(own_key(seed), neurons, limit.problem.dim)
     found = j_avg(limit, w, limit.times[::8], tau, 2, 2, seed, endpoints(limit.problem))
     return T, found.value * T, found.sample_gap * T
 

@@ -389,7 +389,7 @@ EXEMPT: dict[str, str] = {
         fluctuations.shadows langevin.gibbs langevin.bernoulli langevin.moments langevin.tilt langevin.spread
         langevin.spread_slope langevin.squared_distance langevin.walk beyond.step_on beyond.stepped beyond.curve
         fluctuations.simulate_sizes mean_field.tabulated results.count_work results.work sphere.random_numbers
-        stability.radial_hessian sphere.solve_ode model.check_values diagnose.blame""",
+        stability.radial_hessian sphere.solve_ode model.check_values diagnose.blame sphere.own_key""",
     "a step inside a solver whose arguments are checked where it starts": """
         mean_field.Radial mean_field.teacher_span mean_field.average_kernel mean_field.radial mean_field.waiting_clock
         mean_field.log_odds mean_field.horner mean_field.worst mean_field.interpolate mean_field.slopes

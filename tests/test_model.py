@@ -1,4 +1,8 @@
 "What a reader's own functions and labels must be."
+import os
+import subprocess
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -47,3 +51,19 @@ def test_functions_of_the_right_shape_are_taken():
 def test_points_for_a_measure_and_a_point_for_rows_are_named(ask, words):
     with pytest.raises(BadInput) as error: ask(he(4, 4), np.eye(3, 4))
     assert str(error.value).startswith(words)
+
+
+FLAGS = [dict(JAX_DEFAULT_PRNG_IMPL="rbg"), dict(JAX_THREEFRY_PARTITIONABLE="0")]
+
+
+def test_the_book_s_own_draws_do_not_depend_on_jax_s_flags():
+    code = """if True:
+        import numpy as np
+        from poc_book.model import Gaussian
+        from poc_book.problems import random_teachers
+        print(np.asarray(random_teachers(6).teacher.points).tobytes().hex(), np.asarray(Gaussian(4).nodes())[:8].tobytes().hex())
+    """
+    command, pipe = [sys.executable, "-c", code], dict(capture_output=True, text=True, check=True)
+    run = lambda own: subprocess.run(command, env=os.environ | own, **pipe)
+    plain, *others = [run(own).stdout for own in ({}, *FLAGS)]
+    assert len(plain) > 500 and others == [plain, plain]
