@@ -45,7 +45,7 @@ def victim(book: TinyBook, kind: str) -> int | None:
     for pid in processes(book):
         try: line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError: continue
-        if any(words in word if kind == "shell" else words == word for word in line): return pid
+        if any(words == word if kind == "worker" else words in word for word in line): return pid
     return None
 
 
