@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+import poc_book
 from . import figures
 from .checks import BadInput, NotResolved, check_integer, check_name, check_positive, require
 from .experiments import rate
@@ -224,7 +225,7 @@ def save_report(report: Report, folder: str | Path) -> list[Path]:
 # %% ../nbs/14_your_problem.ipynb #9a1f15bb
 def blame(error: BaseException) -> str:
     "What went wrong in a reader's code and where: the last step that is neither the book's, nor Python's, nor a library's."
-    ours = (str(Path(__file__).parent), sysconfig.get_paths()["stdlib"], "<frozen")
+    ours = (str(Path(poc_book.__file__).parent), sysconfig.get_paths()["stdlib"], "<frozen")
     steps = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
     steps = [f for f in steps if "site-packages" not in f.filename]
     place = f" ({Path(steps[-1].filename).name}, line {steps[-1].lineno})" if steps else ""

@@ -113,7 +113,7 @@ def origin(data: xr.Dataset) -> dict[str, Any]:
                    "cpu": cpu_model(), "cores": os.cpu_count()},
         "precision": {"x64": bool(jax.config.read("jax_enable_x64")),
                       "data": sorted({str(v.dtype) for v in data.variables.values() if v.dtype.kind in "fc"})},
-        "generator": str(jax.random.key_impl(jax.random.key(0))),  # of a chapter's keys; the library's own are Threefry's
+        "generator": jax.config.values["jax_default_prng_impl"],  # of a chapter's keys; the library's own are Threefry's
         "commit": commit, "dirty": dirty, "data_sha256": data_hash(data),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
