@@ -123,7 +123,9 @@ def fresh_rows(key, first, count, steps: int, batch: int, samples) -> Float[Arra
 @eqx.filter_jit
 def descend(problem: Problem, networks, x, y, rows, count, step):
     "The networks after `count` steps of SGD on the inputs x with labels y, of which step k takes `rows[k]`."
-    advance = lambda k, networks: [sgd_step(problem, w, x[rows[k]], y[rows[k]], step) for w in networks]
+    def advance(k, networks):
+        batch = x[rows[k]], y[rows[k]]
+        return [sgd_step(problem, w, *batch, step) for w in networks]
     return jax.lax.fori_loop(0, count, advance, networks)
 
 
@@ -167,7 +169,7 @@ def _seen(problem: Problem, w, x):
 
 def metrics(problem: Problem, networks, x, y) -> dict[str, np.ndarray]:
     "The paper's measurements of `networks` (the reference last) on test inputs: per network, the reference included."
-    outputs, risks = zip(*(jax.tree.map(gather, _seen(problem, w, x)) for w in networks))
+    outputs, exact = zip(*(jax.tree.map(gather, _seen(problem, w, x)) for w in networks))
     points = [gather(w).astype(float) for w in networks]
     moved = [np.linalg.norm(w - points[-1][: len(w)], axis=1) for w in points]
     share = lambda u: np.histogram(np.clip(u * len(u) ** 0.5, EDGES[0], EDGES[-1]), EDGES)[0] / len(u)
@@ -176,7 +178,7 @@ def metrics(problem: Problem, networks, x, y) -> dict[str, np.ndarray]:
         risk=[square(f, y) for f in outputs],
         scaled_function_error=[len(w) * square(f, outputs[-1]) for w, f in zip(points, outputs)],
         scaled_coupling_error=[len(u) * np.mean(u) ** 2 for u in moved], coupling_histogram=[share(u) for u in moved])
-    if problem.closed_form: found["population_risk"] = list(risks)
+    if problem.closed_form: found["population_risk"] = list(exact)
     return {name: np.stack(values) for name, values in found.items()}
 
 # %% ../nbs/05_finite_width.ipynb #a9541351
