@@ -32,7 +32,7 @@ from . import figures
 from .checks import BadInput, NotResolved, check_integer, check_name, check_positive, require
 from .experiments import rate
 from .mean_field import Limit, MeanField, radial
-from .model import Measure, Monomials, Problem, SoftPlus, series
+from .model import Measure, Monomials, Problem, SoftPlus, series, teacher_norm
 from .problems import PROBLEMS
 from .results import origin, render, save, write_atomic
 from .sphere import by_time, first_rows, integrate, own_key, uniform
@@ -41,14 +41,16 @@ from .table1 import CAP, MISSED, endpoints, missed, transitive, until_learned
 
 # %% ../nbs/14_your_problem.ipynb #94d77fa4
 def lowest_degree(problem: Problem) -> int | None:
-    """For Hermite series, or SoftPlus and monomials on the cube: the lowest positive degree of the correlation F, else None.
+    """For atoms on Gaussian inputs, or SoftPlus and monomials on the cube: the lowest positive degree of the correlation F, else None.
 
-    The information exponent of the problem. A degree counts if its share of F does not vanish at 64 random neurons."""
+    The information exponent of the problem. A degree counts if its share of F does not vanish at 64 random neurons, to 1e-10 of
+    the norms of activation and teacher."""
     if problem.closed_form:
-        F, w = series(problem)[1], uniform(own_key(0), 64, problem.dim)
-        overlap, weights = np.asarray(w @ problem.teacher.points.T), np.asarray(problem.teacher.weights)
-        seen = [k for k, c in zip(F.degrees, F.coefficients) if k > 0 and np.abs(c * overlap**k @ weights).max() > 1e-12]
-        return min(seen, default=None)
+        (K, F), w, weights = series(problem), uniform(own_key(0), 64, problem.dim), problem.teacher.weights
+        overlap = np.asarray(w @ problem.teacher.points.T)
+        least = 1e-10 * np.sqrt(K(1.0) * float(teacher_norm(problem)))
+        seen = (k for k, c in enumerate(F.taylor()) if k > 0 and c and np.abs(c * overlap**k @ weights).max() > least)
+        return next(seen, None)
     if isinstance(problem.teacher, Monomials) and isinstance(problem.activation, SoftPlus):
         return min((len(s) for s, c in zip(problem.teacher.sets, problem.teacher.coefficients) if s and c), default=None)
     return None
@@ -153,7 +155,7 @@ def teacher_findings(problem: Problem) -> dict[str, Finding]:
     "What the teacher alone says: information exponent and symmetry."
     k, name = lowest_degree(problem), "information exponent"
     found = {name: judged(k, k >= 3, "at least 3 (Remark 17: k* = 2 breaks average stability)") if k else
-             Finding(None, "unknown", "neither a Hermite series nor SoftPlus with monomials on the cube")}
+             Finding(None, "unknown", "neither atoms on Gaussian inputs nor SoftPlus with monomials on the cube")}
     places = endpoints(problem)
     if places is None: return found | {"symmetry": Finding(None, "unknown", "not known where neurons arrive")}
     alike = transitive(places.points, places.charge, is_even(problem))

@@ -634,11 +634,11 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
 # %% ../nbs/11_fluctuations.ipynb #0d097810
 def push_norm(problem: Problem) -> float:
     "For closed-form problems: $\\sup\\|H(w,v)\\|$ in 1 / flow time over all w and v, along their great circle or across."
-    require(problem.closed_form, "problem", problem.name, "a closed-form problem (Hermite on Gaussian inputs)")
+    require(problem.closed_form, "problem", problem.name, "a closed-form problem (atoms on Gaussian inputs)")
     K, s = series(problem)[0], np.linspace(-1, 1, 4001)
     first = K.slope(s)
-    second = sum(k * (k - 1) * c * s ** max(k - 2, 0) for k, c in zip(K.degrees, K.coefficients))
-    return float(max(np.abs(first).max(), np.abs(second * (1 - s**2) - first * s).max()) / problem.scale)
+    across = K.bend(s) * (1 - s**2) - first * s
+    return float(max(np.abs(first).max(), np.abs(across).max()) / problem.scale)
 
 
 def gronwall_law(limit: MeanField, found: Fluctuations) -> np.ndarray:

@@ -179,15 +179,14 @@ def transmitted(problem: Problem, xi, beta: float) -> np.ndarray:
 
     Shape (2, 2, N): v along or across the meridian of w'; the part along and across that of w. For dim >= 4. The last row
     of both is the root of a mean square, an upper bound of the mean."""
-    require(problem.closed_form, "problem", problem.name, "a closed-form problem (Hermite on Gaussian inputs)")
+    require(problem.closed_form, "problem", problem.name, "a closed-form problem (atoms on Gaussian inputs)")
     require(abs(check_finite("beta", beta, 0)) <= 1, "beta", beta, "between -1 and 1")
     K, d, xi = series(problem)[0], problem.dim, np.asarray(check_finite("xi", xi, 1), float)
     alpha, r, b = np.sqrt(special.expit(xi))[:, None], np.sqrt(special.expit(-xi))[:, None], np.sqrt(1 - beta**2)
     z, weight = latitude_quadrature(d - 1, 16, 8)
     z, weight = np.append(-z, z), np.append(weight, weight) / 2
     s = alpha * beta + r * b * z
-    K1 = sum(c * k * s ** (k - 1) for k, c in zip(K.degrees, K.coefficients)) / problem.scale
-    K2 = sum(c * k * (k - 1) * s ** max(k - 2, 0) for k, c in zip(K.degrees, K.coefficients)) / problem.scale
+    K1, K2 = K.slope(s) / problem.scale, K.bend(s) / problem.scale
     meet, q = r * beta - alpha * b * z, alpha * b - r * beta * z  # e.w' for the meridian e of w, and w.v_1
     square = lambda q2: K1**2 * (1 - q2) + K2**2 * q2 * (1 - s**2) - 2 * K1 * K2 * q2 * s
     first = K1 * (r * b + alpha * beta * z) + K2 * meet * q

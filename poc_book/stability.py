@@ -85,8 +85,10 @@ def interaction_hessian(problem: Problem, w: Float[Array, "m d"], v=None) -> Flo
     w, v = (x if traced(x) else check_sphere(field, x, problem.dim) for field, x in (("w", w), ("v", w if v is None else v)))
     if not traced(w) and not traced(v): w, v = np.asarray(w), np.asarray(v)
     signs = problem.signs(len(w), w.dtype)[:, None] * problem.signs(len(v), w.dtype)
-    along = tangent(w)[:, None] @ mixed_hessian(problem, w, v) @ tangent(v)
-    return signs[..., None, None] / problem.scale * along
+    along = signs[..., None, None] / problem.scale * (tangent(w)[:, None] @ mixed_hessian(problem, w, v) @ tangent(v))
+    if not traced(along) and not np.all(np.isfinite(along)):  # a kinked kernel has no second derivative at w.v = 1 or -1
+        raise NotResolved("w", w, "neurons at which K has second derivatives: with a kinked activation, no two along one line")
+    return along
 
 
 def mixed_hessian(problem: Problem, w, v):
@@ -96,9 +98,8 @@ def mixed_hessian(problem: Problem, w, v):
         return found if traced(found) else np.asarray(found)
     K = series(problem)[0]
     s = (w @ v.T)[..., None, None]
-    bend = sum(k * (k - 1) * c * s ** max(k - 2, 0) for k, c in zip(K.degrees, K.coefficients))
     identity = np.eye(problem.dim, dtype=w.dtype)
-    return K.slope(s) * identity + bend * v[:, :, None] * w[:, None, None, :]
+    return K.slope(s) * identity + K.bend(s) * v[:, :, None] * w[:, None, None, :]
 
 
 @eqx.filter_jit
@@ -271,7 +272,7 @@ def j_max(limit: MeanField, w0, times) -> Estimate:
 # %% ../nbs/07_stability.ipynb #526eb3c2
 def is_even(problem: Problem) -> bool:
     "Whether kernel and correlation are even power series, so that a neuron and its opposite are alike."
-    return problem.closed_form and not any(k % 2 for part in series(problem) for k in part.degrees)
+    return problem.closed_form and not any(part.jump or any(k % 2 for k in part.degrees) for part in series(problem))
 
 
 def atoms_of(problem: Problem) -> Measure:
