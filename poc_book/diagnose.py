@@ -41,7 +41,7 @@ from .table1 import CAP, MISSED, endpoints, missed, transitive, until_learned
 
 # %% ../nbs/14_your_problem.ipynb #94d77fa4
 def lowest_degree(problem: Problem) -> int | None:
-    """For atoms on Gaussian inputs, or SoftPlus and monomials on the cube: the lowest positive degree of the correlation F, else None.
+    """For atoms on Gaussian inputs, or SoftPlus and monomials on the cube: the lowest positive degree of F, else None.
 
     The information exponent of the problem. A degree counts if its share of F does not vanish at 64 random neurons, to 1e-10 of
     the norms of activation and teacher."""

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_step, check_times, require
 from .fused import fused_pull, fused_sum
-from .model import Boolean, Problem, Sample, derivative, fuses, on_devices, shard
+from .model import Boolean, Problem, Sample, derivative, elsewhere, fuses, on_devices, shard
 from .results import write_atomic
 from .sphere import Array, by_time, check_key, first_rows, gather, integrate, normalise, uniform
 
@@ -51,10 +51,13 @@ def risks(problem: Problem, points: Float[Array, "times m d"], count) -> Float[A
 
 # %% ../nbs/05_finite_width.ipynb #7d84d3d4
 class Trajectory(eqx.Module):
-    "A network under gradient flow: flow `times` (T,), `points` (T, m, d) on the sphere and `risk` (T,)."
+    """A network under gradient flow: flow `times` (T,), `points` (T, m, d) on the sphere and `risk` (T,).
+
+    `fresh_risk` (T,) is the risk on inputs that the flow has not seen, where a sample stands for the population; else `risk`."""
     times: Float[Array, " times"]
     points: Float[Array, "times m d"]
     risk: Float[Array, " times"]
+    fresh_risk: Float[Array, " times"]
 
 
 def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = None) -> Trajectory:
@@ -67,7 +70,9 @@ def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = N
     single = w0.dtype == np.float32
     tol = (1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
     points = integrate(Field(problem), shard(w0 if single else np.asarray(w0, float)), times, tol)
-    return Trajectory(times, points, by_time(partial(risks, problem), points))
+    risk = by_time(partial(risks, problem), points)
+    fresh = by_time(partial(risks, elsewhere(problem, 1)), points) if problem.sampled else risk
+    return Trajectory(times, points, risk, fresh)
 
 # %% ../nbs/05_finite_width.ipynb #10a530bd
 def fused_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]):

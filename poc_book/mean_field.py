@@ -10,13 +10,14 @@ __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'NEI
            'one_latitude', 'coarser', 'Network', 'particle_velocity', 'ParticleLimit', 'Carried', 'Own',
            'particle_rates', 'follow_particles', 'solve_radial', 'particle_risk', 'particle_risks', 'solve_particles',
            'solve_latitudes', 'compared', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated',
-           'has_one_direction', 'view_of', 'solve']
+           'has_one_direction', 'view_of', 'sampling_error', 'solve']
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from math import comb
+from typing import Any
 
 import diffrax
 import equinox as eqx
@@ -27,7 +28,7 @@ from jaxtyping import Float
 from scipy import special
 
 from .checks import NotResolved, check_integer, check_positive, check_sphere, check_times
-from .model import DotProduct, Measure, Problem, in_blocks, pair_sum, series, teacher_norm
+from .model import DotProduct, Measure, Problem, elsewhere, in_blocks, pair_sum, series, teacher_norm
 from .problems import Labels
 from poc_book.sphere import (
     Array,
@@ -443,9 +444,9 @@ def legendre_coefficients(K: DotProduct, dim: int) -> np.ndarray:
 class OneLatitude(eqx.Module):
     """For closed-form problems with one teacher direction v and unit signs: the problem seen by $u=w\\cdot v$.
 
-    The same methods as `Latent`. `kappa` and `phi` (L,) are the coefficients of K and F, `norm` is that of the teacher, `start` and
-    `weights` (N,) are a quadrature of the uniform law. All is data: problems and dimensions share what is compiled."""
-    basis: Float[Array, "d 1"] | None
+    The same methods as `Latent`. `kappa` and `phi` (L,) are the coefficients of K and F, `norm` is that of the teacher, `start`
+    and `weights` (N,) are a quadrature of the uniform law. All is data: problems and dimensions share what is compiled."""
+    basis: Float[Array, "d 1"]
     kappa: Float[Array, " l"]
     phi: Float[Array, " l"]
     norm: Float[Array, ""]
@@ -493,8 +494,8 @@ def one_latitude(problem: Problem, order: int) -> OneLatitude:
     few = 64 if np.abs(np.append(kappa[64:], phi[64:])).max() < 1e-15 * kappa.sum() else MODES
     z, weights = latitude_quadrature(problem.dim, 20, order)
     start, weights = np.concatenate([-z[::-1], z]), np.concatenate([weights[::-1], weights]) / 2
-    numbers = (np.asarray(float(x)) for x in (teacher_norm(problem), problem.dim, problem.scale))
-    return OneLatitude(None, kappa[:few], phi[:few], *numbers, start, weights)
+    norm, dim, scale = (np.asarray(float(x)) for x in (teacher_norm(problem), problem.dim, problem.scale))
+    return OneLatitude(np.zeros((0, 1)), kappa[:few], phi[:few], norm, dim, scale, start, weights)
 
 
 def coarser(problem: Problem, order: int) -> OneLatitude:
@@ -503,8 +504,8 @@ def coarser(problem: Problem, order: int) -> OneLatitude:
     Points of weight zero bring it to the same shape: it shares what is compiled."""
     view = one_latitude(problem, order // 2)
     kept = np.arange(view.kappa.size) < MODES // 2
-    fields = lambda v: (v.kappa, v.phi, v.start, v.weights)
-    return eqx.tree_at(fields, view, (view.kappa * kept, view.phi * kept, np.tile(view.start, 2), np.append(view.weights, 0 * view.weights)))
+    start, weights = np.tile(view.start, 2), np.append(view.weights, 0 * view.weights)
+    return replace(view, kappa=view.kappa * kept, phi=view.phi * kept, start=start, weights=weights)
 
 
 # %% ../nbs/04_mean_field.ipynb #449a826a
@@ -528,7 +529,7 @@ def particle_velocity(view, t, v):
 
 # %% ../nbs/04_mean_field.ipynb #3946404e
 class ParticleLimit(eqx.Module):
-    "An approximate limit carried by particles: `view` (`Latent`, `OneLatitude` or `Network`), knots (K,), particles and rates (K, N, .)."
+    "A limit carried by particles: `view` (`Latent`, `OneLatitude` or `Network`), knots (K,), points and rates (K, N, .)."
     problem: Problem  # None while it is solved at one latitude
     view: Latent | OneLatitude | Network
     knots: Float[Array, " k"]
@@ -572,7 +573,7 @@ class Carried(eqx.Module):
 
 # %% ../nbs/04_mean_field.ipynb #a43a9c96
 class Own(eqx.Module):
-    "The velocities of particles, each set before one of the `cuts` in its own measure, seen by its view, as a function of (t, v)."
+    "The velocities of particles, each set before one of the `cuts` in its own measure and view, as a function of (t, v)."
     views: tuple[Latent | OneLatitude | Network, ...]
     cuts: tuple[int, ...] = eqx.field(static=True, default=())
 
@@ -587,9 +588,9 @@ def particle_rates(own: Own, points, count):
     return first_rows(lambda v: own(0.0, v), (points,), count)
 
 
-def follow_particles(problem: Problem | None, views: tuple, times, sizes: list[int], seed: int, tol: float = 1e-8) -> list[ParticleLimit]:
-    """Independent sets of particles of these `sizes` and `views` followed to the last of `times`, with knots at these times and at
-    64 equal steps: one solver, compiled once, carries all."""
+def follow_particles(problem: Any, views: tuple, times, sizes: list[int], seed: int, tol: float = 1e-8):
+    """Independent sets of particles of these `sizes` and `views`, followed to the last of `times`, as `ParticleLimit`s with
+    knots at these times and at 64 equal steps: one solver, compiled once, carries all."""
     knots = np.union1d(np.linspace(0, times[-1] or 1.0, 65), times)
     start = [view.draw(size, seed + i) for i, (view, size) in enumerate(zip(views, sizes, strict=True))]
     own = Own(views, tuple(np.cumsum([len(v) for v in start])[:-1].tolist()))
@@ -641,8 +642,7 @@ def solve_latitudes(problem: Problem, times, tol: float):
         views = one_latitude(problem, order), coarser(problem, order)
         limit, risk, error = compared(follow_particles(None, views, times, [0, 0], 0, 1e-10), times)
         if error[-1] <= tol: break
-    view = eqx.tree_at(lambda v: v.basis, limit.view, teacher_span(problem), is_leaf=lambda x: x is None)
-    return replace(limit, problem=problem, view=view), risk, error
+    return replace(limit, problem=problem, view=replace(views[0], basis=teacher_span(problem))), risk, error
 
 
 def compared(limits: list[ParticleLimit], times):
@@ -720,13 +720,24 @@ def view_of(problem: Problem) -> tuple[Latent | Network, str]:
     return (Latent(problem, span), "latent") if K.short and max(K.degrees, default=0) <= 12 else (Network(problem), "")
 
 
+def sampling_error(limit: ParticleLimit, risk, times) -> np.ndarray:
+    """For a limit found on a sample of inputs: what the sample does to its risk at `times`, (T,).
+
+    The largest gap so far between the risk on the sample and on 4 others of its size, and two standard errors of their mean."""
+    others = [eqx.tree_at(lambda l: l.view.problem, limit, elsewhere(limit.problem, seed)) for seed in range(1, 5)]
+    fresh = np.array([particle_risks(other, times) for other in others])
+    gap = np.abs(fresh.mean(0) - risk) + 2 * fresh.std(0, ddof=1) / np.sqrt(len(fresh))
+    return np.maximum.accumulate(gap)
+
+
 def solve(problem: Problem, times, tol: float | None = None, particles: int = 4096, seed: int = 0) -> MeanField:
     """For uniform initial neurons: the mean-field limit at increasing `times` >= 0 in flow time.
 
     Exact where one radius suffices (He_k, Misspecified, Circle and whatever shares their symmetry), to `tol` (default
     1e-8), and where one latitude does (one teacher direction, any activation and link), to the claimed error. Otherwise
     `particles` stand in for the measure (latent ones for closed forms, a wide network else), and `tol` is
-    enforced only if given. Raises `BadInput` for bad times, `NotResolved` for an unreachable `tol`."""
+    enforced only if given. Where a sample stands for the inputs, `risk` is that on the sample, and its error covers how far
+    it is from the risk on others. Raises `BadInput` for bad times, `NotResolved` for an unreachable `tol`."""
     times = check_times(times)
     tol_given = None if tol is None else check_positive("tol", tol)
     particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
@@ -741,6 +752,7 @@ def solve(problem: Problem, times, tol: float | None = None, particles: int = 40
     else:
         view, words = view_of(problem)
         limit, risk, error = solve_particles(view, times, particles, seed)
+        if problem.sampled: error = error + sampling_error(limit, risk, times)
         method, exact = (f"{particles} latent particles" if isinstance(view, Latent) else
                          f"proxy: network of {particles} neurons{words}"), False
     if tol_given and error[-1] > tol_given:

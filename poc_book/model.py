@@ -6,9 +6,9 @@
 __all__ = ['DEGREES', 'Hermite', 'Expansion', 'expand', 'SoftPlus', 'Gaussian', 'Boolean', 'Sample', 'Atoms', 'Monomials',
            'Measure', 'powers', 'DotProduct', 'paired', 'devices', 'shard', 'cut', 'in_blocks', 'monomials', 'features',
            'feature_gradient', 'moment_tensor', 'prefers_moments', 'fuses', 'on_devices', 'derivative', 'pull',
-           'pair_sum', 'pair_pull', 'check_values', 'Problem', 'output', 'series', 'kernel', 'correlation', 'potential',
-           'velocity', 'closed_gradient', 'node_gradient', 'risk', 'teacher_norm', 'function_error', 'static_error',
-           'uniform_norm']
+           'pair_sum', 'pair_pull', 'check_values', 'Problem', 'output', 'series', 'kernel', 'character_correlation',
+           'correlation', 'reduced', 'potential', 'velocity', 'closed_gradient', 'node_gradient', 'risk',
+           'teacher_norm', 'elsewhere', 'function_error', 'static_error', 'uniform_norm']
 
 # %% ../nbs/02_model.ipynb #7411ae1d
 from collections import Counter
@@ -36,6 +36,7 @@ class Hermite(eqx.Module):
     `degrees` and `coefficients` are tuples of the same length; odd degrees are allowed here."""
     degrees: tuple[int, ...] = eqx.field(static=True)
     coefficients: tuple[float, ...] = eqx.field(static=True)
+    kink = jump = 0.0
 
     def __init__(self, degrees, coefficients):
         self.degrees = tuple(check_integer("degree", k, 0) for k in np.atleast_1d(check_finite("degrees", degrees)).tolist())
@@ -290,14 +291,15 @@ def powers(degrees, coefficients, s):
     if len(degrees) <= 8: return sum(c * s**k for k, c in zip(degrees, coefficients)) if degrees else 0 * s
     dense = np.zeros(max(degrees) + 1)
     dense[list(degrees)] = coefficients
-    even, odd = (np.polynomial.polynomial.polyval(s * s, np.trim_zeros(p, "b")) if p.any() else 0.0 for p in (dense[::2], dense[1::2]))
-    return even + s * odd
+    horner = lambda p: np.polynomial.polynomial.polyval(s * s, np.trim_zeros(p, "b")) if p.any() else 0.0
+    return horner(dense[::2]) + s * horner(dense[1::2])
 
 
 class DotProduct(eqx.Module):
-    """For |s| <= 1: $\\sum_kp_ks^k+\\kappa A(s)+\\eta A'(s)$ of a dot product s, $2\\pi A=\\sqrt{1-s^2}+s\\arcsin s$; its derivatives.
+    """For |s| <= 1: $\\sum_kp_ks^k+\\kappa A(s)+\\eta A'(s)$ of a dot product s, and its derivatives.
 
-    A is the arc-cosine kernel of |g|/2 and A' the arcsine kernel of sign(g)/2, which has no slope at s = 1."""
+    $2\\pi A=\\sqrt{1-s^2}+s\\arcsin s$: A is the arc-cosine kernel of |g|/2, A' the arcsine kernel of sign(g)/2, without
+    a slope at s = 1."""
     degrees: tuple[int, ...] = eqx.field(static=True)
     coefficients: tuple[float, ...] = eqx.field(static=True)
     kink: float = eqx.field(static=True, default=0.0)
@@ -333,9 +335,11 @@ class DotProduct(eqx.Module):
 
     def _series(self, order: int, s):
         "The derivative of that order of the power series."
-        terms = [(k - order, c * prod(range(k - order + 1, k + 1))) for k, c in zip(self.degrees, self.coefficients) if k >= order]
-        return powers(*zip(*terms), s) if terms else 0 * s
+        terms = [(k - order, c * prod(range(k - order + 1, k + 1)))
+                 for k, c in zip(self.degrees, self.coefficients) if k >= order]
+        return powers([k for k, _ in terms], [c for _, c in terms], s)
 
+    @np.errstate(divide="ignore", invalid="ignore")
     def _arcs(self, s, order: int):
         "The derivative of that order of the two kernels."
         if self.smooth: return 0.0
@@ -348,8 +352,7 @@ class DotProduct(eqx.Module):
 
 
 def paired(f: Hermite | Expansion, g: Hermite | Expansion) -> DotProduct:
-    "For unit w, v: $E f(w\\cdot x)g(v\\cdot x)$ over Gaussian x, as a function of $w\\cdot v$; terms below rounding are left out."
-    f, g = (expand(x) if isinstance(x, Hermite) else x for x in (f, g))
+    "For unit w, v: $E f(w\\cdot x)g(v\\cdot x)$ over Gaussian x, as a function of $w\\cdot v$, but for terms below rounding."
     kink, jump = _absolute_value()
     c, b = np.zeros((2, max((*f.degrees, *g.degrees, DEGREES)) + 1))
     c[list(f.degrees)], b[list(g.degrees)] = f.coefficients, g.coefficients
@@ -491,21 +494,21 @@ class Problem(eqx.Module):
 
     The network of a measure is $f_\\rho(x)=\\text{scale}\\sum_i p_ia_i\\sigma(w_i\\cdot x)$. With `signed`, neuron i has the
     sign $(-1)^i$, otherwise all signs are 1. Expectations over inputs are exact for teachers made of atoms on Gaussian inputs
-    (`closed_form`: any activation and link whose `Expansion` is certified) and on enumerated cubes; elsewhere they are averages
-    over `inputs.nodes()`."""
+    (`closed_form`: any activation and link whose `Expansion` is certified) and on enumerated cubes; on larger cubes those with
+    the teacher are (monomials, SoftPlus). Elsewhere they are averages over `inputs.nodes()`."""
     inputs: Gaussian | Boolean | Sample
     activation: Any  # a callable of a real number
     teacher: Any  # a callable of inputs (n, d)
     scale: float = eqx.field(static=True, default=1.0, converter=partial(check_positive, "scale"))
     signed: bool = eqx.field(static=True, default=False)
     name: str = eqx.field(static=True, default="problem")
-    expansions: tuple[Expansion, Expansion] | None = eqx.field(static=True, init=False)  # of activation and link
+    expansions: tuple[Expansion, ...] = eqx.field(static=True, init=False)  # of activation and link in closed form, else none
 
     def __post_init__(self):
-        self.expansions = None
+        self.expansions = ()
         if isinstance(self.inputs, Gaussian) and isinstance(self.teacher, Atoms):
-            found = expand(self.activation), expand(self.teacher.link)
-            if found[0] and found[1] and (found[0].certified or found[0].jump) and found[1].rest < 1e-4: self.expansions = found
+            f, g = expand(self.activation), expand(self.teacher.link)
+            if f and g and (f.certified or f.jump) and g.rest < 1e-4: self.expansions = f, g
         if not self.closed_form and not isinstance(self.inputs, Sample):
             self.inputs = replace(self.inputs, fixed=self.inputs.nodes())  # averages are over these: data of compiled code
 
@@ -527,7 +530,18 @@ class Problem(eqx.Module):
     def dim(self) -> int: return self.inputs.dim
 
     @property
-    def closed_form(self) -> bool: return self.expansions is not None
+    def closed_form(self) -> bool: return len(self.expansions) > 0
+
+    @property
+    def known_teacher(self) -> bool:
+        "Whether the correlation with the teacher is exact: also on any cube, for monomials and SoftPlus."
+        kinds = (self.inputs, Boolean), (self.teacher, Monomials), (self.activation, SoftPlus)
+        return self.closed_form or self.inputs.exact or all(isinstance(*pair) for pair in kinds)
+
+    @property
+    def sampled(self) -> bool:
+        "Whether a sample of inputs stands for the population: what is found on it is then true to a sampling error."
+        return not self.closed_form and not self.inputs.exact
 
     def signs(self, m: int, dtype=np.float64, module: Any = np) -> Float[Array, " m"]:
         "Second-layer signs of the first m neurons, as an array of NumPy or of JAX."
@@ -551,11 +565,12 @@ class Problem(eqx.Module):
     def function_error(self, rho, other): return self.answer(function_error, rho=rho, other=other)
 
     def check_slope(self) -> None:
-        "Raise `BadInput` for an activation that jumps, like a sign: where its slope is not that of its mean, no gradient is known."
+        "Raise `BadInput` for an activation that jumps, like a sign: its slope is not that of its mean, no gradient is known."
         if isinstance(self.activation, (Hermite, SoftPlus)): return
         found = expand(self.activation)
         steep = found is None or (found.jump == 0 and found.slope_rest > -1e-6)
-        require(steep, "activation", getattr(self.activation, "__name__", self.activation), "a function without jumps, to be learned with")
+        name = getattr(self.activation, "__name__", self.activation)
+        require(steep, "activation", name, "a function without jumps, to be learned with")
 
     def answer(self, of: Callable, signs=None, **given):
         "`of` this problem and checked arguments; `NotResolved`, naming the largest of them, if it is not finite."
@@ -610,15 +625,40 @@ def kernel(problem: Problem, w, v):
     act = lambda u: problem.scale * problem.activation(jnp.tensordot(u, x, axes=(-1, -1)))
     return jnp.tensordot(act(w), act(v), axes=(-1, -1)) / len(x)
 
+# %% ../nbs/02_model.ipynb #d1e2f3a4
+def character_correlation(w: Float[Array, "n d"], chosen: tuple[int, ...], beta: float) -> Float[Array, " n"]:
+    "For unit rows w and independent signs x: $E\\prod_{j\\in S}x_j\\,\\sigma(w\\cdot x)$ with SoftPlus(beta), to about 1e-12."
+    if len(chosen) % 2: return w[:, chosen[0]] / 2 if len(chosen) == 1 else jnp.zeros_like(w[:, 0])
+    step = 2 * np.pi / (np.sqrt(w.shape[1]) + 30 / beta)
+    xi = np.arange(1, int(8 * beta / step)) * step  # q / xi^2 is 1e-13 at 8 beta
+    weight = step / np.pi * (np.pi / beta) / np.sinh(np.pi * xi / beta) / xi
+    others = [j for j in range(w.shape[1]) if j not in chosen]
+
+    def rows(w):
+        phase = w[:, None, :] * xi[:, None].astype(w.dtype)
+        product = jnp.prod(jnp.cos(phase[..., others]), -1) * jnp.prod(jnp.sin(phase[..., list(chosen)]), -1)
+        if not chosen: return np.log(2) / beta + step / np.pi / 4 + (1 - product) @ weight.astype(w.dtype)
+        first = step / np.pi / 2 * w[:, chosen[0]] * w[:, chosen[1]] if len(chosen) == 2 else 0.0  # at xi = 0
+        return -((-1) ** (len(chosen) // 2)) * (product @ weight.astype(w.dtype) + first)
+    return in_blocks(rows, w, 128)
+
 
 @eqx.filter_jit
 def correlation(problem: Problem, w):
     "$F(w)=E\\,f^*\\sigma$ without sign, for unit w of shape (..., d): shape (...)."
-    if problem.closed_form:
-        t = problem.teacher
-        return series(problem)[1](w @ t.points.T.astype(w.dtype)) @ t.weights.astype(w.dtype)
+    t = problem.teacher
+    if problem.closed_form: return series(problem)[1](w @ t.points.T.astype(w.dtype)) @ t.weights.astype(w.dtype)
+    if problem.known_teacher and not problem.inputs.exact:
+        flat, beta = w.reshape(-1, problem.dim), problem.activation.beta
+        terms = [c * character_correlation(flat, reduced(s), beta) for s, c in zip(t.sets, t.coefficients)]
+        return problem.scale * sum(terms).reshape(w.shape[:-1])
     x = problem.inputs.nodes().astype(w.dtype)
     return problem.scale * problem.activation(w @ x.T) @ problem.teacher(x) / len(x)
+
+
+def reduced(chosen: tuple[int, ...]) -> tuple[int, ...]:
+    "The bits that are left of a product of signs: those that occur an odd number of times."
+    return tuple(sorted(j for j, times in Counter(chosen).items() if times % 2))
 
 # %% ../nbs/02_model.ipynb #39d11ecf
 @eqx.filter_jit
@@ -627,8 +667,9 @@ def potential(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0)
     if problem.closed_form:
         return signs * (pair_sum(series(problem)[0], w, rho.points, rho.charge) - correlation(problem, w))
     x = problem.inputs.nodes().astype(w.dtype)
-    gap = output(problem, rho, x) - problem.teacher(x)
-    return signs * in_blocks(lambda rows: problem.scale * problem.activation(rows @ x.T) @ gap / len(x), w)
+    f = output(problem, rho, x)
+    gap, known = (f, correlation(problem, w)) if problem.known_teacher and problem.sampled else (f - problem.teacher(x), 0.0)
+    return signs * (in_blocks(lambda rows: problem.scale * problem.activation(rows @ x.T) @ gap / len(x), w) - known)
 
 
 @eqx.filter_jit
@@ -646,28 +687,45 @@ def closed_gradient(problem: Problem, w, rho: Measure):
 
 
 def node_gradient(problem: Problem, w, rho: Measure):
-    "For inputs given by nodes: $E\\,(f_\\rho-f^*)\\sigma'(w\\cdot x)x$ in blocks of rows, shape (n, d)."
+    "For inputs given by nodes: $E\\,(f_\\rho-f^*)\\sigma'(w\\cdot x)x$ shape (n, d); the teacher's part exact if known."
     x = problem.inputs.nodes().astype(w.dtype)
-    gap = (output(problem, rho, x) - problem.teacher(x)) * problem.scale / len(x)
-    return pull(problem.activation, w, x, gap)
+    f = output(problem, rho, x) * problem.scale / len(x)
+    if not (problem.known_teacher and problem.sampled):
+        return pull(problem.activation, w, x, f - problem.teacher(x) * problem.scale / len(x))
+    return pull(problem.activation, w, x, f) - jax.grad(lambda w: correlation(problem, w).sum())(w)
+
 
 # %% ../nbs/02_model.ipynb #4dfb47fd
 @eqx.filter_jit
 def risk(problem: Problem, rho: Measure) -> Float[Array, ""]:
-    "$L(\\rho)=E(f_\\rho-f^*)^2$: exact in closed form or on a cube, otherwise the average over the input nodes."
-    if not problem.closed_form:
-        x = problem.inputs.nodes().astype(rho.points.dtype)
-        return jnp.mean((output(problem, rho, x) - problem.teacher(x)) ** 2)
+    "$L(\\rho)=E(f_\\rho-f^*)^2$: exact in closed form or on an enumerated cube, otherwise over the input nodes where not known."
     w = rho.points
-    return teacher_norm(problem) + rho.charge @ (potential(problem, w, rho) - correlation(problem, w))
+    if problem.closed_form:
+        return teacher_norm(problem) + rho.charge @ (potential(problem, w, rho) - correlation(problem, w))
+    x = problem.inputs.nodes().astype(w.dtype)
+    f = output(problem, rho, x)
+    if not (problem.known_teacher and problem.sampled): return jnp.mean((f - problem.teacher(x)) ** 2)
+    return teacher_norm(problem) + jnp.mean(f**2) - 2 * rho.charge @ correlation(problem, w)
 
 
 def teacher_norm(problem: Problem) -> Float[Array, ""]:
     "$E\\,f^*(x)^2$, the risk of the zero network."
     t = problem.teacher
-    if not problem.closed_form: return (t(problem.inputs.nodes()) ** 2).mean()
-    link = problem.expansions[1]
-    return t.weights @ paired(link, link)(t.points @ t.points.T) @ t.weights
+    if problem.closed_form:
+        link = problem.expansions[1]
+        return t.weights @ paired(link, link)(t.points @ t.points.T) @ t.weights
+    if not (problem.known_teacher and problem.sampled): return (t(problem.inputs.nodes()) ** 2).mean()
+    sizes = dict.fromkeys(map(reduced, t.sets), 0.0)
+    for s, c in zip(t.sets, t.coefficients): sizes[reduced(s)] += c
+    return np.asarray(sum(c * c for c in sizes.values()))
+
+
+def elsewhere(problem: Problem, seed: int) -> Problem:
+    "For problems whose inputs are sampled: the same on other inputs, drawn with `seed` >= 1."
+    law = jax.random.normal if isinstance(problem.inputs, Gaussian) else jax.random.rademacher
+    nodes = problem.inputs.nodes()
+    fresh = random_numbers(law, own_key(check_integer("seed", seed)), nodes.shape)
+    return eqx.tree_at(lambda p: p.inputs.fixed, problem, fresh.astype(nodes.dtype))
 
 
 @eqx.filter_jit

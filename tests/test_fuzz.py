@@ -389,7 +389,8 @@ EXEMPT: dict[str, str] = {
         fluctuations.shadows langevin.gibbs langevin.bernoulli langevin.moments langevin.tilt langevin.spread
         langevin.spread_slope langevin.squared_distance langevin.walk beyond.step_on beyond.stepped beyond.curve
         fluctuations.simulate_sizes mean_field.tabulated results.count_work results.work sphere.random_numbers
-        stability.radial_hessian sphere.solve_ode model.check_values diagnose.blame sphere.own_key""",
+        stability.radial_hessian sphere.solve_ode model.powers model.character_correlation model.reduced model.elsewhere
+        mean_field.legendre_coefficients model.check_values diagnose.blame sphere.own_key""",
     "a step inside a solver whose arguments are checked where it starts": """
         mean_field.Radial mean_field.teacher_span mean_field.average_kernel mean_field.radial mean_field.waiting_clock
         mean_field.log_odds mean_field.horner mean_field.worst mean_field.interpolate mean_field.slopes
@@ -399,7 +400,10 @@ EXEMPT: dict[str, str] = {
         mean_field.limit_velocity mean_field.limit_error mean_field.Latent mean_field.Network
         mean_field.particle_velocity mean_field.ParticleLimit mean_field.Carried mean_field.Own
         mean_field.particle_rates mean_field.follow_particles mean_field.solve_radial mean_field.particle_risk
-        mean_field.particle_risks mean_field.solve_particles finite_width.check_run finite_width.required_memory
+        mean_field.particle_risks mean_field.solve_particles mean_field.compared mean_field.solve_latitudes
+        mean_field.one_latitude mean_field.OneLatitude mean_field.coarser
+        mean_field.coarser mean_field.view_of mean_field.has_one_direction mean_field.sampling_error
+        finite_width.check_run finite_width.required_memory
         finite_width.free_memory finite_width.check_memory finite_width.setup finite_width.train_once
         finite_width.keep finite_width.recall finite_width.identity finite_width.published_rows balanced.ascend
         balanced.unit_sum balanced.fold single_index.alike single_index.weighted_line single_index.neuron_weights
