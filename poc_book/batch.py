@@ -308,7 +308,7 @@ def fresh(book: Book, profile: str, chapter: str) -> bool:
 def provenance(book: Book, profile: str, chapter: str) -> dict[str, Any]:
     "What a chapter is about to run with."
     return {"chapter": chapter, "profile": profile, "parameters": book.profiles[profile][chapter],
-            "sources": sources(book, chapter), "margins": read_margins(book, profile, chapter),
+            "sources": sources(book, chapter), "versions": versions(), "margins": read_margins(book, profile, chapter),
             "fingerprint": fingerprint(book, profile, chapter)}
 
 

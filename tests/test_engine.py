@@ -63,8 +63,9 @@ def test_provenance_tells_where_a_figure_came_from(finished: TinyBook):
     assert record["data_sha256"] == data_hash(data) == data.attrs["data_sha256"]
     assert record["commit"] == "unknown" and {"python", "jax", "poc_book"} <= record["versions"].keys()
     assert record["redraw"] == "make figures ONLY=01_line PROFILE=smoke"
-    sources = json.loads((finished.home / "01_line" / "provenance.json").read_text())["sources"]
-    assert list(sources) == ["nbs/01_line.ipynb", "poc_book/checks.py", "poc_book/curve.py", "poc_book/results.py"]
+    sealed = json.loads((finished.home / "01_line" / "provenance.json").read_text())
+    assert sealed["versions"] == versions() and sealed["versions"].items() <= record["versions"].items()
+    assert list(sealed["sources"]) == ["nbs/01_line.ipynb", "poc_book/checks.py", "poc_book/curve.py", "poc_book/results.py"]
 
 
 def test_executed_notebook_names_no_machine_path(finished: TinyBook):
