@@ -1,7 +1,9 @@
 "How Sphinx renders the site. Title and description are those of _quarto.yml; the pages come from poc_book.site."
+import unicodedata
 from pathlib import Path
 
 import yaml
+from sphinx.search.en import SearchEnglish
 
 website = yaml.safe_load((Path(__file__).resolve().parents[1] / "_quarto.yml").read_text(encoding="utf-8"))["website"]
 project = html_title = website["title"]
@@ -27,6 +29,18 @@ html_theme = "furo"
 html_theme_options = {"light_css_variables": {"font-stack": "system-ui, sans-serif"}}
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
+html_js_files = ["search.js"]
 html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_copyright = html_show_sourcelink = False
+
+
+class Folded(SearchEnglish):
+    "Words without their accents, as `search.js` asks for them: who looks for Grönwall finds Gronwall."
+
+    def split(self, input: str) -> list[str]:
+        letters = (c for c in unicodedata.normalize("NFD", input) if not unicodedata.combining(c))
+        return super().split("".join(letters))
+
+
+def setup(app): app.add_search_language(Folded)

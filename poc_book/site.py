@@ -157,11 +157,9 @@ ENGINE = "part of the engine, not of a batch: `make test` executes it, and it is
 
 
 def elsewhere(name: str) -> list[str]:
-    "Links that open a notebook in Binder and Colab, where GitHub's workflow says which repository this is."
+    "The link that opens a notebook in Binder, which installs what it needs, where GitHub's workflow names the repository."
     repository = os.environ.get("GITHUB_REPOSITORY")
-    if not repository: return []
-    return [f"[Binder](https://mybinder.org/v2/gh/{repository}/main?labpath=nbs/{name}.ipynb)",
-            f"[Colab](https://colab.research.google.com/github/{repository}/blob/main/nbs/{name}.ipynb)"]
+    return [f"[Binder](https://mybinder.org/v2/gh/{repository}/main?labpath=nbs/{name}.ipynb)"] if repository else []
 
 
 def meta(notebook: Path, name: str, folder: Path | None) -> str:

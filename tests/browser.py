@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from threading import Thread
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from conftest import CHECKOUT
@@ -135,13 +135,24 @@ def test_no_directive_shows_and_no_exported_code_is_gone(seen):
     assert [path for path, p in seen.items() if "#| " in p["text"] and not path.startswith(("9", "api/"))] == []
 
 
-def test_search_finds_the_interaction_hessian(browser, site):
+def search(browser, url: str, words: str) -> list[str]:
+    "The links that the search of a site finds."
     with browser.new_context() as context:
         page = context.new_page()
-        page.goto(f"{site[1]}/search.html?q=interaction+Hessian")
+        page.goto(f"{url}/search.html?q={quote(words)}")
         page.wait_for_selector("#search-results li a", timeout=20_000)
-        found = page.eval_on_selector_all("#search-results li a", "links => links.map(a => a.getAttribute('href'))")
+        page.get_by_text("Search finished").wait_for(timeout=20_000)
+        return page.eval_on_selector_all("#search-results li a", "links => links.map(a => a.getAttribute('href'))")
+
+
+def test_search_finds_the_interaction_hessian(browser, site):
+    found = search(browser, site[1], "interaction Hessian")
     assert any(link.startswith("07_stability.html") for link in found), found
+
+
+def test_search_knows_a_name_with_and_without_its_accent(browser, site):
+    plain = search(browser, site[1], "Gronwall")
+    assert any(link.startswith("06_coupling.html") for link in plain) and search(browser, site[1], "Grönwall") == plain
 
 
 def test_dark_and_light(browser, site):

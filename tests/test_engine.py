@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT, DRAW, HEAD, TinyBook
 
-from poc_book import cli
-from poc_book.batch import fingerprint, fresh, open_book, provenance, seal
+from poc_book import batch, cli
+from poc_book.batch import fingerprint, fresh, open_book, provenance, seal, sources
+from poc_book.checks import versions
 from poc_book.results import Chapter, data_hash, load
 
 pytestmark = pytest.mark.slow
@@ -62,8 +63,9 @@ def test_provenance_tells_where_a_figure_came_from(finished: TinyBook):
     assert record["data_sha256"] == data_hash(data) == data.attrs["data_sha256"]
     assert record["commit"] == "unknown" and {"python", "jax", "poc_book"} <= record["versions"].keys()
     assert record["redraw"] == "make figures ONLY=01_line PROFILE=smoke"
-    sources = json.loads((finished.home / "01_line" / "provenance.json").read_text())["sources"]
-    assert list(sources) == ["nbs/01_line.ipynb", "poc_book/checks.py", "poc_book/curve.py", "poc_book/results.py"]
+    sealed = json.loads((finished.home / "01_line" / "provenance.json").read_text())
+    assert sealed["versions"] == versions() and sealed["versions"].items() <= record["versions"].items()
+    assert list(sealed["sources"]) == ["nbs/01_line.ipynb", "poc_book/checks.py", "poc_book/curve.py", "poc_book/results.py"]
 
 
 def test_executed_notebook_names_no_machine_path(finished: TinyBook):
@@ -100,6 +102,15 @@ def test_only_what_depends_on_a_change_is_stale(made: TinyBook, change, expected
     assert stale(made) == set()
     change(made)
     assert stale(made) == expected
+
+
+def test_another_version_of_a_library_makes_every_chapter_stale(made: TinyBook, monkeypatch):
+    assert stale(made) == set() and {"jax", "jaxlib", "diffrax", "numpy"} <= versions().keys()
+    for name in versions():
+        with monkeypatch.context() as other:
+            other.setattr(batch, "versions", lambda name=name: versions() | {name: "0.0"})
+            assert stale(made) == {"01_line", "02_square"}
+    assert stale(made) == set()
 
 
 def test_a_data_file_that_a_chapter_names_is_a_dependency(made: TinyBook):
@@ -332,6 +343,15 @@ def test_a_notebook_with_a_problem_is_a_chapter_for_each(book: TinyBook):
     assert changed == {"03_each_xor4"}  # its page shows what is kept
 
 
+    before |= {name: fingerprint(opened, "smoke", name) for name in pages}
+    for kind in ("budget", "again", "whole"):
+        (kept.parent / f"circle_{kind}.nc").write_bytes(b"new")
+        after = {name: fingerprint(opened, "smoke", name) for name in pages}
+        assert {name for name in pages if after[name] != before[name]} == {"03_each_circle"}
+        before = after
+    assert list(sources(opened, "03_each_circle"))[-3:] == [f"results/paper/circle_{k}.nc" for k in ("again", "budget", "whole")]
+
+
 @pytest.mark.parametrize("only, settings", [("03_each_he5", ""), ("03_each", "problem = xor4")])
 def test_a_problem_is_not_a_parameter(book: TinyBook, monkeypatch, capsys, only, settings):
     book.notebook("03_each", "profile = 'smoke'\nout = None\nproblem = 'he4'\nsize = 1", "print(problem, size)")
@@ -411,3 +431,40 @@ def test_a_system_error_without_a_number_says_what_it_is(monkeypatch, capsys):
     def gone(root): raise OSError("the disk is gone")
     monkeypatch.setattr(cli, "profiles", gone)
     assert cli.main(["profiles"]) == 2 and capsys.readouterr().err == "poc-book: the disk is gone\n"
+
+
+def test_a_book_in_a_folder_with_braces(tmp_path):
+    "To Snakemake a word in braces is a wildcard; so is the path of Python, which is in the book's folder too."
+    book = TinyBook(tmp_path / "a{b}c {profile}")
+    (book.root / ".venv").symlink_to(sys.prefix)
+    environment = os.environ | {"PYTHONPATH": str(book.root)}
+    command = [book.root / ".venv" / "bin" / "python", "-m", "poc_book", *FIGURES]
+    for words in ("2 figures, 2 of 2 chapters", "nothing to do"):
+        run = subprocess.run(command, cwd=book.root, env=environment, capture_output=True, text=True, timeout=300)
+        assert run.returncode == 0 and words in run.stdout, run.stderr
+
+
+def papermill(book: TinyBook, *parameters: str) -> tuple[subprocess.CompletedProcess, str]:
+    "The first chapter as run by papermill's own command, and what it then holds."
+    command = [sys.executable, "-m", "papermill", "01_line.ipynb", "out.ipynb", "--kernel", "python3", "--language", "python"]
+    environment = os.environ | {"PYTHONPATH": str(book.root)}
+    run = subprocess.run([*command, *parameters], cwd=book.root / "nbs", env=environment, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE, text=True, timeout=300)
+    return run, (book.root / "nbs" / "out.ipynb").read_text()
+
+
+def test_a_figure_with_parameters_of_its_own_names_no_command_that_would_draw_another(book: TinyBook):
+    run, text = papermill(book, "-p", "steps", "5")
+    assert run.returncode == 0 and "steps=5" in text and "redraw" not in text, run.stderr
+
+
+def test_a_parameter_of_the_wrong_kind_is_named_by_a_notebook_that_papermill_runs(book: TinyBook):
+    run, _ = papermill(book, "-p", "steps", "many")
+    assert run.returncode and run.stderr.strip().splitlines()[-1] == "BadInput: steps = 'many': a number"
+
+
+def test_a_number_for_a_list_is_one_line_of_the_command(book: TinyBook, monkeypatch, capsys):
+    book.notebook("01_line", HEAD + "\nwidths = [1, 2]", "print(widths)")
+    book.settings("[smoke]\n[smoke:01_line]\nwidths = 64\n")
+    said = book.refused(monkeypatch, capsys, *FIGURES)
+    assert said == "poc-book: 01_line widths in profile smoke = 64: a list that is not empty\n"

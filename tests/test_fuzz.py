@@ -434,6 +434,8 @@ EXEMPT: dict[str, str] = {
         results.save results.render results.render_animation results.caption results.Chapter results.publish""",
     "the checks themselves": """
         checks.BadInput checks.NotResolved checks.require checks.magnitude sphere.check_key""",
+    "what notebooks declare: tested in test_notebooks and test_engine": """
+        checks.read_cells checks.declared checks.check_kinds checks.versions""",
 }
 # To answer takes long: no odd values.
 SLOW = set("""
