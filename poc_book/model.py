@@ -339,14 +339,15 @@ class DotProduct(eqx.Module):
                  for k, c in zip(self.degrees, self.coefficients) if k >= order]
         return powers([k for k, _ in terms], [c for _, c in terms], s)
 
-    @np.errstate(divide="ignore", invalid="ignore")
+    @np.errstate(divide="ignore")
     def _arcs(self, s, order: int):
         "The derivative of that order of the two kernels."
         if self.smooth: return 0.0
         xp = module_of(s)
         s = xp.clip(s, -1, 1)
         root = xp.sqrt(1 - s * s)
-        A = (lambda: root + s * xp.arcsin(s), lambda: xp.arcsin(s), lambda: 1 / root, lambda: s / root**3)
+        inverse = xp.where(root > 0, 1 / root, 0.0)  # at s = 1 Hessians have it times root^2: nothing
+        A = (lambda: root + s * xp.arcsin(s), lambda: xp.arcsin(s), lambda: inverse, lambda: s * inverse**3)
         parts = [size * A[order + i]() for i, size in enumerate((self.kink, self.jump)) if size]
         return sum(parts) / (2 * np.pi)
 

@@ -168,7 +168,18 @@ def test_a_jump_has_no_slope_to_follow():
         for ask in (lambda: problem.velocity(w, problem.measure(w)), lambda: flow(problem, w, [0.0, 1.0]),
                     lambda: solve(problem, [0.0, 1.0]), lambda: diagnose(problem)):
             with pytest.raises(BadInput, match=r"^activation = .*: a function without jumps"): ask()
-    with pytest.raises(NotResolved, match="no two along one line"): interaction_hessian(learner(RELU, RELU), w)
+
+
+def test_the_interaction_hessian_of_a_kinked_kernel():
+    "Where neurons meet it is K'(1) P = P / 2, though K has no second derivative there."
+    w, problem = uniform(own_key(0), 3, 6), learner(RELU, RELU, 6)
+    H = interaction_hessian(problem, w)
+    for i in range(3): np.testing.assert_allclose(H[i, i], (np.eye(6) - np.outer(w[i], w[i])) / 2, atol=1e-12)
+    rng, h = np.random.default_rng(0), 1e-4
+    along = [x - (x @ at) * at for x, at in zip(rng.normal(size=(2, 6)), w)]
+    K = lambda a, b: problem.kernel(*((at + step * x) / np.linalg.norm(at + step * x) for at, step, x in zip(w, (a, b), along)))
+    mixed = (K(h, h) - K(h, -h) - K(-h, h) + K(-h, -h)) / (4 * h * h)
+    assert along[0] @ H[0, 1] @ along[1] == pytest.approx(mixed, abs=1e-6)
 
 
 def test_the_teachers_force_on_a_large_cube_is_exact():
