@@ -86,7 +86,7 @@ def merge(root: Path, profile: str) -> int:
     return 0
 
 # %% ../nbs/93_cli.ipynb #ffa3a26c
-def diagnose(root: Path, problem: str, dim: int | None, out: str | None) -> int:
+def diagnose(root: Path, problem: str, dim: int | None, out: str | None, tol: float | None, quick: bool) -> int:
     "Print and write the report card of a problem of the book or of a Python file."
     from poc_book import diagnose as card  # here, because only this command computes
 
@@ -96,7 +96,9 @@ def diagnose(root: Path, problem: str, dim: int | None, out: str | None) -> int:
     there = next(p for p in (folder, *folder.absolute().parents) if os.path.exists(p))
     fits = all(len(os.fsencode(part)) < 256 for part in folder.parts)
     require(os.path.isdir(there) and fits, "out", str(folder), "a folder")
-    report = card.diagnose(one)
+    how = "in closed form: a minute" if one.closed_form else f"on {len(one.inputs.nodes())} inputs: minutes"
+    print(f"{one.name}, d = {one.dim}, {how}", flush=True)
+    report = card.diagnose(one, tol=tol, **card.QUICK if quick else {})
     print(card.as_markdown(report))
     for path in card.save_report(report, folder): print(path)
     return 0
@@ -126,6 +128,8 @@ def parser() -> Parser:
     card = commands.add_parser("diagnose", help="the report card of a problem")
     card.add_argument("problem", help="he4, misspecified, circle, random66, staircase, xor4, or a Python file")
     card.add_argument("--dim", type=int, help="the dimension (default: the paper's)")
+    card.add_argument("--tol", type=float, help="refuse a limit whose risk is claimed with a larger error")
+    card.add_argument("--quick", action="store_true", help="smaller networks: a first look")
     card.add_argument("--out", metavar="FOLDER", help="where the report goes (default: build/diagnose/)")
     inner = commands.add_parser("chapter", help="execute one chapter (what the Snakefile calls)")
     inner.add_argument("name")

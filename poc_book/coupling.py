@@ -77,6 +77,7 @@ def local_term(limit: MeanField | Limit, t, w, delta, signs=1.0):
 @eqx.filter_jit
 def local_change(limit: Limit, t, w, delta, signs):
     "`local_term` of what is behind the limit, which is compiled once for all times."
+    limit.problem.check_smooth()
     return jax.jvp(lambda u: limit.velocity(t, u, signs), (w,), (delta,))[1]
 
 

@@ -63,12 +63,13 @@ class Trajectory(eqx.Module):
 def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = None) -> Trajectory:
     """For unit `w0` (m, d) and increasing flow times >= 0: $\\dot w_i=\\nu(w_i,\\rho^m_t)$ from `w0` at time 0.
 
-    `tol` bounds the error of a step, by default 1e-9 in double and 1e-5 in single precision (the dtype of `w0`).
+    `tol` bounds the error of a step, by default 1e-9 in double and 1e-5 in single precision (the dtype of `w0`), also where
+    a kinked activation meets inputs that are given by nodes.
     Neurons are shared out over all devices, of all hosts after `jax.distributed.initialize`; each host gets the whole result.
     Raises `BadInput` off the sphere or for unsorted times, `NotResolved` where the solver gives up."""
     times, w0 = check_times(times), check_sphere("w0", w0, problem.dim)
     single = w0.dtype == np.float32
-    tol = (1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
+    tol = problem.step_tol(1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
     points = integrate(Field(problem), shard(w0 if single else np.asarray(w0, float)), times, tol)
     risk = by_time(partial(risks, problem), points)
     fresh = by_time(partial(risks, elsewhere(problem, 1)), points) if problem.sampled else risk
@@ -172,9 +173,13 @@ def _seen(problem: Problem, w, x):
     return problem.output(rho, x), problem.risk(rho) if problem.closed_form else None
 
 
-def metrics(problem: Problem, networks, x, y) -> dict[str, np.ndarray]:
-    "The paper's measurements of `networks` (the reference last) on test inputs: per network, the reference included."
-    outputs, exact = zip(*(jax.tree.map(gather, _seen(problem, w, x)) for w in networks))
+def metrics(problem: Problem, networks, x, y, seen=None) -> dict[str, np.ndarray]:
+    """The paper's measurements of `networks` (the reference last) on test inputs: per network, the reference included.
+
+    The `training_risk` is that on what they have `seen`, inputs and labels of a sample."""
+    n, both = len(x), x if seen is None else np.concatenate([x, seen[0]])
+    outputs, exact = zip(*(jax.tree.map(gather, _seen(problem, w, both)) for w in networks))
+    outputs, trained = [f[:n] for f in outputs], [f[n:] for f in outputs]
     points = [gather(w).astype(float) for w in networks]
     moved = [np.linalg.norm(w - points[-1][: len(w)], axis=1) for w in points]
     share = lambda u: np.histogram(np.clip(u * len(u) ** 0.5, EDGES[0], EDGES[-1]), EDGES)[0] / len(u)
@@ -184,6 +189,7 @@ def metrics(problem: Problem, networks, x, y) -> dict[str, np.ndarray]:
         scaled_function_error=[len(w) * square(f, outputs[-1]) for w, f in zip(points, outputs)],
         scaled_coupling_error=[len(u) * np.mean(u) ** 2 for u in moved], coupling_histogram=[share(u) for u in moved])
     if problem.closed_form: found["population_risk"] = list(exact)
+    if seen is not None: found["training_risk"] = [square(f, seen[1]) for f in trained]
     return {name: np.stack(values) for name, values in found.items()}
 
 # %% ../nbs/05_finite_width.ipynb #a9541351
@@ -261,7 +267,8 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
             done = last
             if done == mark: break
             yield done, networks, None
-        found = metrics(problem, networks, x, y)
+        seen = None if data is None else [v[: len(x)] for v in data]  # its rows are alike: as many as test inputs are enough
+        found = metrics(problem, networks, x, y, seen)
         off = max(np.abs(np.linalg.norm(gather(w), axis=1) - 1).max() for w in networks)
         if not (off < 1e-3 and all(np.all(np.isfinite(v)) for v in found.values())):
             raise NotResolved("step", step, f"a step with finite networks on the sphere at published time {mark * step:g}")
@@ -314,7 +321,7 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
     `samples` fixed inputs, or None for fresh ones at each step (of a data set: its rows, each with its label); `time` is
     published time, a whole number of `step`s; up to `records` equally spaced times are kept; `test` inputs measure; `dtype`
     is float32 or float64. Variables over (seed, width, time): `risk`, `scaled_function_error`, `scaled_coupling_error`, in
-    closed form `population_risk`, with a last dimension `bin` `coupling_histogram`; (seed, time): `reference_risk`. A run
+    closed form `population_risk`, of fixed `samples` `training_risk` (on as many of them as `test`), with a last dimension `bin` `coupling_histogram`; (seed, time): `reference_risk`. A run
     with a `checkpoint` file continues from it, if it is its own, and writes it once a minute. Before it starts it says on
     stderr how much memory it needs. Raises `BadInput` for anything else, also for what does not fit into memory, and
     `NotResolved` when the run is not finite."""

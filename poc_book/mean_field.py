@@ -558,7 +558,7 @@ class ParticleLimit(eqx.Module):
         return rho.charge @ (own - 2 * view.mean(rho.points @ view.basis, v)) + view.square(v)
 
     def transport(self, w0, times, signs=1.0):
-        return integrate(Carried(self, signs), w0, times, 1e-8)
+        return integrate(Carried(self, signs), w0, times, self.problem.step_tol(1e-8))
 
 
 Limit = RadialLimit | ParticleLimit
@@ -633,7 +633,8 @@ def particle_risks(limit: ParticleLimit, times) -> np.ndarray:
 
 def solve_particles(view: Latent | Network, times, size: int, seed: int):
     "A particle limit, its risk at `times` and twice the running disagreement with half as many other particles."
-    return compared(follow_particles(view.problem, (view, view), times, [size, size // 2], seed), times)
+    tol = view.problem.step_tol(1e-8)
+    return compared(follow_particles(view.problem, (view, view), times, [size, size // 2], seed, tol), times)
 
 
 def solve_latitudes(problem: Problem, times, tol: float):
@@ -723,11 +724,13 @@ def view_of(problem: Problem) -> tuple[Latent | Network, str]:
 def sampling_error(limit: ParticleLimit, risk, times) -> np.ndarray:
     """For a limit found on a sample of inputs: what the sample does to its risk at `times`, (T,).
 
-    The largest gap so far between the risk on the sample and on 4 others of its size, and two standard errors of their mean."""
+    The largest gap so far between the risk on the sample and on 4 others of its size, and two standard errors of their mean; it
+    is measured at up to 9 of the times, and holds for those before."""
     others = [eqx.tree_at(lambda l: l.view.problem, limit, elsewhere(limit.problem, seed)) for seed in range(1, 5)]
-    fresh = np.array([particle_risks(other, times) for other in others])
-    gap = np.abs(fresh.mean(0) - risk) + 2 * fresh.std(0, ddof=1) / np.sqrt(len(fresh))
-    return np.maximum.accumulate(gap)
+    at = np.unique(np.linspace(0, len(times) - 1, 9).round().astype(int))
+    fresh = np.array([particle_risks(other, times[at]) for other in others])
+    gap = np.abs(fresh.mean(0) - risk[at]) + 2 * fresh.std(0, ddof=1) / np.sqrt(len(fresh))
+    return np.maximum.accumulate(gap)[np.searchsorted(at, np.arange(len(times)))]
 
 
 def solve(problem: Problem, times, tol: float | None = None, particles: int = 4096, seed: int = 0) -> MeanField:

@@ -544,6 +544,22 @@ class Problem(eqx.Module):
         "Whether a sample of inputs stands for the population: what is found on it is then true to a sampling error."
         return not self.closed_form and not self.inputs.exact
 
+    @property
+    def jerky(self) -> bool:
+        "Whether a kinked activation meets inputs given by nodes: a neuron's velocity jumps when its kink passes one."
+        if self.closed_form or isinstance(self.activation, (Hermite, SoftPlus)): return False
+        found = expand(self.activation)
+        return found is None or found.kink != 0 or found.slope_rest > 1e-4
+
+    def step_tol(self, usual: float) -> float:
+        "`usual`, the error of a solver's step; at least 1e-5 where velocities jump, as a solver would stop at each."
+        return max(usual, 1e-5) if self.jerky else usual
+
+    def check_smooth(self) -> None:
+        "Raise `BadInput` where velocities jump: they have no derivatives then, of which JAX would say they are 0."
+        name = getattr(self.activation, "__name__", self.activation)
+        require(not self.jerky, "activation", name, "one without kinks, for derivatives of velocities on inputs given by nodes")
+
     def signs(self, m: int, dtype=np.float64, module: Any = np) -> Float[Array, " m"]:
         "Second-layer signs of the first m neurons, as an array of NumPy or of JAX."
         one = module.ones(m, dtype)

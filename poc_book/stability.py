@@ -33,6 +33,7 @@ def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
 # %% ../nbs/07_stability.ipynb #b60df8b1
 def jacobian(limit: MeanField | Limit, t, w, signs=1.0):
     "The derivative of the velocity in all d directions, (m, d, d); its normal part keeps moving tangent vectors tangent."
+    limit.problem.check_smooth()
     rate = jax.jacfwd(lambda u, a: limit.velocity(t, u[None], a)[0])
     return jax.vmap(rate)(w, jnp.broadcast_to(jnp.asarray(signs, w.dtype), w.shape[:1]))
 

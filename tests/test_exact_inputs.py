@@ -211,3 +211,13 @@ def test_what_a_sample_does_is_claimed():
     assert run.fresh_risk[-1] > 1.2 * run.risk[-1]
     exact = flow(he(4, 16), uniform(own_key(0), 8, 16), times)
     np.testing.assert_array_equal(exact.risk, exact.fresh_risk)
+
+
+def test_kinks_on_nodes():
+    "A plain ReLU teacher: followed with steps that fit the kinks; what needs second derivatives is refused."
+    problem = Problem(Gaussian(8, 512), RELU, lambda x: jnp.maximum(x[:, 0], 0))
+    assert problem.jerky and not learner(RELU, RELU).jerky and not xor(20).jerky
+    limit = solve(problem, [0.0, 1.0], particles=64)
+    true = solve(learner(RELU, RELU, 8), [0.0, 1.0])
+    assert np.all(np.abs(limit.risk - true.risk) < 3 * limit.risk_error)
+    with pytest.raises(BadInput, match=r"^activation = .*: one without kinks"): local_hessian(limit, 0.5, uniform(own_key(0), 3, 8))

@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 
 import poc_book
 from poc_book.checks import BadInput, NotResolved
-from poc_book.finite_width import collapse, distance, flow, published, sgd, sgd_step
+from poc_book.finite_width import collapse, distance, draw, flow, published, setup, sgd, sgd_step
 from poc_book.problems import he, misspecified, xor
 from poc_book.sphere import uniform
 
@@ -139,3 +139,14 @@ def test_distance_sees_each_panel_and_the_reference_width():
     np.testing.assert_allclose([found[n] for n in sorted(found)], [0, 0, 0.2], atol=1e-9)
     flat = collapse(curves.assign(scaled_function_error=curves.scaled_function_error[:, :1])).scaled_function_error
     assert abs(float(flat[0]) - 1) < 0.02
+
+
+def test_the_risk_on_what_was_seen_stands_beside_that_on_what_was_not():
+    few = sgd(he(4, 8), **{**RUN, "widths": [64], "reference_width": 64, "samples": 64, "time": 20.0, "test": 2048})
+    seen, fresh = few.training_risk.values[0, 0], few.risk.values[0, 0]
+    assert few.training_risk.dims == few.risk.dims and seen[-1] < 0.5 * fresh[-1]  # 64 labels are learned by heart
+    assert "training_risk" not in sgd(he(4, 8), **{**RUN, "samples": None, "time": 0.1, "records": 2})
+    _, training, _, _ = jax.random.split(jax.random.fold_in(KEY, 0), 4)
+    x, y = draw(he(4, 8), training, 64, jnp.float32)
+    w = setup(he(4, 8), jax.random.fold_in(KEY, 0), 64, None, 8, jnp.float32)[0]
+    assert seen[0] == pytest.approx(np.mean((he(4, 8).output(he(4, 8).measure(w), x) - y) ** 2), rel=1e-4)
