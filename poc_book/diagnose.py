@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['QUICK', 'lowest_degree', 'coupled_runs', 'growth', 'Finding', 'judged', 'compared', 'hessian_findings',
            'teacher_findings', 'network_findings', 'Report', 'as_markdown', 'as_json', 'save_report', 'blame', 'probe',
-           'diagnose', 'time_finding', 'load_problem']
+           'time_finding', 'diagnose', 'load_problem']
 
 # %% ../nbs/14_your_problem.ipynb #7432cae4
 import json

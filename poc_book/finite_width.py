@@ -178,8 +178,8 @@ def metrics(problem: Problem, networks, x, y, seen=None) -> dict[str, np.ndarray
 
     The `training_risk` is that on what they have `seen`, inputs and labels of a sample."""
     n, both = len(x), x if seen is None else np.concatenate([x, seen[0]])
-    outputs, exact = zip(*(jax.tree.map(gather, _seen(problem, w, both)) for w in networks))
-    outputs, trained = [f[:n] for f in outputs], [f[n:] for f in outputs]
+    answers, exact = zip(*(jax.tree.map(gather, _seen(problem, w, both)) for w in networks))
+    outputs, trained = [f[:n] for f in answers], [f[n:] for f in answers]
     points = [gather(w).astype(float) for w in networks]
     moved = [np.linalg.norm(w - points[-1][: len(w)], axis=1) for w in points]
     share = lambda u: np.histogram(np.clip(u * len(u) ** 0.5, EDGES[0], EDGES[-1]), EDGES)[0] / len(u)
@@ -321,8 +321,9 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
     `samples` fixed inputs, or None for fresh ones at each step (of a data set: its rows, each with its label); `time` is
     published time, a whole number of `step`s; up to `records` equally spaced times are kept; `test` inputs measure; `dtype`
     is float32 or float64. Variables over (seed, width, time): `risk`, `scaled_function_error`, `scaled_coupling_error`, in
-    closed form `population_risk`, of fixed `samples` `training_risk` (on as many of them as `test`), with a last dimension `bin` `coupling_histogram`; (seed, time): `reference_risk`. A run
-    with a `checkpoint` file continues from it, if it is its own, and writes it once a minute. Before it starts it says on
+    closed form `population_risk`, of fixed `samples` `training_risk` (on as many of them as `test`), with a last dimension `bin`
+    `coupling_histogram`; (seed, time): `reference_risk`. A run with a `checkpoint` file continues from
+    it, if it is its own, and writes it once a minute. Before it starts it says on
     stderr how much memory it needs. Raises `BadInput` for anything else, also for what does not fit into memory, and
     `NotResolved` when the run is not finite."""
     sizes, steps = check_run(problem, key, widths, reference_width, samples, batch, step, time)

@@ -220,4 +220,5 @@ def test_kinks_on_nodes():
     limit = solve(problem, [0.0, 1.0], particles=64)
     true = solve(learner(RELU, RELU, 8), [0.0, 1.0])
     assert np.all(np.abs(limit.risk - true.risk) < 3 * limit.risk_error)
-    with pytest.raises(BadInput, match=r"^activation = .*: one without kinks"): local_hessian(limit, 0.5, uniform(own_key(0), 3, 8))
+    with pytest.raises(BadInput, match=r"^activation = .*: one without kinks"):
+        local_hessian(limit, 0.5, uniform(own_key(0), 3, 8))
