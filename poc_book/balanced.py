@@ -22,7 +22,7 @@ from .checks import NotResolved, check_finite, check_integer, check_positive, ch
 from .coupling import Coupling, interaction_term, local_term, source
 from .mean_field import Limit
 from .model import Measure, Problem
-from .sphere import Array, by_time, first_rows, module_of, traced
+from .sphere import Array, by_time, compiled, first_rows, module_of, traced
 from .stability import interaction_hessian
 
 # %% ../nbs/08_balanced.ipynb #806d0e6a
@@ -187,7 +187,7 @@ def limit_hessian(problem: Problem, atoms: Measure) -> Float[np.ndarray, "n n d 
     """For atoms with weights p > 0: blocks $\\sqrt{p_ip_j}\\,H(v_i,v_j)$ with the atoms' own signs, (n, n, d, d).
 
     Its eigenvectors divided by $\\sqrt{p_i}$ are the eigenfunctions of $H_\\infty$ in $L^2$ of the atoms."""
-    root = np.sqrt(atoms.weights) * atoms.signs * problem.signs(len(atoms.signs))
+    root = np.sqrt(np.asarray(atoms.weights)) * np.asarray(atoms.signs) * problem.signs(len(atoms.signs))
     return root[:, None, None, None] * root[:, None, None] * interaction_hessian(problem, atoms.points)
 
 # %% ../nbs/08_balanced.ipynb #0911d8e4
@@ -268,7 +268,7 @@ def contributions(coupling: Coupling, modes: Modes, atom) -> dict[str, np.ndarra
     return {name: check_finite(name, part) for name, part in parts.items()}
 
 # %% ../nbs/08_balanced.ipynb #b66b402a
-@eqx.filter_jit
+@compiled
 def all_parts(limit: Limit, modes: Modes, atom, times, points, shadows, count):
     "`potential_parts` at the first `count` of `times`."
     return first_rows(partial(potential_parts, limit, modes, atom), (times, points, shadows), count)

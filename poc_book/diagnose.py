@@ -35,7 +35,7 @@ from .mean_field import Limit, MeanField, radial
 from .model import Measure, Monomials, Problem, SoftPlus, series
 from .problems import PROBLEMS
 from .results import origin, render, save, write_atomic
-from .sphere import by_time, first_rows, integrate, own_key, uniform
+from .sphere import by_time, compiled, first_rows, integrate, own_key, uniform
 from .stability import is_even, j_avg, j_max, local_strong_convexity
 from .table1 import CAP, MISSED, endpoints, missed, transitive, until_learned
 
@@ -72,7 +72,7 @@ class _Nested(eqx.Module):
         return jax.vmap(velocity)(self.measures(w)).reshape(w.shape)
 
 
-@eqx.filter_jit
+@compiled
 def _risk_and_error(limit: Limit, nested: _Nested, times, points, count):
     "Risk and function error of the networks `points` (T, n M, d) at the first `count` of `times`, (T, n) each."
     def one(t, rho): return limit.problem.risk(rho), limit.function_error(t, rho)

@@ -32,7 +32,7 @@ from .checks import NotResolved, check_integer, check_name, check_positive, chec
 from .fused import fused_pull, fused_sum
 from .model import Boolean, Problem, Sample, derivative, fuses, on_devices, shard
 from .results import write_atomic
-from .sphere import Array, by_time, check_key, first_rows, gather, integrate, normalise, uniform
+from .sphere import Array, by_time, check_key, compiled, first_rows, gather, integrate, normalise, settled, uniform
 
 # %% ../nbs/05_finite_width.ipynb #cab907f1
 class Field(eqx.Module):
@@ -44,7 +44,7 @@ class Field(eqx.Module):
         return self.problem.velocity(w, rho, rho.signs)
 
 
-@eqx.filter_jit
+@compiled
 def risks(problem: Problem, points: Float[Array, "times m d"], count) -> Float[Array, " times"]:
     "The risk of each of the first `count` networks of a trajectory, one after the other."
     return first_rows(lambda w: problem.risk(problem.measure(w)), (points,), count)
@@ -82,6 +82,7 @@ def tile() -> int:
     return 2**18 if jax.default_backend() == "cpu" else 2**21
 
 
+@settled()
 def batch_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]):
     "For inputs of the problem's law: $E_{batch}(f-y)\\,a\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, a its sign: shape (m, d)."
     (m, n), signs = (len(w), len(x)), problem.signs(len(w), w.dtype, jnp)
@@ -106,21 +107,21 @@ def sgd_step(problem: Problem, w, x, y, step: float):
 DRAWN = 2**22  # numbers drawn at a time
 
 
-@eqx.filter_jit
+@compiled
 def fresh_inputs(inputs, key, first, count, steps: int, batch: int, dtype) -> Float[Array, "n d"]:
     "The inputs of the `count` batches from step `first` on, drawn anew at each, one behind the other, with room for `steps`."
     draw = lambda k: inputs.sample(jax.random.fold_in(key, k), batch, jnp.float32).astype(dtype)
     return first_rows(draw, (first + jnp.arange(steps),), count).reshape(steps * batch, -1)
 
 
-@eqx.filter_jit
+@compiled
 def fresh_rows(key, first, count, steps: int, batch: int, samples) -> Float[Array, "steps batch"]:
     "Which of the `samples` the `count` batches from step `first` on take, with replacement, with room for `steps`."
     draw = lambda k: jax.random.randint(jax.random.fold_in(key, k), (batch,), 0, samples)
     return first_rows(draw, (first + jnp.arange(steps),), count)
 
 
-@eqx.filter_jit
+@compiled
 def descend(problem: Problem, networks, x, y, rows, count, step):
     "The networks after `count` steps of SGD on the inputs x with labels y, of which step k takes `rows[k]`."
     def advance(k, networks):
@@ -153,14 +154,14 @@ def train(problem: Problem, networks, data, key, first: int, last: int, batch: i
     return networks
 
 
-@eqx.filter_jit
+@compiled
 def _labels(teacher, x): return teacher(x).astype(x.dtype)
 
 # %% ../nbs/05_finite_width.ipynb #c1ae1dc5
 EDGES = np.geomspace(1e-3, 1e3, 49)
 
 
-@eqx.filter_jit
+@compiled
 def _seen(problem: Problem, w, x):
     "A network's output at x, and in closed form its risk."
     rho = problem.measure(w)
@@ -225,6 +226,7 @@ def check_memory(needed: int) -> None:
 WORK = 1e12  # operations in a piece
 
 
+@settled()
 def draw(problem: Problem, key, n: int, dtype) -> tuple[Array, Array]:
     "n inputs (n, d) and their labels (n,); of a data set, rows with replacement, each with its own label."
     if isinstance(problem.inputs, Sample):

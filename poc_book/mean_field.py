@@ -29,6 +29,7 @@ from .problems import Labels
 from poc_book.sphere import (
     Array,
     by_time,
+    compiled,
     coordinate_moment,
     first_rows,
     integrate,
@@ -144,7 +145,7 @@ TO_POWERS = np.array([np.pad(np.polynomial.chebyshev.cheb2poly(e), (0, ORDER + 1
                       for e in np.eye(ORDER + 1)]).T @ TO_COEFFICIENTS
 
 # %% ../nbs/04_mean_field.ipynb #9cc5f5b4
-@eqx.filter_jit
+@compiled
 def interpolate(S, x0, dx, x, q):
     "For S on the uniform grid x0 + dx*i: its value at x by Lagrange interpolation; to the left 1 - S falls like $y^{q/2}$."
     at = (x - x0) / dx
@@ -178,7 +179,7 @@ def worst(x):
     return jnp.max(jnp.abs(x))
 
 
-@eqx.filter_jit
+@compiled
 def feet(reduction: Radial, xi, M, length, tol):
     """Where log-odds `xi` (N,) at the panel's Chebyshev times were at its start: shape (ORDER, N).
 
@@ -195,7 +196,7 @@ def feet(reduction: Radial, xi, M, length, tol):
     return log_odds(jnp.where(succeeded, found[0], jnp.nan), p)  # where not, the panel is shortened
 
 
-@eqx.filter_jit
+@compiled
 def survive(reduction: Radial, survival, q, xi, M, length, tol):
     """The survival function at log-odds `xi` (N,), a uniform grid, at a panel's Chebyshev times, (ORDER, N), for a teacher space
     of dimension `q`; other arguments as `feet`."""
@@ -348,7 +349,7 @@ def hessian_scalars(reduction: Radial, M, y):
     return 2 * y * push - (1 - y) * (2 * push + 4 * bend), 2 * y * push
 
 # %% ../nbs/04_mean_field.ipynb #e17c52f8
-@eqx.filter_jit
+@compiled
 def carry(reduction: Radial, path: Path, xi, start, times):
     "`latitudes` of neighbours, which share their steps."
     p = reduction.exponent
@@ -489,7 +490,7 @@ class Own(eqx.Module):
         return jnp.concatenate([particle_velocity(self.view, t, own) for own in jnp.split(v, self.cuts)])
 
 
-@eqx.filter_jit
+@compiled
 def particle_rates(own: Own, points, count):
     "Velocities of the particles at the first `count` knots, (K, N, .)."
     return first_rows(lambda v: own(0.0, v), (points,), count)
@@ -526,7 +527,7 @@ def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
     raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name} up to t = {times[-1]:g}")
 
 
-@eqx.filter_jit
+@compiled
 def particle_risk(limit: ParticleLimit, times, count):
     "The risk of a particle limit at the first `count` of `times`, (T,)."
     return first_rows(limit.risk, (times,), count)
@@ -582,11 +583,11 @@ class MeanField(eqx.Module):
         return found if traced(found) else np.asarray(found)[()]
 
 
-@eqx.filter_jit
+@compiled
 def limit_velocity(limit: Limit, t, w, signs): return limit.velocity(t, w, signs)
 
 
-@eqx.filter_jit
+@compiled
 def limit_error(limit: Limit, t, rho: Measure): return limit.function_error(t, rho)
 
 # %% ../nbs/04_mean_field.ipynb #c2a657d6

@@ -26,7 +26,18 @@ from jaxtyping import Float
 
 from .checks import BadInput, NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
 from .fused import DIMS, fused_pull, triton
-from .sphere import Array, coordinate_moment, module_of, own_key, project, random_numbers, traced
+from poc_book.sphere import (
+    Array,
+    check_double,
+    compiled,
+    coordinate_moment,
+    module_of,
+    own_key,
+    project,
+    random_numbers,
+    settled,
+    traced,
+)
 
 # %% ../nbs/02_model.ipynb #40e1839d
 class Hermite(eqx.Module):
@@ -102,6 +113,7 @@ class Sample(eqx.Module):
     points: Float[Array, "n d"]
 
     def __init__(self, points):
+        check_double()
         self.points = jnp.asarray(check_finite("points", points, 2))
         shape = self.points.shape
         require(shape[0] >= 1 and shape[1] >= 3, "points.shape", shape, "(n, d) with n >= 1, d >= 3")
@@ -284,12 +296,14 @@ def derivative(f: Callable) -> Callable:
     return getattr(f, "slope", lambda z: jax.jvp(f, (z,), (jnp.ones_like(z),))[1])
 
 
+@settled()
 def pull(f: Callable, w, v, charge) -> Float[Array, "n d"]:
     "$\\sum_jc_jf'(w_i\\cdot v_j)v_j$ over pairs of rows, for a function f of real numbers: shape (n, d)."
     if not fuses(f, w): return in_blocks(lambda rows: (derivative(f)(rows @ v.T) * charge) @ v, w)
     return on_devices(partial(fused_pull, derivative(f)), w, v, charge)
 
 # %% ../nbs/02_model.ipynb #75256d56
+@settled()
 def pair_sum(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, " n"]:
     "$\\sum_jc_jK(w_i\\cdot v_j)$ for unit rows, by pairs or by moment tensors, whichever `prefers_moments` finds cheaper."
     if not prefers_moments(K, len(w), len(v), w.shape[1]): return in_blocks(lambda rows: K(rows @ v.T) @ charge, w)
@@ -298,6 +312,7 @@ def pair_sum(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], char
     return in_blocks(lambda rows: sum(read(features(rows, power), T) for power, T in terms), w)
 
 
+@settled()
 def pair_pull(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, "n d"]:
     "$\\sum_jc_jK'(w_i\\cdot v_j)v_j$, the gradient of `pair_sum` in each row, by the same choice; pairs on a GPU are fused."
     if not prefers_moments(K, len(w), len(v), w.shape[1], fuses(K, w)): return pull(K, w, v, charge)
@@ -404,7 +419,7 @@ class Problem(eqx.Module):
         return value
 
 # %% ../nbs/02_model.ipynb #f48045b5
-@eqx.filter_jit
+@compiled
 def output(problem: Problem, rho: Measure, x: Float[Array, "n d"]) -> Float[Array, " n"]:
     "The network $f_\\rho$ at inputs of shape (n, d): shape (n,)."
     act = lambda rows: problem.scale * problem.activation(rows @ rho.points.T) @ rho.charge
@@ -419,7 +434,7 @@ def series(problem: Problem) -> tuple[DotProduct, DotProduct]:
             DotProduct(cross.degrees, tuple(s * c for c in cross.coefficients)))
 
 
-@eqx.filter_jit
+@compiled
 def kernel(problem: Problem, w, v):
     "$K(w,v)=E\\,\\sigma\\sigma$ without signs, for unit w (..., d) and v (..., d): all pairs, shape (...w, ...v)."
     if problem.closed_form: return series(problem)[0](jnp.tensordot(w, v, axes=(-1, -1)))
@@ -428,7 +443,7 @@ def kernel(problem: Problem, w, v):
     return jnp.tensordot(act(w), act(v), axes=(-1, -1)) / len(x)
 
 
-@eqx.filter_jit
+@compiled
 def correlation(problem: Problem, w):
     "$F(w)=E\\,f^*\\sigma$ without sign, for unit w of shape (..., d): shape (...)."
     if problem.closed_form:
@@ -438,7 +453,7 @@ def correlation(problem: Problem, w):
     return problem.scale * problem.activation(w @ x.T) @ problem.teacher(x) / len(x)
 
 # %% ../nbs/02_model.ipynb #39d11ecf
-@eqx.filter_jit
+@compiled
 def potential(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0) -> Float[Array, " n"]:
     "For unit w (n, d): $U(w;\\rho)=a(w)[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n,); `signs` are those of w."
     if problem.closed_form:
@@ -448,7 +463,7 @@ def potential(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0)
     return signs * in_blocks(lambda rows: problem.scale * problem.activation(rows @ x.T) @ gap / len(x), w)
 
 
-@eqx.filter_jit
+@compiled
 def velocity(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0) -> Float[Array, "n d"]:
     "For unit w (n, d): $\\nu(w,\\rho)=-P_w\\nabla U/\\text{scale}$ per unit of flow time, shape (n, d)."
     pull = closed_gradient if problem.closed_form else node_gradient
@@ -469,7 +484,7 @@ def node_gradient(problem: Problem, w, rho: Measure):
     return pull(problem.activation, w, x, gap)
 
 # %% ../nbs/02_model.ipynb #4dfb47fd
-@eqx.filter_jit
+@compiled
 def risk(problem: Problem, rho: Measure) -> Float[Array, ""]:
     "$L(\\rho)=E(f_\\rho-f^*)^2$: exact in closed form or on a cube, otherwise the average over the input nodes."
     if not problem.closed_form:
@@ -486,7 +501,7 @@ def teacher_norm(problem: Problem) -> Float[Array, ""]:
     return t.weights @ paired(t.link, t.link)(t.points @ t.points.T) @ t.weights
 
 
-@eqx.filter_jit
+@compiled
 def function_error(problem: Problem, rho: Measure, other: Measure) -> Float[Array, ""]:
     "$E(f_\\rho-f_{\\rho'})^2$, the squared distance of two networks under the input law."
     if not problem.closed_form:

@@ -375,6 +375,7 @@ EXEMPT: dict[str, str] = {
         sphere.traced sphere.module_of sphere.padded sphere.by_time sphere.first_rows sphere.gather model.DotProduct
         model.paired model.devices model.shard model.cut model.in_blocks model.monomials model.features
         model.feature_gradient model.moment_tensor model.prefers_moments model.fuses model.on_devices model.derivative
+        sphere.settled sphere.compiled
         model.pull model.pair_sum model.pair_pull finite_width.fused_gradient model.output model.series model.kernel
         model.correlation model.potential model.velocity model.closed_gradient model.node_gradient model.risk
         model.teacher_norm model.function_error model.uniform_norm finite_width.Field finite_width.risks
@@ -429,7 +430,7 @@ EXEMPT: dict[str, str] = {
         results.write_atomic results.cpu_model results.git_commit results.data_hash results.origin results.attributes
         results.save results.render results.render_animation results.caption results.Chapter results.publish""",
     "the checks themselves": """
-        checks.BadInput checks.NotResolved checks.require checks.magnitude sphere.check_key""",
+        checks.BadInput checks.NotResolved checks.require checks.magnitude sphere.check_key sphere.check_double""",
 }
 # To answer takes long: no odd values.
 SLOW = set("""
@@ -509,6 +510,26 @@ def test_that_there_are_enough_bad_inputs():
 
 @cache
 def usual(name: str) -> list[np.ndarray]: return numbers(ask(name, {k: arg.good for k, arg in TABLE[name].items()}))
+
+
+LACKING = {"fluctuations.gronwall_law", "sweep.load_run", "results.load"}  # the table has no good values for them
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(TABLE.keys() - LACKING))
+def test_where_jax_is_told_to_promote_nothing_the_answer_is_the_same(name):
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        found = numbers(ask(name, {k: arg.good for k, arg in TABLE[name].items()}))
+    if name not in SLOW: assert all(np.array_equal(x, y) for x, y in zip(found, usual(name), strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(TABLE.keys() - LACKING))
+def test_without_double_precision_a_function_says_so_or_does_not_need_it(name):
+    values = {k: grown(arg.good) for k, arg in TABLE[name].items()}
+    with jax.enable_x64(False):
+        try: found = numbers(ask(name, values))
+        except BadInput as error: return one_line(error, ("jax_enable_x64",))
+    assert all(np.allclose(x, y, 1e-9, 0, equal_nan=True) for x, y in zip(found, usual(name), strict=True))
 
 
 @pytest.mark.slow
