@@ -103,6 +103,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'poc_book.checks': { 'poc_book.checks.BadInput': ('checks.html#badinput', 'poc_book/checks.py'),
                                  'poc_book.checks.BadInput.__init__': ('checks.html#badinput.__init__', 'poc_book/checks.py'),
                                  'poc_book.checks.NotResolved': ('checks.html#notresolved', 'poc_book/checks.py'),
+                                 'poc_book.checks.check_concrete': ('checks.html#check_concrete', 'poc_book/checks.py'),
                                  'poc_book.checks.check_finite': ('checks.html#check_finite', 'poc_book/checks.py'),
                                  'poc_book.checks.check_flag': ('checks.html#check_flag', 'poc_book/checks.py'),
                                  'poc_book.checks.check_integer': ('checks.html#check_integer', 'poc_book/checks.py'),

@@ -227,8 +227,8 @@ def balanced_modes(problem: Problem, atoms: Measure, tol: float = 1e-9) -> Modes
 # %% ../nbs/08_balanced.ipynb #45c800a9
 def _mode_sums(delta, modes: Modes, atom) -> list:
     "For each eigenvalue: $\\sum_iv_i\\cdot\\Delta_i$ for each of its eigenfunctions v, (q,)."
-    einsum = module_of(delta, *modes.functions).einsum
-    return [einsum("idq,id->q", v[atom], delta) for v in modes.functions]
+    xp = module_of(delta, atom, *modes.functions)
+    return [xp.einsum("idq,id->q", xp.asarray(v)[atom], delta) for v in modes.functions]
 
 
 def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -242,7 +242,7 @@ def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Arr
         atom = np.asarray(check_finite("atom", atom))
         fits = atom.dtype.kind in "iu" and atom.shape == shape[:1] and np.all((atom >= 0) & (atom < atoms))
         require(bool(fits), "atom", atom, f"for each neuron the number of one of {atoms} atoms")
-    xp = module_of(delta, modes.eta)
+    xp = module_of(delta, atom, modes.eta)
     seen = [xp.linalg.norm(x) / len(delta) for x in _mode_sums(delta, modes, atom)]
     found = xp.linalg.norm(delta, axis=-1).mean(), modes.eta @ xp.stack(seen)
     if not traced(found[1]) and not np.isfinite(sum(found)): raise NotResolved("delta", delta, "errors with finite norms")
@@ -251,7 +251,7 @@ def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Arr
 # %% ../nbs/08_balanced.ipynb #c3d94f1b
 def potential_rate(delta, change, modes: Modes, atom) -> Float[Array, ""]:
     "For `delta` without zero rows: the derivative of $\\Phi$ at `delta` in the direction `change`, both (m, d)."
-    xp = module_of(delta, change, modes.eta)
+    xp = module_of(delta, change, atom, modes.eta)
     grow = lambda x, rate: (x * rate).sum(-1) / xp.linalg.norm(x, axis=-1)
     pairs = zip(_mode_sums(delta, modes, atom), _mode_sums(change, modes, atom))
     seen = [grow(x, rate) / len(delta) for x, rate in pairs]

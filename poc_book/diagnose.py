@@ -29,7 +29,7 @@ import xarray as xr
 
 import poc_book
 from . import figures
-from .checks import BadInput, NotResolved, check_integer, check_name, check_positive, require
+from .checks import BadInput, NotResolved, check_concrete, check_integer, check_name, check_positive, require
 from .experiments import rate
 from .mean_field import Limit, MeanField, radial
 from .model import Measure, Monomials, Problem, SoftPlus, series
@@ -255,7 +255,7 @@ def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, w
     require(isinstance(problem, Problem), "problem", problem, "a poc_book.model.Problem")
     probe(problem)
     require(0 < check_positive("share", share) < 1, "share", share, "between 0 and 1")
-    require(isinstance(widths, (list, tuple)), "widths", widths, "a list of widths")
+    require(isinstance(check_concrete("widths", widths), (list, tuple)), "widths", widths, "a list of widths")
     sizes, seed = [check_integer("widths", m, 2) for m in widths], check_integer("seed", seed, 0)
     require(check_positive("tau", tau) <= 1, "tau", tau, "at most 1")
     require(len(sizes) > 1 and sizes == sorted(set(sizes)), "widths", sizes, "at least two increasing widths")

@@ -28,7 +28,17 @@ import xarray as xr
 from jaxtyping import Float
 from tqdm import tqdm
 
-from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_step, check_times, require
+from poc_book.checks import (
+    NotResolved,
+    check_concrete,
+    check_integer,
+    check_name,
+    check_positive,
+    check_sphere,
+    check_step,
+    check_times,
+    require,
+)
 from .fused import fused_pull, fused_sum
 from .model import Boolean, Problem, Sample, derivative, fuses, on_devices, shard
 from .results import write_atomic
@@ -63,7 +73,7 @@ def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = N
     `tol` bounds the error of a step, by default 1e-9 in double and 1e-5 in single precision (the dtype of `w0`).
     Neurons are shared out over all devices, of all hosts after `jax.distributed.initialize`; each host gets the whole result.
     Raises `BadInput` off the sphere or for unsorted times, `NotResolved` where the solver gives up."""
-    times, w0 = check_times(times), check_sphere("w0", w0, problem.dim)
+    times, w0 = check_times(times), check_sphere("w0", w0, check_concrete("problem", problem).dim)
     single = w0.dtype == np.float32
     tol = (1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
     points = integrate(Field(problem), shard(w0 if single else np.asarray(w0, float)), times, tol)
@@ -185,8 +195,8 @@ def metrics(problem: Problem, networks, x, y) -> dict[str, np.ndarray]:
 # %% ../nbs/05_finite_width.ipynb #a9541351
 def check_run(problem: Problem, key, widths, reference_width, samples, batch, step, time) -> tuple[list[int], int]:
     "The sizes of all networks, the reference last, and the number of steps of a valid run."
-    check_key(key)
-    listed = isinstance(widths, (list, tuple)) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
+    check_key(check_concrete("key", key)), check_concrete("problem", problem)
+    listed = isinstance(check_concrete("widths", widths), (list, tuple)) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
     require(listed and len(widths) > 0, "widths", widths, "a list of widths")
     sizes = [check_integer("widths", m, even=problem.signed) for m in widths]
     require(sizes == sorted(set(sizes)), "widths", sizes, "strictly increasing widths")

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from .checks import NotResolved, check_integer, check_positive, check_sphere, check_times
+from .checks import NotResolved, check_concrete, check_integer, check_positive, check_sphere, check_times
 from .model import Measure, Problem, in_blocks, pair_sum, series, teacher_norm
 from .problems import Labels
 from poc_book.sphere import (
@@ -605,7 +605,7 @@ def solve(problem: Problem, times, tol: float | None = None, particles: int = 40
     Exact where one radius suffices (He_k, Misspecified, Circle and whatever shares their symmetry), to `tol` (default
     1e-8). Otherwise `particles` stand in for the measure (latent ones for closed forms, a wide network else), and `tol` is
     enforced only if given. Raises `BadInput` for bad times, `NotResolved` for an unreachable `tol`."""
-    times = check_times(times)
+    problem, times = check_concrete("problem", problem), check_times(times)
     tol_given = None if tol is None else check_positive("tol", tol)
     particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
     reduction = radial(problem)

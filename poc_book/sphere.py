@@ -24,7 +24,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jaxtyping import Float
 
-from .checks import NotResolved, check_integer, check_positive, check_sphere, check_times, require
+from .checks import NotResolved, check_concrete, check_integer, check_positive, check_sphere, check_times, require
 
 # %% ../nbs/01_sphere.ipynb #97ca503e
 if "JAX_ENABLE_X64" not in os.environ: jax.config.update("jax_enable_x64", True)
@@ -257,10 +257,11 @@ def integrate(velocity: Callable, w0: Float[Array, "m d"], times, tol: float) ->
     """For a tangent field `velocity(t, w)`: the flow from unit `w0` (m, d) at time 0, at `times`, shape (times, m, d).
 
     `tol` bounds the error of a step. Raises `NotResolved` when the solver gives up or the result is not finite."""
-    times, tol, here = check_times(times), check_positive("tol", tol), getattr(w0, "is_fully_addressable", True)
+    times, tol, w0 = check_times(times), check_positive("tol", tol), check_concrete("w0", w0)
+    here = getattr(w0, "is_fully_addressable", True)
     w0 = check_sphere("w0", w0) if here else w0  # shares on other hosts: checked by who made them
     if times[-1] == 0: return gather(w0)[None]
-    points, ok = solve_flow(OnSphere(velocity), w0, times, tol)
+    points, ok = check_concrete("velocity", solve_flow(OnSphere(velocity), w0, times, tol))
     if not ok: raise NotResolved("tol", tol, f"a flow that stays finite and resolved up to t = {times[-1]:g}")
     return normalise(gather(points)[: len(times)])
 

@@ -360,6 +360,7 @@ TABLE: dict[str, dict[str, Arg]] = {
     # checks
     "checks.check_integer": dict(field=made("value"), value=whole(3)),
     "checks.check_positive": dict(field=made("value"), value=positive(3.0)),
+    "checks.check_concrete": dict(field=made("value"), value=made(1.0)),
     "checks.check_finite": dict(field=made("value"), value=vector([1.0, 2.0])._replace(odd=())),
     "checks.check_times": dict(times=times()),
     "checks.check_sphere": dict(field=made("value"), w=points(names=("value",)), dim=made(4)),
@@ -550,6 +551,29 @@ def test_odd_values_are_refused_or_get_a_finite_answer_and_in_another_type_the_s
         assert len(found) == len(usual(name))
         for x, y in zip(found, usual(name)):
             assert x.shape == y.shape and np.all(np.abs(x - 1.0 * y) <= loose * np.max(np.abs(y), initial=1e-300)), (value, x, y)
+
+
+NOT_TRACED = {("model.Monomials", "sets"), ("stability.bound_constant", "scalars"), ("experiments.rate", "errors"),
+              ("checks.check_sphere", "dim"), ("checks.check_step", "time")}  # no arrays, or given by the library itself
+
+
+def as_array(value):
+    "A value as JAX can trace it, if it can."
+    if isinstance(value, jax.Array): return value
+    try: array = np.asarray(value)
+    except (TypeError, ValueError): return None
+    return array if array.dtype.kind in "biuf" else None
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_what_jax_traces_is_taken_or_refused_in_words(name):
+    values = {k: grown(arg.good) for k, arg in TABLE[name].items()}
+    for field, value in values.items():
+        if (array := as_array(value)) is None or (name, field) in NOT_TRACED: continue
+        try: jax.eval_shape(lambda x: (ask(name, {**values, field: x}), x)[1], array)
+        except BadInput as error:
+            one_line(error, (field, *TABLE[name][field].names))
+            assert str(error).endswith(": a concrete value: not under jit, grad or vmap")
 
 
 FAR = [(*place.split(), value) for value, places in {
