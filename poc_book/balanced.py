@@ -45,7 +45,7 @@ def ascend(A, v, rounds: int = 200):
     return v, total
 
 # %% ../nbs/08_balanced.ipynb #e00cebfe
-def largest_sum(A: Float[np.ndarray, "... m p q"]) -> tuple[np.ndarray, np.ndarray]:
+def largest_sum(A: Float[np.ndarray, "... m p q"]) -> tuple[np.ndarray | np.floating, np.ndarray | np.floating]:
     """For finite blocks `A` (..., m, p, q): lower and upper bound, (...,) each, of $\\sup_{|v|=1}\\sum_i|A_iv|$.
 
     Exact for q = 1. Otherwise the lower end is attained by a v, the upper end is certified by Cauchy-Schwarz."""
@@ -231,7 +231,7 @@ def _mode_sums(delta, modes: Modes, atom) -> list:
     return [xp.einsum("idq,id->q", xp.asarray(v)[atom], delta) for v in modes.functions]
 
 
-def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Array, ""] | float, Float[Array, ""] | float]:
     """For coupling errors `delta` (m, d) of equally weighted neurons ending at `atom` (m,): $(\\Omega,\\Psi)$.
 
     $\\Phi=\\Omega+\\Psi$ lies between $\\Omega$ and $C_b\\Omega$, and $-H_\\infty\\Delta$ never increases it (Lemmas 13-15)."""
@@ -249,7 +249,7 @@ def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Arr
     return found
 
 # %% ../nbs/08_balanced.ipynb #c3d94f1b
-def potential_rate(delta, change, modes: Modes, atom) -> Float[Array, ""]:
+def potential_rate(delta, change, modes: Modes, atom) -> Float[Array, ""] | float:
     "For `delta` without zero rows: the derivative of $\\Phi$ at `delta` in the direction `change`, both (m, d)."
     xp = module_of(delta, change, atom, modes.eta)
     grow = lambda x, rate: (x * rate).sum(-1) / xp.linalg.norm(x, axis=-1)

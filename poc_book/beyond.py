@@ -43,7 +43,7 @@ def gradient_descent(problem: Problem, w0, step: float, times) -> tuple[np.ndarr
     w, times = check_sphere("w0", w0, problem.dim), check_times(times)
     step = check_step(step, times[-1])
     counts, kept = np.unique(np.round(times / step).astype(int)), []
-    for more in np.diff(counts, prepend=0):
+    for more in np.diff(counts, prepend=0).tolist():
         w = stepped(problem, w, step, more)
         kept.append(w)
     return step * counts, np.array(kept)

@@ -25,7 +25,7 @@ class NotResolved(BadInput):
     "A computation that diverged or missed its tolerance: an error, never a plotted NaN."
 
 # %% ../nbs/00_checks.ipynb #b2e63014
-def require(ok: bool, field: str, value: Any, allowed: str) -> None:
+def require(ok: bool | np.bool_, field: str, value: Any, allowed: str) -> None:
     "Raise `BadInput` unless `ok`."
     if not ok: raise BadInput(field, value, allowed)
 

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from poc_book.checks import (
@@ -109,7 +109,7 @@ def batch_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n 
     return signs[:, None] / n * jax.lax.scan(add, jnp.zeros_like(w), (cut(x), cut(y)))[0]
 
 
-def sgd_step(problem: Problem, w, x, y, step: float):
+def sgd_step(problem: Problem, w, x, y, step: float | Float[Array, ""]):
     "The neurons after one step of spherical SGD on the batch (x, y)."
     return normalise(w - 2 * step * batch_gradient(problem, w, x, y))
 
@@ -125,7 +125,7 @@ def fresh_inputs(inputs, key, first, count, steps: int, batch: int, dtype) -> Fl
 
 
 @compiled
-def fresh_rows(key, first, count, steps: int, batch: int, samples) -> Float[Array, "steps batch"]:
+def fresh_rows(key, first, count, steps: int, batch: int, samples) -> Int[Array, "steps batch"]:
     "Which of the `samples` the `count` batches from step `first` on take, with replacement, with room for `steps`."
     draw = lambda k: jax.random.randint(jax.random.fold_in(key, k), (batch,), 0, samples)
     return first_rows(draw, (first + jnp.arange(steps),), count)

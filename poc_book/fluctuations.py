@@ -383,7 +383,7 @@ def mean_squares(block: Block, stage: Stage, moved) -> np.ndarray:
     return block.number * block.turning * found
 
 # %% ../nbs/11_fluctuations.ipynb #c76f5a6b
-def teacher_gap(stage: Stage, row: int) -> np.ndarray:
+def teacher_gap(stage: Stage, row: int | np.integer) -> np.ndarray:
     "$f_{MF}-f^*$ in the features of block (0, 0), (f,)."
     neurons = stage.neurons
     return stage.blocks[0].features(neurons.log_rho[row], neurons.log_r[row]) @ neurons.weights - stage.teacher

@@ -208,8 +208,8 @@ class Path(eqx.Module):
     """Moments of the limit in flow time: panel edges (P + 1,) and values (P, ORDER + 1, h) at their Chebyshev times.
 
     The last of P panels, 256 or a double of it, may lie behind `end`: paths of one shape share compiled code."""
-    edges: Float[Array, " p"]
-    values: Float[Array, "p c h"]
+    edges: Float[Array, " edges"]
+    values: Float[Array, "panels c h"]
     end: Float[Array, ""]
 
     def moments(self, t):

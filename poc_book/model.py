@@ -494,7 +494,7 @@ def risk(problem: Problem, rho: Measure) -> Float[Array, ""]:
     return teacher_norm(problem) + rho.charge @ (potential(problem, w, rho) - correlation(problem, w))
 
 
-def teacher_norm(problem: Problem) -> Float[Array, ""]:
+def teacher_norm(problem: Problem) -> Float[Array, ""] | float:
     "$E\\,f^*(x)^2$, the risk of the zero network."
     t = problem.teacher
     if not problem.closed_form: return (t(problem.inputs.nodes()) ** 2).mean()

@@ -516,8 +516,8 @@ def usual(name: str) -> list[np.ndarray]: return numbers(ask(name, {k: arg.good 
 LACKING = {"fluctuations.gronwall_law", "sweep.load_run", "results.load"}  # the table has no good values for them
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(TABLE.keys() - LACKING))
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in sorted(TABLE.keys() - LACKING)])
 def test_where_jax_is_told_to_promote_nothing_the_answer_is_the_same(name):
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
         found = numbers(ask(name, {k: arg.good for k, arg in TABLE[name].items()}))
@@ -534,6 +534,7 @@ def test_without_double_precision_a_function_says_so_or_does_not_need_it(name):
 
 
 @pytest.mark.slow
+@pytest.mark.any_type
 @pytest.mark.parametrize(("name", "spoiled"), ODDITIES)
 def test_odd_values_are_refused_or_get_a_finite_answer_and_in_another_type_the_same(name, spoiled):
     row = TABLE[name]
@@ -565,6 +566,7 @@ def as_array(value):
     return array if array.dtype.kind in "biuf" else None
 
 
+@pytest.mark.any_type
 @pytest.mark.parametrize("name", TABLE)
 def test_what_jax_traces_is_taken_or_refused_in_words(name):
     values = {k: grown(arg.good) for k, arg in TABLE[name].items()}

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from annotated import any_type
 
 from poc_book.checks import BadInput
 from poc_book.finite_width import flow, sgd, sgd_step
@@ -18,6 +19,7 @@ from poc_book.sphere import integrate, module_of, uniform
 
 GOOD = dict(inputs=Gaussian(4), activation=SoftPlus(), teacher=lambda x: x[:, 0])
 FIVE = Sample(np.random.default_rng(0).normal(size=(5, 4)))
+with any_type(): COLUMN, TABLE, LIST = (Labels(x) for x in (np.zeros((5, 1)), np.zeros((5, 10)), [0.0] * 5))
 
 
 @pytest.mark.parametrize("own, words", [
@@ -28,10 +30,10 @@ FIVE = Sample(np.random.default_rng(0).normal(size=(5, 4)))
     (dict(teacher=lambda x: [1.0, 2.0]), "teacher(x) = [1.0, 2.0]: an array"),
     (dict(teacher=lambda x: 1j * x[:, 0]), "teacher(x).dtype = 'complex128': real numbers"),
     (dict(activation=lambda z: z.sum(-1)), "activation(z).shape = (2,): (2, 3), one number for each"),
-    (dict(inputs=FIVE, teacher=Labels(np.zeros((5, 1)))), "teacher(x).shape = (5, 1): (5,)"),
-    (dict(inputs=FIVE, teacher=Labels(np.zeros((5, 10)))), "teacher(x).shape = (5, 10): (5,)"),
+    (dict(inputs=FIVE, teacher=COLUMN), "teacher(x).shape = (5, 1): (5,)"),
+    (dict(inputs=FIVE, teacher=TABLE), "teacher(x).shape = (5, 10): (5,)"),
     (dict(inputs=FIVE, teacher=Labels(np.zeros(4))), "teacher(x).shape = (4,): (5,)"),
-    (dict(inputs=FIVE, teacher=Labels([0.0] * 5)), "teacher(x) = [0.0, 0.0, 0.0, 0.0, 0.0]: an array"),
+    (dict(inputs=FIVE, teacher=LIST), "teacher(x) = [0.0, 0.0, 0.0, 0.0, 0.0]: an array"),
 ], ids=range(11))
 def test_functions_and_labels_of_a_wrong_shape_are_refused_at_once(own, words):
     with pytest.raises(BadInput) as error: Problem(**GOOD | own)

@@ -4,15 +4,19 @@ import subprocess
 import sys
 
 import jax
+import jaxtyping
 import numpy as np
 import pytest
+from annotated import TYPES, any_type
 from conftest import CHECKOUT
 
 from poc_book import problems
+from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.finite_width import sgd_step
 from poc_book.mean_field import solve
 from poc_book.model import pair_pull, pair_sum, series
+from poc_book.sphere import project
 
 IMPORT = """
 import gc, importlib, os, pkgutil, signal, sys, warnings
@@ -109,3 +113,10 @@ def test_where_jax_is_told_to_promote_nothing_the_library_works():
     known = ask()
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"): found = ask()
     assert all(np.array_equal(x, y) for x, y in zip(known, found))
+
+
+@pytest.mark.skipif(not TYPES, reason="POC_BOOK_TYPES is not set")
+def test_annotations_are_checked_but_not_of_what_is_to_be_refused():
+    with pytest.raises(jaxtyping.TypeCheckError): project(np.eye(3), np.eye(4))
+    with pytest.raises(BadInput): problems.he("4")
+    with any_type(), pytest.raises(ValueError, match="broadcast"): project(np.eye(3), np.eye(4))
