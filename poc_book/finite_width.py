@@ -236,7 +236,6 @@ def check_memory(needed: int) -> None:
 WORK = 1e12  # operations in a piece
 
 
-@settled()
 def draw(problem: Problem, key, n: int, dtype) -> tuple[Array, Array]:
     "n inputs (n, d) and their labels (n,); of a data set, rows with replacement, each with its own label."
     if isinstance(problem.inputs, Sample):
@@ -244,7 +243,8 @@ def draw(problem: Problem, key, n: int, dtype) -> tuple[Array, Array]:
         rows = np.asarray(jax.random.randint(key, (n,), 0, len(x)))
         return x[rows], y[rows]
     inputs = jnp.asarray(problem.inputs.sample(key, n, jnp.float32).astype(dtype))
-    return inputs, np.asarray(problem.teacher(np.asarray(inputs))).astype(dtype)
+    with settled(): labels = problem.teacher(np.asarray(inputs))
+    return inputs, np.asarray(labels).astype(dtype)
 
 
 def setup(problem: Problem, key, width: int, samples: int | None, test: int, dtype):
