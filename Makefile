@@ -33,7 +33,7 @@ check: lint  ## what a change should pass before a commit, in two minutes: style
 	$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal -m 'not slow'
 
 test: $(READY)  ## all unit tests, then every notebook at smoke size: the engine's, and the chapters
-	$(BIN)/python -m pytest -q -rs --numprocesses 2 --dist worksteal
+	POC_BOOK_TYPES=1 $(BIN)/python -m pytest -q -rs --numprocesses 2 --dist worksteal
 	$(BIN)/nbdev-test --file-re '^(00|9)' --n-workers 2
 	@$(MAKE) --no-print-directory figures PROFILE=smoke
 	$(BIN)/python -m pytest -q -rs tests/compilations.py

@@ -66,7 +66,7 @@ def velocity_against_matrix_products():
     """A velocity of m neurons (He_4, d = 32, float32) against one large matrix product: pairs count 4 m^2 d operations;
     above 1 where a fused kernel uses a GPU's matrix units."""
     K, size = series(he(4, 32))[0], 8192 if GPU else 2048
-    square, product = jnp.ones((size, size), F32), jax.jit(lambda a: a @ a)
+    square, product = jnp.ones((size, size), F32), jax.jit(lambda a: jnp.matmul(a, a, precision="highest"))
     for m in (2**k for k in range(12, 18)):
         w, repeats = uniform(jax.random.key(0), m, 32, F32), 3 if GPU or m < 2**16 else 1
         ways = (lambda: product(square)), (lambda: pull_by(False)(K, w)), (lambda: pull_by(True)(K, w))
@@ -108,7 +108,7 @@ def step_of_sgd_against_plain_loops(m: int = 4096, dim: int = 32, batch: int = 8
     problem = he(4, dim)
     w, x = uniform(jax.random.key(0), m, dim, F32), problem.inputs.sample(jax.random.key(1), batch, F32)
     y = problem.teacher(x).astype(F32)
-    loss = lambda w: jnp.mean((jnp.mean(problem.activation(x @ w.T), 1) - y) ** 2)
+    loss = lambda w: jnp.mean((jnp.mean(problem.activation(jnp.matmul(x, w.T, precision="highest")), 1) - y) ** 2)
     naive = jax.jit(lambda w: normalise(w - 0.01 * m * jax.grad(loss)(w)))
     ours = jax.jit(lambda w: sgd_step(problem, w, x, y, 0.01))
     apart = float(jnp.abs(naive(w) - ours(w)).max())

@@ -22,7 +22,7 @@ from .checks import NotResolved, check_finite, check_integer, check_positive, ch
 from .coupling import Coupling, interaction_term, local_term, source
 from .mean_field import Limit
 from .model import Measure, Problem
-from .sphere import Array, by_time, first_rows, module_of, traced
+from .sphere import Array, by_time, compiled, first_rows, module_of, traced
 from .stability import interaction_hessian
 
 # %% ../nbs/08_balanced.ipynb #806d0e6a
@@ -45,7 +45,7 @@ def ascend(A, v, rounds: int = 200):
     return v, total
 
 # %% ../nbs/08_balanced.ipynb #e00cebfe
-def largest_sum(A: Float[np.ndarray, "... m p q"]) -> tuple[np.ndarray, np.ndarray]:
+def largest_sum(A: Float[np.ndarray, "... m p q"]) -> tuple[np.ndarray | np.floating, np.ndarray | np.floating]:
     """For finite blocks `A` (..., m, p, q): lower and upper bound, (...,) each, of $\\sup_{|v|=1}\\sum_i|A_iv|$.
 
     Exact for q = 1. Otherwise the lower end is attained by a v, the upper end is certified by Cauchy-Schwarz."""
@@ -187,7 +187,7 @@ def limit_hessian(problem: Problem, atoms: Measure) -> Float[np.ndarray, "n n d 
     """For atoms with weights p > 0: blocks $\\sqrt{p_ip_j}\\,H(v_i,v_j)$ with the atoms' own signs, (n, n, d, d).
 
     Its eigenvectors divided by $\\sqrt{p_i}$ are the eigenfunctions of $H_\\infty$ in $L^2$ of the atoms."""
-    root = np.sqrt(atoms.weights) * atoms.signs * problem.signs(len(atoms.signs))
+    root = np.sqrt(np.asarray(atoms.weights)) * np.asarray(atoms.signs) * problem.signs(len(atoms.signs))
     return root[:, None, None, None] * root[:, None, None] * interaction_hessian(problem, atoms.points)
 
 # %% ../nbs/08_balanced.ipynb #0911d8e4
@@ -227,11 +227,11 @@ def balanced_modes(problem: Problem, atoms: Measure, tol: float = 1e-9) -> Modes
 # %% ../nbs/08_balanced.ipynb #45c800a9
 def _mode_sums(delta, modes: Modes, atom) -> list:
     "For each eigenvalue: $\\sum_iv_i\\cdot\\Delta_i$ for each of its eigenfunctions v, (q,)."
-    einsum = module_of(delta, *modes.functions).einsum
-    return [einsum("idq,id->q", v[atom], delta) for v in modes.functions]
+    xp = module_of(delta, atom, *modes.functions)
+    return [xp.einsum("idq,id->q", xp.asarray(v)[atom], delta) for v in modes.functions]
 
 
-def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Array, ""] | float, Float[Array, ""] | float]:
     """For coupling errors `delta` (m, d) of equally weighted neurons ending at `atom` (m,): $(\\Omega,\\Psi)$.
 
     $\\Phi=\\Omega+\\Psi$ lies between $\\Omega$ and $C_b\\Omega$, and $-H_\\infty\\Delta$ never increases it (Lemmas 13-15)."""
@@ -242,16 +242,16 @@ def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Arr
         atom = np.asarray(check_finite("atom", atom))
         fits = atom.dtype.kind in "iu" and atom.shape == shape[:1] and np.all((atom >= 0) & (atom < atoms))
         require(bool(fits), "atom", atom, f"for each neuron the number of one of {atoms} atoms")
-    xp = module_of(delta, modes.eta)
+    xp = module_of(delta, atom, modes.eta)
     seen = [xp.linalg.norm(x) / len(delta) for x in _mode_sums(delta, modes, atom)]
     found = xp.linalg.norm(delta, axis=-1).mean(), modes.eta @ xp.stack(seen)
     if not traced(found[1]) and not np.isfinite(sum(found)): raise NotResolved("delta", delta, "errors with finite norms")
     return found
 
 # %% ../nbs/08_balanced.ipynb #c3d94f1b
-def potential_rate(delta, change, modes: Modes, atom) -> Float[Array, ""]:
+def potential_rate(delta, change, modes: Modes, atom) -> Float[Array, ""] | float:
     "For `delta` without zero rows: the derivative of $\\Phi$ at `delta` in the direction `change`, both (m, d)."
-    xp = module_of(delta, change, modes.eta)
+    xp = module_of(delta, change, atom, modes.eta)
     grow = lambda x, rate: (x * rate).sum(-1) / xp.linalg.norm(x, axis=-1)
     pairs = zip(_mode_sums(delta, modes, atom), _mode_sums(change, modes, atom))
     seen = [grow(x, rate) / len(delta) for x, rate in pairs]
@@ -268,7 +268,7 @@ def contributions(coupling: Coupling, modes: Modes, atom) -> dict[str, np.ndarra
     return {name: check_finite(name, part) for name, part in parts.items()}
 
 # %% ../nbs/08_balanced.ipynb #b66b402a
-@eqx.filter_jit
+@compiled
 def all_parts(limit: Limit, modes: Modes, atom, times, points, shadows, count):
     "`potential_parts` at the first `count` of `times`."
     return first_rows(partial(potential_parts, limit, modes, atom), (times, points, shadows), count)

@@ -9,7 +9,6 @@ __all__ = ['step_on', 'stepped', 'gradient_descent', 'curve', 'sharpness', 'swin
 # %% ../nbs/13_beyond.ipynb #b2512c65
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
@@ -19,10 +18,10 @@ from .finite_width import Field
 from .fluctuations import block_shares, mean_squares, stages, unfold
 from .mean_field import MeanField
 from .model import Problem
-from .sphere import normalise, project
+from .sphere import compiled, normalise, project
 
 # %% ../nbs/13_beyond.ipynb #c0ed566f
-@eqx.filter_jit
+@compiled
 def step_on(problem: Problem, w, step, count):
     "Neurons (m, d) after `count` steps of gradient descent."
     field = Field(problem)
@@ -44,13 +43,13 @@ def gradient_descent(problem: Problem, w0, step: float, times) -> tuple[np.ndarr
     w, times = check_sphere("w0", w0, problem.dim), check_times(times)
     step = check_step(step, times[-1])
     counts, kept = np.unique(np.round(times / step).astype(int)), []
-    for more in np.diff(counts, prepend=0):
+    for more in np.diff(counts, prepend=0).tolist():
         w = stepped(problem, w, step, more)
         kept.append(w)
     return step * counts, np.array(kept)
 
 # %% ../nbs/13_beyond.ipynb #ac92c573
-@eqx.filter_jit
+@compiled
 def curve(problem: Problem, w, v):
     "Minus the derivative of all velocities in the tangent direction v (m, d)."
     v = project(w, v)

@@ -156,7 +156,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if master := os.environ.get("POC_BOOK_PARENT"):
             require(master.isdecimal(), "POC_BOOK_PARENT", master, "the number of a process")
             follow(int(master))
-        return commands[options.pop("command")](root, **options)
+        command, x64 = options.pop("command"), os.environ.get("JAX_ENABLE_X64", "1")
+        double = x64.lower() in ("1", "true", "t", "yes", "y", "on")  # as JAX reads it
+        require(double or command == "profiles", "JAX_ENABLE_X64", x64, "1, or not set: the book computes in double precision")
+        return commands[command](root, **options)
     except BadInput as error:
         print(f"poc-book: {error}", file=sys.stderr)
         return 2

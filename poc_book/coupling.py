@@ -21,7 +21,7 @@ from .checks import NotResolved, check_finite, check_sphere, check_times, requir
 from .finite_width import Trajectory, flow
 from .mean_field import Limit, MeanField, solve
 from .model import Problem
-from .sphere import Array, by_time, first_rows, solve_flow, solve_ode, traced
+from .sphere import Array, by_time, compiled, first_rows, solve_flow, solve_ode, traced
 
 # %% ../nbs/06_coupling.ipynb #235a95f5
 class Coupling(eqx.Module):
@@ -62,7 +62,7 @@ def couple(problem: Problem, w0, times, mean_field: MeanField | None = None) -> 
     return Coupling(problem, flow(problem, w0, times), limit, limit.transport(w0))
 
 
-@eqx.filter_jit
+@compiled
 def function_errors(problem: Problem, limit: Limit, times, points, count):
     "$\\|f_m-f_{MF}\\|^2$ at the first `count` of `times`, (T,), for the network's points (T, m, d)."
     return first_rows(lambda t, w: limit.function_error(t, problem.measure(w)), (times, points), count)
@@ -74,7 +74,7 @@ def local_term(limit: MeanField | Limit, t, w, delta, signs=1.0):
     return found if traced(found) else np.asarray(found)
 
 
-@eqx.filter_jit
+@compiled
 def local_change(limit: Limit, t, w, delta, signs):
     "`local_term` of what is behind the limit, which is compiled once for all times."
     limit.problem.check_smooth()
@@ -87,7 +87,7 @@ def interaction_term(problem: Problem, w, delta):
     return found if traced(found) else np.asarray(found)
 
 
-@eqx.filter_jit
+@compiled
 def _interaction_change(problem: Problem, w, delta):
     "`interaction_term` as a directional derivative of the velocity in the measure."
     signs = problem.signs(len(w), w.dtype, jnp)
@@ -142,7 +142,7 @@ def term_sizes(limit: MeanField, t, w, bar):
     return {name: (np.linalg.norm(v, axis=-1).mean(), (v * along).sum(-1).mean()) for name, v in terms.items()}
 
 # %% ../nbs/06_coupling.ipynb #42fccf8f
-@eqx.filter_jit
+@compiled
 def carry_tangent(limit: Limit, start, end, w, v):
     "$J_{end,start}v$ along the shadows `w` at `start`, for tangent `v`, both (m, d), by the variational equation."
     signs = limit.problem.signs(len(w), w.dtype, jnp)
@@ -151,7 +151,7 @@ def carry_tangent(limit: Limit, start, end, w, v):
     return jnp.where(succeeded, found[0, 1], jnp.nan)
 
 
-@eqx.filter_jit
+@compiled
 def injections(limit: Limit, times, bars, linear, count):
     "Source plus interaction at the first `count` of `times`, (T, m, d)."
     inject = lambda t, bar, delta: interaction_term(limit.problem, bar, delta) + source(limit, t, bar)
@@ -186,7 +186,7 @@ def lipschitz(coupling: Coupling) -> tuple[np.ndarray, np.ndarray]:
     return by_time(partial(all_norms, coupling.mean_field.limit), coupling.times, coupling.shadows)
 
 
-@eqx.filter_jit
+@compiled
 def all_norms(limit: Limit, times, shadows, count):
     "`hessian_norms` at the first `count` of `times`."
     return first_rows(partial(hessian_norms, limit), (times, shadows), count)

@@ -30,13 +30,13 @@ from tqdm import tqdm
 
 import poc_book
 from . import figures
-from .checks import BadInput, NotResolved, check_integer, check_name, check_positive, require
+from .checks import BadInput, NotResolved, check_concrete, check_integer, check_name, check_positive, require
 from .experiments import rate
 from .mean_field import Limit, MeanField, radial
 from .model import Measure, Monomials, Problem, SoftPlus, series, teacher_norm
 from .problems import PROBLEMS
 from .results import origin, render, save, write_atomic
-from .sphere import by_time, first_rows, integrate, own_key, uniform
+from .sphere import by_time, compiled, first_rows, integrate, own_key, uniform
 from .stability import is_even, j_avg, j_max, local_strong_convexity
 from .table1 import CAP, MISSED, endpoints, missed, transitive, until_learned
 
@@ -75,7 +75,7 @@ class _Nested(eqx.Module):
         return jax.vmap(velocity)(self.measures(w)).reshape(w.shape)
 
 
-@eqx.filter_jit
+@compiled
 def _risk_and_error(limit: Limit, nested: _Nested, times, points, count):
     "Risk and function error of the networks `points` (T, n M, d) at the first `count` of `times`, (T, n) each."
     def one(t, rho): return limit.problem.risk(rho), limit.function_error(t, rho)
@@ -276,7 +276,7 @@ def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, w
     require(isinstance(problem, Problem), "problem", problem, "a poc_book.model.Problem")
     probe(problem)
     require(0 < check_positive("share", share) < 1, "share", share, "between 0 and 1")
-    require(isinstance(widths, (list, tuple)), "widths", widths, "a list of widths")
+    require(isinstance(check_concrete("widths", widths), (list, tuple)), "widths", widths, "a list of widths")
     sizes, seed = [check_integer("widths", m, 2) for m in widths], check_integer("seed", seed, 0)
     require(check_positive("tau", tau) <= 1, "tau", tau, "at most 1")
     require(len(sizes) > 1 and sizes == sorted(set(sizes)), "widths", sizes, "at least two increasing widths")

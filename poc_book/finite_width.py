@@ -25,14 +25,24 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from tqdm import tqdm
 
-from .checks import NotResolved, check_integer, check_name, check_positive, check_sphere, check_step, check_times, require
+from poc_book.checks import (
+    NotResolved,
+    check_concrete,
+    check_integer,
+    check_name,
+    check_positive,
+    check_sphere,
+    check_step,
+    check_times,
+    require,
+)
 from .fused import fused_pull, fused_sum
 from .model import Boolean, Problem, Sample, derivative, elsewhere, fuses, on_devices, shard
 from .results import write_atomic
-from .sphere import Array, by_time, check_key, first_rows, gather, integrate, normalise, uniform
+from .sphere import Array, by_time, check_key, compiled, first_rows, gather, integrate, normalise, settled, uniform
 
 # %% ../nbs/05_finite_width.ipynb #cab907f1
 class Field(eqx.Module):
@@ -44,7 +54,7 @@ class Field(eqx.Module):
         return self.problem.velocity(w, rho, rho.signs)
 
 
-@eqx.filter_jit
+@compiled
 def risks(problem: Problem, points: Float[Array, "times m d"], count) -> Float[Array, " times"]:
     "The risk of each of the first `count` networks of a trajectory, one after the other."
     return first_rows(lambda w: problem.risk(problem.measure(w)), (points,), count)
@@ -67,7 +77,7 @@ def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = N
     a kinked activation meets inputs that are given by nodes.
     Neurons are shared out over all devices, of all hosts after `jax.distributed.initialize`; each host gets the whole result.
     Raises `BadInput` off the sphere or for unsorted times, `NotResolved` where the solver gives up."""
-    times, w0 = check_times(times), check_sphere("w0", w0, problem.dim)
+    times, w0 = check_times(times), check_sphere("w0", w0, check_concrete("problem", problem).dim)
     single = w0.dtype == np.float32
     tol = problem.step_tol(1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
     points = integrate(Field(problem), shard(w0 if single else np.asarray(w0, float)), times, tol)
@@ -88,6 +98,7 @@ def tile() -> int:
     return 2**18 if jax.default_backend() == "cpu" else 2**21
 
 
+@settled()
 def batch_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]):
     "For inputs of the problem's law: $E_{batch}(f-y)\\,a\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, a its sign: shape (m, d)."
     (m, n), signs = (len(w), len(x)), problem.signs(len(w), w.dtype, jnp)
@@ -104,7 +115,7 @@ def batch_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n 
     return signs[:, None] / n * jax.lax.scan(add, jnp.zeros_like(w), (cut(x), cut(y)))[0]
 
 
-def sgd_step(problem: Problem, w, x, y, step: float):
+def sgd_step(problem: Problem, w, x, y, step: float | Float[Array, ""]):
     "The neurons after one step of spherical SGD on the batch (x, y)."
     return normalise(w - 2 * step * batch_gradient(problem, w, x, y))
 
@@ -112,21 +123,21 @@ def sgd_step(problem: Problem, w, x, y, step: float):
 DRAWN = 2**22  # numbers drawn at a time
 
 
-@eqx.filter_jit
+@compiled
 def fresh_inputs(inputs, key, first, count, steps: int, batch: int, dtype) -> Float[Array, "n d"]:
     "The inputs of the `count` batches from step `first` on, drawn anew at each, one behind the other, with room for `steps`."
     draw = lambda k: inputs.sample(jax.random.fold_in(key, k), batch, jnp.float32).astype(dtype)
     return first_rows(draw, (first + jnp.arange(steps),), count).reshape(steps * batch, -1)
 
 
-@eqx.filter_jit
-def fresh_rows(key, first, count, steps: int, batch: int, samples) -> Float[Array, "steps batch"]:
+@compiled
+def fresh_rows(key, first, count, steps: int, batch: int, samples) -> Int[Array, "steps batch"]:
     "Which of the `samples` the `count` batches from step `first` on take, with replacement, with room for `steps`."
     draw = lambda k: jax.random.randint(jax.random.fold_in(key, k), (batch,), 0, samples)
     return first_rows(draw, (first + jnp.arange(steps),), count)
 
 
-@eqx.filter_jit
+@compiled
 def descend(problem: Problem, networks, x, y, rows, count, step):
     "The networks after `count` steps of SGD on the inputs x with labels y, of which step k takes `rows[k]`."
     def advance(k, networks):
@@ -159,14 +170,14 @@ def train(problem: Problem, networks, data, key, first: int, last: int, batch: i
     return networks
 
 
-@eqx.filter_jit
+@compiled
 def _labels(teacher, x): return teacher(x).astype(x.dtype)
 
 # %% ../nbs/05_finite_width.ipynb #c1ae1dc5
 EDGES = np.geomspace(1e-3, 1e3, 49)
 
 
-@eqx.filter_jit
+@compiled
 def _seen(problem: Problem, w, x):
     "A network's output at x, and in closed form its risk."
     rho = problem.measure(w)
@@ -195,8 +206,8 @@ def metrics(problem: Problem, networks, x, y, seen=None) -> dict[str, np.ndarray
 # %% ../nbs/05_finite_width.ipynb #a9541351
 def check_run(problem: Problem, key, widths, reference_width, samples, batch, step, time) -> tuple[list[int], int]:
     "The sizes of all networks, the reference last, and the number of steps of a valid run."
-    check_key(key)
-    listed = isinstance(widths, (list, tuple)) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
+    check_key(check_concrete("key", key)), check_concrete("problem", problem)
+    listed = isinstance(check_concrete("widths", widths), (list, tuple)) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
     require(listed and len(widths) > 0, "widths", widths, "a list of widths")
     sizes = [check_integer("widths", m, even=problem.signed) for m in widths]
     require(sizes == sorted(set(sizes)), "widths", sizes, "strictly increasing widths")
@@ -243,7 +254,8 @@ def draw(problem: Problem, key, n: int, dtype) -> tuple[Array, Array]:
         rows = np.asarray(jax.random.randint(key, (n,), 0, len(x)))
         return x[rows], y[rows]
     inputs = jnp.asarray(problem.inputs.sample(key, n, jnp.float32).astype(dtype))
-    return inputs, np.asarray(problem.teacher(np.asarray(inputs))).astype(dtype)
+    with settled(): labels = problem.teacher(np.asarray(inputs))
+    return inputs, np.asarray(labels).astype(dtype)
 
 
 def setup(problem: Problem, key, width: int, samples: int | None, test: int, dtype):

@@ -42,7 +42,7 @@ from poc_book.mean_field import (
 )
 from .model import Problem, series
 from .single_index import ALIKE, alike, weighted_line
-from .sphere import by_time, first_rows, integrate, module_of, own_key, uniform
+from .sphere import by_time, compiled, first_rows, integrate, module_of, own_key, uniform
 from .stability import one_direction
 
 # %% ../nbs/11_fluctuations.ipynb #355f3dc6
@@ -383,7 +383,7 @@ def mean_squares(block: Block, stage: Stage, moved) -> np.ndarray:
     return block.number * block.turning * found
 
 # %% ../nbs/11_fluctuations.ipynb #c76f5a6b
-def teacher_gap(stage: Stage, row: int) -> np.ndarray:
+def teacher_gap(stage: Stage, row: int | np.integer) -> np.ndarray:
     "$f_{MF}-f^*$ in the features of block (0, 0), (f,)."
     neurons = stage.neurons
     return stage.blocks[0].features(neurons.log_rho[row], neurons.log_r[row]) @ neurons.weights - stage.teacher
@@ -480,7 +480,7 @@ class Networks(NamedTuple):
     start: np.ndarray
 
 
-@eqx.filter_jit
+@compiled
 def compare(limit: Limit, side: Side, times, points, count) -> list:
     "For each size of networks `points` (T, n, d): function errors and risks at the first `count` of `times`, (T, R) each."
     def one(t, w):

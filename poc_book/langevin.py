@@ -12,7 +12,6 @@ __all__ = ['Cells', 'latitude_cells', 'gibbs', 'bernoulli', 'moments', 'tilt', '
 from functools import partial
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +21,7 @@ from .checks import NotResolved, check_finite, check_flag, check_integer, check_
 from .fluctuations import Side, blocks
 from .mean_field import Radial, horner, radial
 from .model import Problem, pair_sum, series
-from .sphere import by_time, first_rows, normalise, own_key, project, uniform
+from .sphere import by_time, compiled, first_rows, normalise, own_key, project, uniform
 
 # %% ../nbs/12_langevin.ipynb #d3bd4e69
 class Cells(NamedTuple):
@@ -138,7 +137,7 @@ class Noisy(NamedTuple):
         return by_time(partial(squared_distance, self.problem, exactly(self.problem)), self.moments, points)
 
 
-@eqx.filter_jit
+@compiled
 def squared_distance(problem: Problem, reduction: Radial, M, points, count):
     "$\\|f_m-f\\|^2$ of networks `points` (T, R, m, d) to the first `count` laws with moments M (T, h)."
     def one(M, w):
@@ -231,7 +230,7 @@ def spectral_gap(problem: Problem, noise: float, M, l: int = 0, odd: bool = Fals
     return float(linalg.eigh_tridiagonal(rate, -np.sqrt(there * back), True, "i", (first, first))[0])
 
 # %% ../nbs/12_langevin.ipynb #89b5a867
-@eqx.filter_jit
+@compiled
 def walk(side: Side, w, noise, step, count, key):
     "Noisy neurons (n, d) after `count` steps of length `step` in flow time."
     def move(k, w):

@@ -27,12 +27,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from .checks import NotResolved, check_integer, check_positive, check_sphere, check_times
+from .checks import NotResolved, check_concrete, check_integer, check_positive, check_sphere, check_times
 from .model import DotProduct, Measure, Problem, elsewhere, in_blocks, pair_sum, series, teacher_norm
 from .problems import Labels
 from poc_book.sphere import (
     Array,
     by_time,
+    compiled,
     coordinate_moment,
     first_rows,
     integrate,
@@ -150,7 +151,7 @@ TO_POWERS = np.array([np.pad(np.polynomial.chebyshev.cheb2poly(e), (0, ORDER + 1
                       for e in np.eye(ORDER + 1)]).T @ TO_COEFFICIENTS
 
 # %% ../nbs/04_mean_field.ipynb #9cc5f5b4
-@eqx.filter_jit
+@compiled
 def interpolate(S, x0, dx, x, q):
     "For S on the uniform grid x0 + dx*i: its value at x by Lagrange interpolation; to the left 1 - S falls like $y^{q/2}$."
     at = (x - x0) / dx
@@ -184,7 +185,7 @@ def worst(x):
     return jnp.max(jnp.abs(x))
 
 
-@eqx.filter_jit
+@compiled
 def feet(reduction: Radial, xi, M, length, tol):
     """Where log-odds `xi` (N,) at the panel's Chebyshev times were at its start: shape (ORDER, N).
 
@@ -201,7 +202,7 @@ def feet(reduction: Radial, xi, M, length, tol):
     return log_odds(jnp.where(succeeded, found[0], jnp.nan), p)  # where not, the panel is shortened
 
 
-@eqx.filter_jit
+@compiled
 def survive(reduction: Radial, survival, q, xi, M, length, tol):
     """The survival function at log-odds `xi` (N,), a uniform grid, at a panel's Chebyshev times, (ORDER, N), for a teacher space
     of dimension `q`; other arguments as `feet`."""
@@ -213,8 +214,8 @@ class Path(eqx.Module):
     """Moments of the limit in flow time: panel edges (P + 1,) and values (P, ORDER + 1, h) at their Chebyshev times.
 
     The last of P panels, 256 or a double of it, may lie behind `end`: paths of one shape share compiled code."""
-    edges: Float[Array, " p"]
-    values: Float[Array, "p c h"]
+    edges: Float[Array, " edges"]
+    values: Float[Array, "panels c h"]
     end: Float[Array, ""]
 
     def moments(self, t):
@@ -354,7 +355,7 @@ def hessian_scalars(reduction: Radial, M, y):
     return 2 * y * push - (1 - y) * (2 * push + 4 * bend), 2 * y * push
 
 # %% ../nbs/04_mean_field.ipynb #e17c52f8
-@eqx.filter_jit
+@compiled
 def carry(reduction: Radial, path: Path, xi, start, times):
     "`latitudes` of neighbours, which share their steps."
     p = reduction.exponent
@@ -582,7 +583,7 @@ class Own(eqx.Module):
         return jnp.concatenate([particle_velocity(view, t, own) for view, own in sets])
 
 
-@eqx.filter_jit
+@compiled
 def particle_rates(own: Own, points, count):
     "Velocities of the particles at the first `count` knots, (K, N, .)."
     return first_rows(lambda v: own(0.0, v), (points,), count)
@@ -620,7 +621,7 @@ def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
     raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name} up to t = {times[-1]:g}")
 
 
-@eqx.filter_jit
+@compiled
 def particle_risk(limit: ParticleLimit, times, count):
     "The risk of a particle limit at the first `count` of `times`, (T,)."
     return first_rows(limit.risk, (times,), count)
@@ -690,11 +691,11 @@ class MeanField(eqx.Module):
         return found if traced(found) else np.asarray(found)[()]
 
 
-@eqx.filter_jit
+@compiled
 def limit_velocity(limit: Limit, t, w, signs): return limit.velocity(t, w, signs)
 
 
-@eqx.filter_jit
+@compiled
 def limit_error(limit: Limit, t, rho: Measure): return limit.function_error(t, rho)
 
 # %% ../nbs/04_mean_field.ipynb #c2a657d6
@@ -741,7 +742,7 @@ def solve(problem: Problem, times, tol: float | None = None, particles: int = 40
     `particles` stand in for the measure (latent ones for closed forms, a wide network else), and `tol` is
     enforced only if given. Where a sample stands for the inputs, `risk` is that on the sample, and its error covers how far
     it is from the risk on others. Raises `BadInput` for bad times, `NotResolved` for an unreachable `tol`."""
-    times = check_times(times)
+    problem, times = check_concrete("problem", problem), check_times(times)
     tol_given = None if tol is None else check_positive("tol", tol)
     particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
     problem.check_slope()

@@ -27,7 +27,19 @@ from jaxtyping import Float
 
 from .checks import BadInput, NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
 from .fused import DIMS, fused_pull, triton
-from .sphere import Array, coordinate_moment, latitude_quadrature, module_of, own_key, project, random_numbers, traced
+from poc_book.sphere import (
+    Array,
+    check_double,
+    compiled,
+    coordinate_moment,
+    latitude_quadrature,
+    module_of,
+    own_key,
+    project,
+    random_numbers,
+    settled,
+    traced,
+)
 
 # %% ../nbs/02_model.ipynb #40e1839d
 class Hermite(eqx.Module):
@@ -136,6 +148,7 @@ def expand(f: Callable) -> Expansion | None:
 
     None where f, or f', cannot be evaluated or is not finite on [-14, 14], or if f holds arrays: those are data to compiled code."""
     if isinstance(f, Hermite): return Expansion(f.degrees, f.coefficients)
+    check_double()
     try: return _expand(f)
     except TypeError: return None  # no hash
 
@@ -145,7 +158,7 @@ def _expand(f: Callable) -> Expansion | None:
     compiled = jax.jit(lambda z: (jnp.broadcast_to(f(z), z.shape), jnp.broadcast_to(derivative(f)(z), z.shape)))
 
     def both(z):
-        with jax.ensure_compile_time_eval(): return [np.asarray(x, float) for x in compiled(z)]
+        with settled(), jax.ensure_compile_time_eval(): return [np.asarray(x, float) for x in compiled(z)]
     near, (z, h, weights) = 1e-9, _gauss_legendre()
     try: values, slopes = both(np.append(z, [-near, near]))
     except Exception: return None  # the reader is told when the function is needed
@@ -220,6 +233,7 @@ class Sample(eqx.Module):
     points: Float[Array, "n d"]
 
     def __init__(self, points):
+        check_double()
         self.points = jnp.asarray(check_finite("points", points, 2))
         shape = self.points.shape
         require(shape[0] >= 1 and shape[1] >= 3, "points.shape", shape, "(n, d) with n >= 1, d >= 3")
@@ -461,12 +475,14 @@ def on_devices(f: Callable, rows: Float[Array, "n d"], *rest: Array) -> Float[Ar
     return jax.shard_map(f, mesh=devices(), in_specs=spec, out_specs=spec[0], check_vma=False)(padded, *rest)[: len(rows)]
 
 
+@settled()
 def pull(f: Callable, w, v, charge) -> Float[Array, "n d"]:
     "$\\sum_jc_jf'(w_i\\cdot v_j)v_j$ over pairs of rows, for a function f of real numbers: shape (n, d)."
     if not fuses(f, w): return in_blocks(lambda rows: (derivative(f)(rows @ v.T) * charge) @ v, w)
     return on_devices(partial(fused_pull, derivative(f)), w, v, charge)
 
 # %% ../nbs/02_model.ipynb #75256d56
+@settled()
 def pair_sum(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, " n"]:
     "$\\sum_jc_jK(w_i\\cdot v_j)$ for unit rows, by pairs or by moment tensors, whichever `prefers_moments` finds cheaper."
     if not prefers_moments(K, len(w), len(v), w.shape[1]): return in_blocks(lambda rows: K(rows @ v.T) @ charge, w)
@@ -475,6 +491,7 @@ def pair_sum(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], char
     return in_blocks(lambda rows: sum(read(features(rows, power), T) for power, T in terms), w)
 
 
+@settled()
 def pair_pull(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, "n d"]:
     "$\\sum_jc_jK'(w_i\\cdot v_j)v_j$, the gradient of `pair_sum` in each row, by the same choice; pairs on a GPU are fused."
     if not prefers_moments(K, len(w), len(v), w.shape[1], fuses(K, w)): return pull(K, w, v, charge)
@@ -624,7 +641,7 @@ class Problem(eqx.Module):
         return value
 
 # %% ../nbs/02_model.ipynb #f48045b5
-@eqx.filter_jit
+@compiled
 def output(problem: Problem, rho: Measure, x: Float[Array, "n d"]) -> Float[Array, " n"]:
     "The network $f_\\rho$ at inputs of shape (n, d): shape (n,)."
     act = lambda rows: problem.scale * problem.activation(rows @ rho.points.T) @ rho.charge
@@ -638,7 +655,7 @@ def series(problem: Problem) -> tuple[DotProduct, DotProduct]:
     return paired(activation, activation).times(s * s), paired(activation, link).times(s)
 
 
-@eqx.filter_jit
+@compiled
 def kernel(problem: Problem, w, v):
     "$K(w,v)=E\\,\\sigma\\sigma$ without signs, for unit w (..., d) and v (..., d): all pairs, shape (...w, ...v)."
     if problem.closed_form: return series(problem)[0](jnp.tensordot(w, v, axes=(-1, -1)))
@@ -664,7 +681,7 @@ def character_correlation(w: Float[Array, "n d"], chosen: tuple[int, ...], beta:
     return in_blocks(rows, w, 128)
 
 
-@eqx.filter_jit
+@compiled
 def correlation(problem: Problem, w):
     "$F(w)=E\\,f^*\\sigma$ without sign, for unit w of shape (..., d): shape (...)."
     t = problem.teacher
@@ -682,7 +699,7 @@ def reduced(chosen: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(j for j, times in Counter(chosen).items() if times % 2))
 
 # %% ../nbs/02_model.ipynb #39d11ecf
-@eqx.filter_jit
+@compiled
 def potential(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0) -> Float[Array, " n"]:
     "For unit w (n, d): $U(w;\\rho)=a(w)[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n,); `signs` are those of w."
     if problem.closed_form:
@@ -693,7 +710,7 @@ def potential(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0)
     return signs * (in_blocks(lambda rows: problem.scale * problem.activation(rows @ x.T) @ gap / len(x), w) - known)
 
 
-@eqx.filter_jit
+@compiled
 def velocity(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0) -> Float[Array, "n d"]:
     "For unit w (n, d): $\\nu(w,\\rho)=-P_w\\nabla U/\\text{scale}$ per unit of flow time, shape (n, d)."
     pull = closed_gradient if problem.closed_form else node_gradient
@@ -717,7 +734,7 @@ def node_gradient(problem: Problem, w, rho: Measure):
 
 
 # %% ../nbs/02_model.ipynb #4dfb47fd
-@eqx.filter_jit
+@compiled
 def risk(problem: Problem, rho: Measure) -> Float[Array, ""]:
     "$L(\\rho)=E(f_\\rho-f^*)^2$: exact in closed form or on an enumerated cube, otherwise over the input nodes where not known."
     w = rho.points
@@ -729,7 +746,7 @@ def risk(problem: Problem, rho: Measure) -> Float[Array, ""]:
     return teacher_norm(problem) + jnp.mean(f**2) - 2 * rho.charge @ correlation(problem, w)
 
 
-def teacher_norm(problem: Problem) -> Float[Array, ""]:
+def teacher_norm(problem: Problem) -> Float[Array, ""] | float:
     "$E\\,f^*(x)^2$, the risk of the zero network."
     t = problem.teacher
     if problem.closed_form:
@@ -749,7 +766,7 @@ def elsewhere(problem: Problem, seed: int) -> Problem:
     return eqx.tree_at(lambda p: p.inputs.fixed, problem, fresh.astype(nodes.dtype))
 
 
-@eqx.filter_jit
+@compiled
 def function_error(problem: Problem, rho: Measure, other: Measure) -> Float[Array, ""]:
     "$E(f_\\rho-f_{\\rho'})^2$, the squared distance of two networks under the input law."
     if not problem.closed_form:

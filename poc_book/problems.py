@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from .checks import check_finite, check_integer, require
+from .checks import check_concrete, check_finite, check_integer, require
 from .model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, Sample, SoftPlus
 from .sphere import Array, check_key, own_key, random_numbers, uniform
 
@@ -42,7 +42,7 @@ def random_teachers(dim: int = 64, key=None) -> Problem:
     "For dim >= 6: the mean of six $h_4$ teachers, uniform in $R^6$ (Figure 8); `key` draws them, by default key 0."
     dim, h = check_integer("dim", dim, 6), Hermite(4, 1.0)
     atoms = np.zeros((6, dim))
-    atoms[:, :6] = uniform(own_key(0) if key is None else key, 6, 6)
+    atoms[:, :6] = uniform(own_key(0) if key is None else check_concrete("key", key), 6, 6)
     return Problem(Gaussian(dim), h, Atoms(atoms, np.full(6, 1 / 6), h), name="random66")
 
 # %% ../nbs/03_problems.ipynb #0973f160
@@ -77,7 +77,7 @@ class Labels(eqx.Module):
 
 def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
     "The problem seen through n >= 1 samples drawn with `key`, their labels with Gaussian noise of that standard deviation."
-    n, (one, two) = check_integer("n", n), jax.random.split(check_key(key))
+    n, (one, two) = check_integer("n", n), jax.random.split(check_key(check_concrete("key", key)))
     require(check_finite("noise", noise, 0) >= 0, "noise", noise, "a finite number >= 0")
     x = problem.inputs.sample(one, n)
     labels = problem.teacher(x) + noise * random_numbers(jax.random.normal, two, (n,))

@@ -23,7 +23,19 @@ from scipy import special
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, horner, latitudes, slopes
 from .model import Atoms, Measure, Problem, series
-from .sphere import Array, first_rows, module_of, normalise, own_key, padded, project, solve_ode, traced, uniform
+from poc_book.sphere import (
+    Array,
+    compiled,
+    first_rows,
+    module_of,
+    normalise,
+    own_key,
+    padded,
+    project,
+    solve_ode,
+    traced,
+    uniform,
+)
 
 # %% ../nbs/07_stability.ipynb #82f7ac7a
 def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
@@ -66,7 +78,7 @@ def local_hessian(limit: MeanField, t, w: Float[Array, "m d"], signs=1.0) -> Flo
     return np.asarray(projected(limit.limit, t, w, np.asarray(signs, w.dtype)))
 
 
-@eqx.filter_jit
+@compiled
 def projected(limit: Limit, t, w, signs):
     "`local_hessian` of checked arguments."
     P = tangent(w)
@@ -101,14 +113,14 @@ def mixed_hessian(problem: Problem, w, v):
     return K.slope(s) * identity + K.bend(s) * v[:, :, None] * w[:, None, None, :]
 
 
-@eqx.filter_jit
+@compiled
 def _differentiate_kernel(problem: Problem, w, v):
     "`mixed_hessian` of every pair of rows, without a formula."
     mixed = jax.jacfwd(jax.grad(lambda a, b: problem.kernel(a, b), 0), 1)
     return jax.vmap(lambda a: jax.vmap(lambda b: mixed(a, b))(v))(w)
 
 # %% ../nbs/07_stability.ipynb #a420da29
-@eqx.filter_jit
+@compiled
 def carry_matrix(limit: Limit, start, end, w, signs, tol):
     "Neurons at `end` that were at `w` (m, d) at `start` < `end`, and the matrices $J_{end,start}$, (m, d, d)."
     def field(t, state):
@@ -291,7 +303,7 @@ def outside(problem: Problem, w, tau: float, places: Measure | None = None):
     return module_of(w).where(own, overlap, -1.0).max(-1) < 1 - tau**2 / 2
 
 # %% ../nbs/07_stability.ipynb #b53ac4ff
-@eqx.filter_jit
+@compiled
 def maximise(A: Float[Array, "c m d d"], p: Float[Array, " m"], starts: Float[Array, "k d"], rounds: int = 60, count=None):
     """For weights p >= 0: ascent of $\\sum_ip_i\\|A_{ci}v\\|$ over unit v from `starts` and the top singular vector.
 
@@ -339,7 +351,7 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     return Estimate(table, check_times(times), errors[top], spread.max())
 
 # %% ../nbs/07_stability.ipynb #390954bd
-@eqx.filter_jit
+@compiled
 def average_push(J, H, out, starts, count):
     "`maximise` of the mean of $\\|J_iH_{ic}v\\|$ over the neurons that are `out`, for each of the first `count` candidates c."
     A = jnp.einsum("mab,mcbe->cmae", J, H) * out[:, None, None]

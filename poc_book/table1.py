@@ -124,7 +124,7 @@ def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
     return T, found.j_avg_lower * T, found.j_avg * T
 
 # %% ../nbs/10_table1.ipynb #e8ad509b
-def exponent(dims: Sequence[int], values, errors) -> tuple[float, float]:
+def exponent(dims: Sequence[int] | np.ndarray, values, errors) -> tuple[float, float]:
     "For positive values with standard errors at two or more dims: the exponent p of values ~ d^p and its standard error."
     given = {name: np.asarray(check_finite(name, x, 1)) for name, x in dict(dims=dims, values=values, errors=errors).items()}
     x, y, sigma = given.values()

@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+from annotated import TYPES, any_type
 
 import poc_book
 from poc_book.batch import compiler
+from poc_book.checks import BadInput
 from poc_book.cli import main
 
 # Tests that run side by side share the cores, as threads that wait for one spin; told before JAX is imported.
@@ -85,6 +88,20 @@ class TinyBook:
         "Every file of the results of some chapters (of both if none is named), by path."
         paths = [p for c in chapters or ("01_line", "02_square") for p in (self.home / c).iterdir()]
         return {str(p.relative_to(self.home)): p.read_bytes() for p in paths}
+
+
+@contextmanager
+def raises(expected, raises=pytest.raises, **own):
+    "`pytest.raises`; where it expects a `BadInput` a call may have arguments of `any_type`."
+    with any_type() if issubclass(expected, BadInput) else nullcontext(), raises(expected, **own) as error: yield error
+
+
+if TYPES: pytest.raises = raises
+
+
+@pytest.fixture(autouse=True)
+def type_of_arguments(request):
+    with any_type() if TYPES and request.node.get_closest_marker("any_type") else nullcontext(): yield
 
 
 @pytest.fixture

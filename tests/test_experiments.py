@@ -196,6 +196,7 @@ def test_what_decides_the_bits_is_part_of_a_checkpoint():
     assert about["jax"] == jax.__version__ and "cpu" in about["device"]
 
 
+@pytest.mark.any_type
 def test_numbers_of_numpy_are_numbers(tmp_path):
     given = {**RUN, "batch": np.int64(64), "samples": np.int32(512), "step": np.float64(0.05), "widths": np.array([4, 8])}
     run = sgd(he(4, 8), **given, checkpoint=tmp_path / "run.npz")

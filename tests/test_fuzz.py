@@ -360,6 +360,7 @@ TABLE: dict[str, dict[str, Arg]] = {
     # checks
     "checks.check_integer": dict(field=made("value"), value=whole(3)),
     "checks.check_positive": dict(field=made("value"), value=positive(3.0)),
+    "checks.check_concrete": dict(field=made("value"), value=made(1.0)),
     "checks.check_finite": dict(field=made("value"), value=vector([1.0, 2.0])._replace(odd=())),
     "checks.check_times": dict(times=times()),
     "checks.check_sphere": dict(field=made("value"), w=points(names=("value",)), dim=made(4)),
@@ -375,6 +376,7 @@ EXEMPT: dict[str, str] = {
         sphere.traced sphere.module_of sphere.padded sphere.by_time sphere.first_rows sphere.gather model.DotProduct
         model.paired model.devices model.shard model.cut model.in_blocks model.monomials model.features
         model.feature_gradient model.moment_tensor model.prefers_moments model.fuses model.on_devices model.derivative
+        sphere.settled sphere.compiled
         model.pull model.pair_sum model.pair_pull finite_width.fused_gradient model.output model.series model.kernel
         model.correlation model.potential model.velocity model.closed_gradient model.node_gradient model.risk
         model.teacher_norm model.function_error model.uniform_norm finite_width.Field finite_width.risks
@@ -433,7 +435,7 @@ EXEMPT: dict[str, str] = {
         results.write_atomic results.cpu_model results.git_commit results.data_hash results.origin results.attributes
         results.save results.render results.render_animation results.caption results.Chapter results.publish""",
     "the checks themselves": """
-        checks.BadInput checks.NotResolved checks.require checks.magnitude sphere.check_key""",
+        checks.BadInput checks.NotResolved checks.require checks.magnitude sphere.check_key sphere.check_double""",
     "what notebooks declare: tested in test_notebooks and test_engine": """
         checks.read_cells checks.declared checks.check_kinds checks.versions""",
 }
@@ -517,7 +519,28 @@ def test_that_there_are_enough_bad_inputs():
 def usual(name: str) -> list[np.ndarray]: return numbers(ask(name, {k: arg.good for k, arg in TABLE[name].items()}))
 
 
+LACKING = {"fluctuations.gronwall_law", "sweep.load_run", "results.load"}  # the table has no good values for them
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in sorted(TABLE.keys() - LACKING)])
+def test_where_jax_is_told_to_promote_nothing_the_answer_is_the_same(name):
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        found = numbers(ask(name, {k: arg.good for k, arg in TABLE[name].items()}))
+    if name not in SLOW: assert all(np.array_equal(x, y) for x, y in zip(found, usual(name), strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(TABLE.keys() - LACKING))
+def test_without_double_precision_a_function_says_so_or_does_not_need_it(name):
+    values = {k: grown(arg.good) for k, arg in TABLE[name].items()}
+    with jax.enable_x64(False):
+        try: found = numbers(ask(name, values))
+        except BadInput as error: return one_line(error, ("jax_enable_x64",))
+    assert all(np.allclose(x, y, 1e-9, 0, equal_nan=True) for x, y in zip(found, usual(name), strict=True))
+
+
 @pytest.mark.slow
+@pytest.mark.any_type
 @pytest.mark.parametrize(("name", "spoiled"), ODDITIES)
 def test_odd_values_are_refused_or_get_a_finite_answer_and_in_another_type_the_same(name, spoiled):
     row = TABLE[name]
@@ -535,6 +558,30 @@ def test_odd_values_are_refused_or_get_a_finite_answer_and_in_another_type_the_s
         assert len(found) == len(usual(name))
         for x, y in zip(found, usual(name)):
             assert x.shape == y.shape and np.all(np.abs(x - 1.0 * y) <= loose * np.max(np.abs(y), initial=1e-300)), (value, x, y)
+
+
+NOT_TRACED = {("model.Monomials", "sets"), ("stability.bound_constant", "scalars"), ("experiments.rate", "errors"),
+              ("checks.check_sphere", "dim"), ("checks.check_step", "time")}  # no arrays, or given by the library itself
+
+
+def as_array(value):
+    "A value as JAX can trace it, if it can."
+    if isinstance(value, jax.Array): return value
+    try: array = np.asarray(value)
+    except (TypeError, ValueError): return None
+    return array if array.dtype.kind in "biuf" else None
+
+
+@pytest.mark.any_type
+@pytest.mark.parametrize("name", TABLE)
+def test_what_jax_traces_is_taken_or_refused_in_words(name):
+    values = {k: grown(arg.good) for k, arg in TABLE[name].items()}
+    for field, value in values.items():
+        if (array := as_array(value)) is None or (name, field) in NOT_TRACED: continue
+        try: jax.eval_shape(lambda x: (ask(name, {**values, field: x}), x)[1], array)
+        except BadInput as error:
+            one_line(error, (field, *TABLE[name][field].names))
+            assert str(error).endswith(": a concrete value: not under jit, grad or vmap")
 
 
 FAR = [(*place.split(), value) for value, places in {

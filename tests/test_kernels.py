@@ -48,7 +48,7 @@ def test_moments_are_for_many_neurons_of_even_kernels():
     assert not prefers_moments(DotProduct((3,), (1.0,)), 10**6, 10**6, 3)
     fused = [prefers_moments(FOURTH, m, m, 32, fused=True) for m in (2**16, 2**17)]
     assert fused == [False, True]  # as measured on an H200 at 2^16
-    widths = [next(m for m in 2 ** np.arange(30) if prefers_moments(FOURTH, m, m, d)) for d in (8, 16, 32, 64)]
+    widths = [next(m for m in (2 ** np.arange(30)).tolist() if prefers_moments(FOURTH, m, m, d)) for d in (8, 16, 32, 64)]
     assert widths == sorted(widths)  # the break-even width grows with the dimension
 
 
