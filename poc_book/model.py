@@ -146,7 +146,7 @@ def derivative(f: Callable) -> Callable:
 def expand(f: Callable) -> Expansion | None:
     """For a function of real numbers: its `Expansion`.
 
-    None where f, or f', cannot be evaluated or is not finite on [-14, 14], or if f holds arrays: those are data to compiled code."""
+    None where f, or f', cannot be evaluated or is not finite on [-14, 14], or f holds arrays: data to compiled code."""
     if isinstance(f, Hermite): return Expansion(f.degrees, f.coefficients)
     check_double()
     try: return _expand(f)
