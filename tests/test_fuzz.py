@@ -375,7 +375,8 @@ EXEMPT: dict[str, str] = {
         sphere.normalise sphere.riemannian_gradient sphere.riemannian_hessian sphere.solve_flow sphere.OnSphere
         sphere.traced sphere.module_of sphere.padded sphere.by_time sphere.first_rows sphere.gather model.DotProduct
         model.paired model.devices model.shard model.cut model.in_blocks model.monomials model.features
-        model.feature_gradient model.moment_tensor model.prefers_moments model.fuses model.on_devices model.derivative model.expand
+        model.feature_gradient model.moment_tensor model.prefers_moments model.fuses model.on_devices model.derivative
+        model.expand
         sphere.settled sphere.compiled
         model.pull model.pair_sum model.pair_pull finite_width.fused_gradient model.output model.series model.kernel
         model.correlation model.potential model.velocity model.closed_gradient model.node_gradient model.risk
@@ -391,7 +392,8 @@ EXEMPT: dict[str, str] = {
         fluctuations.shadows langevin.gibbs langevin.bernoulli langevin.moments langevin.tilt langevin.spread
         langevin.spread_slope langevin.squared_distance langevin.walk beyond.step_on beyond.stepped beyond.curve
         fluctuations.simulate_sizes mean_field.tabulated results.count_work results.work sphere.random_numbers
-        stability.radial_hessian sphere.solve_ode model.powers model.character_correlation model.reduced model.elsewhere model.Expansion
+        stability.radial_hessian sphere.solve_ode model.powers model.character_correlation model.reduced
+        model.elsewhere model.Expansion
         mean_field.legendre_coefficients model.check_values diagnose.blame sphere.own_key""",
     "a step inside a solver whose arguments are checked where it starts": """
         mean_field.Radial mean_field.teacher_span mean_field.average_kernel mean_field.radial mean_field.waiting_clock
@@ -417,7 +419,8 @@ EXEMPT: dict[str, str] = {
         fluctuations.own_features fluctuations.exchange fluctuations.Panel fluctuations.displacement
         fluctuations.unfold fluctuations.mean_squares fluctuations.teacher_gap fluctuations.block_shares
         fluctuations.observe fluctuations.Second langevin.Cells langevin.follow_cells langevin.exactly
-        langevin.reduced langevin.dual langevin.rest diagnose.judged diagnose.compared diagnose.time_finding diagnose.probe table1.corners""",
+        langevin.reduced langevin.dual langevin.rest diagnose.judged diagnose.compared diagnose.time_finding
+        diagnose.probe table1.corners""",
     "an answer, or a question about the library's own answers alone": """
         finite_width.Trajectory finite_width.corrected finite_width.collapse finite_width.apart finite_width.distance
         coupling.Coupling coupling.linearise coupling.decompose coupling.lipschitz coupling.gronwall stability.Scalars
