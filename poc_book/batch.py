@@ -454,11 +454,12 @@ def snakemake(book: Book, profile: str, targets: list[Path], log: str, triggers:
               resume: bool = False) -> subprocess.Popen:
     """Start Snakemake on `targets`, `jobs` at a time, which run again on `triggers` and when missing; what it says goes to
     `logs/LOG.log`. It knows files by their paths from `build`: in a whole path braces would be wildcards to it."""
-    home, build = book.home(profile), book.root / "build"
+    home, build, rules = book.home(profile), book.root / "build", book.root / "Snakefile"
+    version = hashlib.sha256(rules.read_bytes()).hexdigest()[:12]  # Snakemake would go on with the copy of an older Snakefile
     command = [sys.executable, "-m", "snakemake", *(str(path.relative_to(build)) for path in targets),
-               "--snakefile", str(book.root / "Snakefile"), "--directory", str(build), "--cores", str(jobs),
+               "--snakefile", str(rules), "--directory", str(build), "--cores", str(jobs),
                "--nolock", "--rerun-incomplete", "--rerun-triggers", *triggers, "--keep-going", "--scheduler", "greedy",
-               "--runtime-source-cache-path", str(build / ".snakemake" / "source-cache"), "--nocolor"]
+               "--runtime-source-cache-path", str(build / ".snakemake" / "source-cache" / version), "--nocolor"]
     with open(home / "logs" / f"{log}.log", "w") as f:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=environment(book, resume, jobs))
 
