@@ -33,7 +33,7 @@ from . import figures
 from .checks import BadInput, NotResolved, check_concrete, check_integer, check_name, check_positive, require
 from .experiments import rate
 from .mean_field import Limit, MeanField, radial
-from .model import Measure, Monomials, Problem, SoftPlus, series, teacher_norm
+from .model import Atoms, Measure, Monomials, Problem, SoftPlus, series, teacher_norm
 from .problems import PROBLEMS
 from .results import origin, render, save, write_atomic
 from .sphere import by_time, compiled, first_rows, integrate, own_key, uniform
@@ -42,14 +42,15 @@ from .table1 import CAP, MISSED, endpoints, missed, transitive, until_learned
 
 # %% ../nbs/14_your_problem.ipynb #94d77fa4
 def lowest_degree(problem: Problem) -> int | None:
-    """For atoms on Gaussian inputs, or SoftPlus and monomials on the cube: the lowest positive degree of F, else None.
+    """For atoms or multi-index teachers on Gaussian inputs, SoftPlus and monomials on cubes: the lowest degree > 0 of F.
 
-    The information exponent of the problem. A degree counts if its share of F does not vanish at 64 random neurons, to 1e-10 of
+    Else None. The information exponent of the problem. A degree counts if its share of F does not vanish at 64 random neurons, to 1e-10 of
     the norms of activation and teacher."""
     if problem.closed_form:
-        (K, F), w, weights = series(problem), uniform(own_key(0), 64, problem.dim), problem.teacher.weights
+        (K, F), w = series(problem), uniform(own_key(0), 64, problem.dim)
         overlap = np.asarray(w @ problem.teacher.points.T)
-        least = 1e-10 * np.sqrt(K(1.0) * float(teacher_norm(problem)))
+        if not isinstance(problem.teacher, Atoms): return min(F.exponents.sum(1)[F.exponents.sum(1) > 0].tolist(), default=None)
+        weights, least = problem.teacher.weights, 1e-10 * np.sqrt(K(1.0) * float(teacher_norm(problem)))
         seen = (k for k, c in enumerate(F.taylor()) if k > 0 and c and np.abs(c * overlap**k @ weights).max() > least)
         return next(seen, None)
     if isinstance(problem.teacher, Monomials) and isinstance(problem.activation, SoftPlus):

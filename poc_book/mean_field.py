@@ -28,7 +28,7 @@ from jaxtyping import Float
 from scipy import special
 
 from .checks import NotResolved, check_concrete, check_integer, check_positive, check_sphere, check_times
-from .model import DotProduct, Measure, Problem, elsewhere, in_blocks, pair_sum, series, teacher_norm
+from .model import Atoms, DotProduct, Measure, Problem, elsewhere, in_blocks, pair_sum, series, teacher_norm
 from .problems import Labels
 from poc_book.sphere import (
     Array,
@@ -100,7 +100,7 @@ def average_kernel(K, q: int, n: int) -> np.ndarray:
 # %% ../nbs/04_mean_field.ipynb #43712879
 def radial(problem: Problem) -> Radial | None:
     "The radial reduction of a problem, or None where symmetry does not allow it (found by trying directions in V)."
-    if not problem.closed_form or problem.signed: return None
+    if not problem.closed_form or problem.signed or not isinstance(problem.teacher, Atoms): return None
     (K, F), basis = series(problem), teacher_span(problem)
     q, n = basis.shape[1], problem.dim - basis.shape[1]
     polynomials = K.smooth and F.smooth and max(K.degrees + F.degrees, default=99) <= 24

@@ -4,18 +4,19 @@
 
 # %% auto #0
 __all__ = ['DEGREES', 'Hermite', 'SoftPlus', 'Expansion', 'derivative', 'expand', 'Gaussian', 'Boolean', 'Sample', 'Atoms',
-           'Monomials', 'Measure', 'powers', 'DotProduct', 'paired', 'devices', 'shard', 'cut', 'in_blocks',
-           'monomials', 'features', 'feature_gradient', 'moment_tensor', 'prefers_moments', 'fuses', 'on_devices',
-           'pull', 'pair_sum', 'pair_pull', 'check_values', 'Problem', 'output', 'series', 'kernel',
-           'character_correlation', 'correlation', 'reduced', 'potential', 'velocity', 'closed_gradient',
-           'node_gradient', 'risk', 'teacher_norm', 'elsewhere', 'function_error', 'static_error', 'uniform_norm']
+           'MultiIndex', 'Monomials', 'Measure', 'powers', 'DotProduct', 'paired', 'MultiExpansion', 'expand_jointly',
+           'Polynomial', 'joined', 'devices', 'shard', 'cut', 'in_blocks', 'monomials', 'features', 'feature_gradient',
+           'moment_tensor', 'prefers_moments', 'fuses', 'on_devices', 'pull', 'pair_sum', 'pair_pull', 'check_values',
+           'Problem', 'output', 'series', 'kernel', 'character_correlation', 'teacher_sums', 'correlation', 'reduced',
+           'potential', 'velocity', 'closed_gradient', 'node_gradient', 'risk', 'teacher_norm', 'elsewhere',
+           'function_error', 'static_error', 'uniform_norm']
 
 # %% ../nbs/02_model.ipynb #7411ae1d
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 from math import comb, factorial, prod
 from typing import Any
 
@@ -24,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from scipy import special
 
 from .checks import BadInput, NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
 from .fused import DIMS, fused_pull, triton
@@ -85,6 +87,14 @@ class Expansion:
     jump: float = 0.0
     rest: float = 0.0
     slope_rest: float = 0.0
+
+    @property
+    def hermite(self) -> np.ndarray:
+        "All coefficients, those of kink and jump included, up to `DEGREES`."
+        found = np.zeros(max((*self.degrees, DEGREES)) + 1)
+        found[list(self.degrees)] = self.coefficients
+        found[: DEGREES + 1] += sum(size * part for size, part in zip((self.kink, self.jump), _absolute_value()))
+        return found
 
     @property
     def certified(self) -> bool:
@@ -265,6 +275,25 @@ class Atoms(eqx.Module):
     def __call__(self, x):
         return self.link(x @ self.points.T.astype(x.dtype)) @ self.weights.astype(x.dtype)
 
+# %% ../nbs/02_model.ipynb #a9b8c7d6
+class MultiIndex(eqx.Module):
+    """For 2 to 4 orthonormal rows `points` (q, d): the teacher $g(v_1\\cdot x,\\dots,v_q\\cdot x)$, g from (n, q) to (n,).
+
+    For one direction there are `Atoms`, with g as their link."""
+    points: Float[Array, "q d"]
+    g: Any  # a callable of coordinates (n, q)
+
+    def __init__(self, points, g):
+        self.points = np.asarray(check_sphere("teacher", points), float)
+        q = len(self.points)
+        require(2 <= q <= 4, "teacher.points.shape", self.points.shape, "2 to 4 directions; Atoms for one")
+        orthonormal = np.abs(self.points @ self.points.T - np.eye(q)).max() < 1e-9
+        require(bool(orthonormal), "teacher.points", points, "orthonormal rows")
+        require(callable(g), "g", g, "a function of coordinates (n, q)")
+        self.g = g
+
+    def __call__(self, x): return self.g(x @ self.points.T.astype(x.dtype))
+
 # %% ../nbs/02_model.ipynb #ebd3e6d2
 class Monomials(eqx.Module):
     "For index tuples below the dimension: the teacher $\\sum_S c_S \\prod_{i\\in S} x_i$."
@@ -384,6 +413,64 @@ def paired(f: Hermite | Expansion, g: Hermite | Expansion) -> DotProduct:
     beyond = np.cumsum((np.maximum(k, 1) * np.abs(p[k]))[::-1])[::-1]
     k = k[beyond > 1e-13 * beyond[:1]]
     return DotProduct(tuple(k.tolist()), tuple(p[k].tolist()), f.kink * g.kink, f.jump * g.jump)
+
+# %% ../nbs/02_model.ipynb #c7d6e5f4
+@dataclass(frozen=True, eq=False)
+class MultiExpansion:
+    """For g of q Gaussians: exponents $\\alpha$ (A, q) up to a total degree, coefficients $g_\\alpha$ (A,), and `norm` $E g^2$.
+
+    `rest` is the share of the norm left out; `noise` is how far the coefficients of two rules are apart, as a share of it."""
+    exponents: np.ndarray
+    coefficients: np.ndarray
+    norm: float
+    rest: float
+    noise: float
+
+
+@lru_cache(maxsize=16)
+def expand_jointly(g: Callable, q: int) -> MultiExpansion | None:
+    "The `MultiExpansion` of g by Gauss-Hermite quadrature; None where it cannot be evaluated or is not finite."
+    degree, nodes = {2: (80, 160), 3: (30, 60), 4: (16, 28)}[q]
+    exponents = np.array([a for a in product(range(degree + 1), repeat=q) if sum(a) <= degree])
+
+    def coefficients(nodes: int):
+        z, weights = special.roots_hermitenorm(nodes)
+        with settled(), jax.ensure_compile_time_eval():
+            values = np.asarray(jax.jit(g)(np.stack(np.meshgrid(*[z] * q, indexing="ij"), -1).reshape(-1, q)), float)
+        weights = weights / weights.sum()
+        h = np.polynomial.hermite_e.hermevander(z, degree) / np.sqrt([float(factorial(k)) for k in range(degree + 1)])
+        joint = values.reshape([nodes] * q)
+        norm = joint**2
+        for _ in range(q): joint, norm = np.tensordot(joint, h * weights[:, None], (0, 0)), np.tensordot(norm, weights, (0, 0))
+        return joint[tuple(exponents.T)], float(norm)
+    try: (c, norm), (other, _) = coefficients(nodes), coefficients(nodes + 5)
+    except Exception: return None  # the reader is told when the function is needed
+    if not np.all(np.isfinite(c)) or norm == 0: return None
+    kept = np.abs(c) > 1e-12 * np.sqrt(norm)
+    rest, noise = 1 - c[kept] @ c[kept] / norm, np.sum((c - other) ** 2) / norm
+    return MultiExpansion(exponents[kept], c[kept], norm, max(rest, 0.0), noise)
+
+
+class Polynomial(eqx.Module):
+    "For |u| <= 1: $\\sum_\\alpha p_\\alpha u^\\alpha$ of coordinates u (n, q), shape (n,)."
+    exponents: np.ndarray
+    coefficients: np.ndarray
+
+    def __call__(self, u):
+        def rows(u):
+            steps = jnp.concatenate([jnp.ones_like(u)[None], jnp.repeat(u[None], self.exponents.max(initial=0), 0)])
+            powers = jnp.cumprod(steps, 0)  # (degree + 1, n, q)
+            terms = prod(powers[a, :, j] for j, a in enumerate(self.exponents.T))
+            return self.coefficients.astype(u.dtype) @ terms
+        return in_blocks(rows, u)
+
+
+def joined(f: Expansion, g: MultiExpansion) -> Polynomial:
+    "For unit w: $E f(w\\cdot x)g(v_1\\cdot x,\\dots)$ as a polynomial in $u_j=w\\cdot v_j$."
+    size = g.exponents.sum(1)
+    multinomial = [factorial(int(k)) / prod(factorial(int(a)) for a in row) for k, row in zip(size, g.exponents)]
+    p = f.hermite[size] * g.coefficients * np.sqrt(multinomial)
+    return Polynomial(g.exponents[p != 0], p[p != 0])
 
 # %% ../nbs/02_model.ipynb #91791b69
 @lru_cache
@@ -534,7 +621,7 @@ class Problem(eqx.Module):
         check_values("activation(z)", self.activation, np.zeros((2, 3)), (2, 3))
         x = self.inputs.nodes() if self.inputs.exact else np.eye(2, self.dim)
         check_values("teacher(x)", self.teacher, x, (len(x),))
-        if isinstance(self.teacher, Atoms):
+        if isinstance(self.teacher, (Atoms, MultiIndex)):
             require(self.teacher.points.shape[1] == self.dim, "teacher.dim", self.teacher.points.shape[1],
                     f"{self.dim}, the dimension of the inputs")
         if isinstance(self.teacher, Monomials):
@@ -545,11 +632,18 @@ class Problem(eqx.Module):
     def dim(self) -> int: return self.inputs.dim
 
     @property
-    def expansions(self) -> tuple[Expansion, ...]:
-        "Of activation and link, for atoms on Gaussian inputs if both are certified; else none."
-        if not (isinstance(self.inputs, Gaussian) and isinstance(self.teacher, Atoms)): return ()
-        f, g = expand(self.activation), expand(self.teacher.link)
-        return (f, g) if f and g and (f.certified or f.jump) and g.rest < 1e-4 else ()
+    def expansions(self) -> tuple[Any, ...]:
+        "Of activation and of link or multi-index function, on Gaussian inputs, if what they leave out is certified; else none."
+        if not (isinstance(self.inputs, Gaussian) and isinstance(self.teacher, (Atoms, MultiIndex))): return ()
+        f = expand(self.activation)
+        if not (f and (f.certified or f.jump)): return ()
+        if isinstance(self.teacher, Atoms):
+            link = expand(self.teacher.link)
+            return (f, link) if link and link.rest < 1e-4 else ()
+        g = expand_jointly(self.teacher.g, len(self.teacher.points))
+        if g is None: return ()
+        beyond = f.hermite[g.exponents.sum(1).max(initial=0) + 1 :]  # of the activation, beyond the degrees of g
+        return (f, g) if g.noise < 1e-16 and beyond @ beyond * g.rest < 1e-12 * (f.hermite @ f.hermite) else ()
 
     @property
     def closed_form(self) -> bool: return len(self.expansions) > 0
@@ -648,11 +742,13 @@ def output(problem: Problem, rho: Measure, x: Float[Array, "n d"]) -> Float[Arra
     return in_blocks(act, x)
 
 
-def series(problem: Problem) -> tuple[DotProduct, DotProduct]:
-    "For closed-form problems: K and one atom's share of F, as functions of a dot product."
-    s = problem.scale
-    activation, link = problem.expansions
-    return paired(activation, activation).times(s * s), paired(activation, link).times(s)
+def series(problem: Problem) -> tuple[DotProduct, Any]:
+    "For closed-form problems: K of a dot product, and F: an atom's share likewise, or a `Polynomial` of directions."
+    s, (activation, teacher) = problem.scale, problem.expansions
+    K = paired(activation, activation).times(s * s)
+    if isinstance(teacher, Expansion): return K, paired(activation, teacher).times(s)
+    F = joined(activation, teacher)
+    return K, Polynomial(F.exponents, s * F.coefficients)
 
 
 @compiled
@@ -664,32 +760,54 @@ def kernel(problem: Problem, w, v):
     return jnp.tensordot(act(w), act(v), axes=(-1, -1)) / len(x)
 
 # %% ../nbs/02_model.ipynb #d1e2f3a4
-def character_correlation(w: Float[Array, "n d"], chosen: tuple[int, ...], beta: float) -> Float[Array, " n"]:
-    "For unit rows w and independent signs x: $E\\prod_{j\\in S}x_j\\,\\sigma(w\\cdot x)$ with SoftPlus(beta), to about 1e-12."
-    if len(chosen) % 2: return w[:, chosen[0]] / 2 if len(chosen) == 1 else jnp.zeros_like(w[:, 0])
-    step = 2 * np.pi / (np.sqrt(w.shape[1]) + 30 / beta)
-    xi = np.arange(1, int(8 * beta / step)) * step  # q / xi^2 is 1e-13 at 8 beta
-    weight = step / np.pi * (np.pi / beta) / np.sinh(np.pi * xi / beta) / xi
-    others = [j for j in range(w.shape[1]) if j not in chosen]
+def character_correlation(w: Float[Array, "n d"], chosen: tuple[int, ...], beta: float) -> tuple[Array, Array]:
+    """For unit rows w and independent signs x: $E\\prod_{j\\in S}x_j\\,\\sigma(w\\cdot x)$ with SoftPlus(beta) to 1e-12, (n,).
 
-    def rows(w):
-        phase = w[:, None, :] * xi[:, None].astype(w.dtype)
-        product = jnp.prod(jnp.cos(phase[..., others]), -1) * jnp.prod(jnp.sin(phase[..., list(chosen)]), -1)
-        if not chosen: return np.log(2) / beta + step / np.pi / 4 + (1 - product) @ weight.astype(w.dtype)
-        first = step / np.pi / 2 * w[:, chosen[0]] * w[:, chosen[1]] if len(chosen) == 2 else 0.0  # at xi = 0
-        return -((-1) ** (len(chosen) // 2)) * (product @ weight.astype(w.dtype) + first)
-    return in_blocks(rows, w, 128)
+    And its gradient in w, (n, d). Sines and cosines of multiples of a step follow from one another."""
+    d = w.shape[1]
+    if len(chosen) % 2:  # odd: what is left of SoftPlus is z / 2
+        single = w[:, chosen[0]] / 2 if len(chosen) == 1 else jnp.zeros_like(w[:, 0])
+        return single, jnp.zeros_like(w).at[:, chosen[0]].set(0.5 if len(chosen) == 1 else 0.0)
+    step = 2 * np.pi / (np.sqrt(d) + 30 / beta)
+    xi = np.arange(1, int(8 * beta / step)) * step  # q / xi^2 is 1e-13 at 8 beta
+    weights = (step / beta / np.sinh(np.pi * xi / beta) / xi).astype(w.dtype)
+    inside = np.isin(np.arange(d), chosen)
+    cosine, sine = jnp.cos(step * w), jnp.sin(step * w)
+
+    def add(state, at):
+        c, s, F, slope = state
+        c, s = c * cosine - s * sine, s * cosine + c * sine
+        product = jnp.prod(jnp.where(inside, s, c), -1)
+        cosines = jnp.prod(jnp.where(inside, 1.0, c), -1)
+        turned = -product[:, None] / c * s  # one cosine replaced by its derivative
+        for j in chosen: turned = turned.at[:, j].set(cosines * c[:, j] * prod(s[:, i] for i in chosen if i != j))
+        return (c, s, F + at[0] * (product - (not chosen)), slope + at[0] * at[1] * turned), None
+    start = jnp.ones_like(w), jnp.zeros_like(w), jnp.zeros_like(w[:, 0]), jnp.zeros_like(w)
+    F, slope = jax.lax.scan(add, start, (weights, xi.astype(w.dtype)))[0][2:]
+    sign = -((-1) ** (len(chosen) // 2))
+    if not chosen: return np.log(2) / beta + step / np.pi / 4 + sign * F, sign * slope
+    if len(chosen) > 2: return sign * F, sign * slope
+    first = step / np.pi / 2 * w[:, chosen] * w[:, chosen[::-1]]  # at xi = 0
+    return sign * (F + first[:, 0]), sign * slope.at[:, chosen].add(step / np.pi / 2 * w[:, chosen[::-1]])
+
+
+def teacher_sums(problem: Problem, w: Float[Array, "n d"]) -> tuple[Array, Array]:
+    "For monomials and SoftPlus on a cube: F at unit rows w, (n,), and its gradient, (n, d)."
+    t, beta = problem.teacher, problem.activation.beta
+    found = [(c, character_correlation(w, reduced(s), beta)) for s, c in zip(t.sets, t.coefficients)]
+    return tuple(problem.scale * sum(c * part[i] for c, part in found) for i in (0, 1))
 
 
 @compiled
 def correlation(problem: Problem, w):
     "$F(w)=E\\,f^*\\sigma$ without sign, for unit w of shape (..., d): shape (...)."
     t = problem.teacher
-    if problem.closed_form: return series(problem)[1](w @ t.points.T.astype(w.dtype)) @ t.weights.astype(w.dtype)
-    if problem.known_teacher and not problem.inputs.exact:
-        flat, beta = w.reshape(-1, problem.dim), problem.activation.beta
-        terms = [c * character_correlation(flat, reduced(s), beta) for s, c in zip(t.sets, t.coefficients)]
-        return problem.scale * sum(terms).reshape(w.shape[:-1])
+    if problem.closed_form:
+        F, along = series(problem)[1], w @ t.points.T.astype(w.dtype)
+        if isinstance(F, DotProduct): return F(along) @ t.weights.astype(w.dtype)
+        return F(along.reshape(-1, along.shape[-1])).reshape(w.shape[:-1])
+    if problem.known_teacher and problem.sampled:
+        return teacher_sums(problem, w.reshape(-1, problem.dim))[0].reshape(w.shape[:-1])
     x = problem.inputs.nodes().astype(w.dtype)
     return problem.scale * problem.activation(w @ x.T) @ problem.teacher(x) / len(x)
 
@@ -720,7 +838,8 @@ def velocity(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0) 
 def closed_gradient(problem: Problem, w, rho: Measure):
     "For closed-form problems: $\\nabla_w[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n, d)."
     (K, F), t = series(problem), problem.teacher
-    teacher = pair_pull(F, w, t.points.astype(w.dtype), t.weights.astype(w.dtype))
+    if isinstance(F, DotProduct): teacher = pair_pull(F, w, t.points.astype(w.dtype), t.weights.astype(w.dtype))
+    else: teacher = jax.grad(lambda w: correlation(problem, w).sum())(w)
     return pair_pull(K, w, rho.points, rho.charge) - teacher
 
 
@@ -730,7 +849,7 @@ def node_gradient(problem: Problem, w, rho: Measure):
     f = output(problem, rho, x) * problem.scale / len(x)
     if not (problem.known_teacher and problem.sampled):
         return pull(problem.activation, w, x, f - problem.teacher(x) * problem.scale / len(x))
-    return pull(problem.activation, w, x, f) - jax.grad(lambda w: correlation(problem, w).sum())(w)
+    return pull(problem.activation, w, x, f) - teacher_sums(problem, w)[1]
 
 
 # %% ../nbs/02_model.ipynb #4dfb47fd
@@ -751,6 +870,7 @@ def teacher_norm(problem: Problem) -> Float[Array, ""] | float:
     t = problem.teacher
     if problem.closed_form:
         link = problem.expansions[1]
+        if isinstance(link, MultiExpansion): return np.asarray(link.norm)
         return t.weights @ paired(link, link)(t.points @ t.points.T) @ t.weights
     if not (problem.known_teacher and problem.sampled): return (t(problem.inputs.nodes()) ** 2).mean()
     sizes = dict.fromkeys(map(reduced, t.sets), 0.0)

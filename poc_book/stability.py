@@ -22,7 +22,7 @@ from scipy import special
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
 from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, horner, latitudes, slopes
-from .model import Atoms, Measure, Problem, series
+from .model import Atoms, DotProduct, Measure, Problem, series
 from poc_book.sphere import (
     Array,
     compiled,
@@ -283,7 +283,10 @@ def j_max(limit: MeanField, w0, times) -> Estimate:
 # %% ../nbs/07_stability.ipynb #526eb3c2
 def is_even(problem: Problem) -> bool:
     "Whether kernel and correlation are even power series, so that a neuron and its opposite are alike."
-    return problem.closed_form and not any(part.jump or any(k % 2 for k in part.degrees) for part in series(problem))
+    if not problem.closed_form: return False
+    K, F = series(problem)
+    even = lambda part: not part.jump and not any(k % 2 for k in part.degrees)
+    return even(K) and (even(F) if isinstance(F, DotProduct) else not np.any(F.exponents.sum(1) % 2))
 
 
 def atoms_of(problem: Problem) -> Measure:

@@ -9,7 +9,7 @@ from poc_book.checks import BadInput, NotResolved
 from poc_book.diagnose import diagnose, lowest_degree
 from poc_book.finite_width import flow
 from poc_book.mean_field import legendre_coefficients, solve
-from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, SoftPlus, expand, paired, series
+from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, MultiIndex, Problem, SoftPlus, expand, paired, series
 from poc_book.problems import he, he4, staircase, xor
 from poc_book.sphere import own_key, uniform
 from poc_book.stability import interaction_hessian, local_hessian
@@ -222,3 +222,28 @@ def test_kinks_on_nodes():
     assert np.all(np.abs(limit.risk - true.risk) < 3 * limit.risk_error)
     with pytest.raises(BadInput, match=r"^activation = .*: one without kinks"):
         local_hessian(limit, 0.5, uniform(own_key(0), 3, 8))
+
+
+def test_a_teacher_of_named_directions():
+    "By brute force over Gaussian samples, by differences, and against atoms where they say the same."
+    rng, w = np.random.default_rng(1), uniform(own_key(3), 40, 8)
+    V = np.linalg.qr(rng.normal(size=(8, 2)))[0].T
+    g = lambda u: jnp.tanh(u[:, 0]) * u[:, 1] + 0.5 * jnp.cos(u[:, 0] + u[:, 1])
+    problem = Problem(Gaussian(8), RELU, MultiIndex(V, g))
+    assert problem.closed_form and lowest_degree(problem) == 2
+    x, rho = rng.normal(size=(200_000, 8)), problem.measure(w)
+    loss = (problem.output(rho, x) - np.asarray(problem.teacher(jnp.asarray(x)))) ** 2
+    assert abs(problem.risk(rho) - loss.mean()) < 5 * loss.std() / np.sqrt(len(x))
+    v, h = problem.velocity(w, rho), 1e-5
+    moved = [problem.risk(problem.measure((w + e * v) / np.linalg.norm(w + e * v, axis=1)[:, None])) for e in (-h, h)]
+    assert (moved[1] - moved[0]) / (4 * h) == pytest.approx(-np.mean(np.sum(v * v, 1)), rel=1e-6)
+
+    cubic = Hermite(3, 1.0)
+    pair = Problem(Gaussian(8), jnp.tanh, MultiIndex(V, lambda u: 0.7 * cubic(u[:, 0]) + 0.3 * cubic(u[:, 1])))
+    atoms = Problem(Gaussian(8), jnp.tanh, Atoms(V, [0.7, 0.3], cubic))
+    np.testing.assert_allclose(pair.velocity(w, rho), atoms.velocity(w, rho), atol=1e-12)
+    assert pair.risk(rho) == pytest.approx(atoms.risk(rho), abs=1e-12)
+    kinked = lambda u: jnp.abs(u[:, 0] * u[:, 1] - 0.3)
+    assert Problem(Gaussian(8), RELU, MultiIndex(V, kinked)).sampled
+    for wrong, words in ((np.eye(1, 8), "2 to 4 directions"), (np.eye(8)[[0, 0]], "orthonormal rows")):
+        with pytest.raises(BadInput, match=words): MultiIndex(wrong, g)

@@ -393,7 +393,8 @@ EXEMPT: dict[str, str] = {
         langevin.spread_slope langevin.squared_distance langevin.walk beyond.step_on beyond.stepped beyond.curve
         fluctuations.simulate_sizes mean_field.tabulated results.count_work results.work sphere.random_numbers
         stability.radial_hessian sphere.solve_ode model.powers model.character_correlation model.reduced
-        model.elsewhere model.Expansion
+        model.elsewhere model.Expansion model.MultiExpansion
+        model.Polynomial model.joined model.teacher_sums model.expand_jointly model.MultiIndex
         mean_field.legendre_coefficients model.check_values diagnose.blame sphere.own_key""",
     "a step inside a solver whose arguments are checked where it starts": """
         mean_field.Radial mean_field.teacher_span mean_field.average_kernel mean_field.radial mean_field.waiting_clock
