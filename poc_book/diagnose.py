@@ -44,8 +44,8 @@ from .table1 import CAP, MISSED, endpoints, missed, transitive, until_learned
 def lowest_degree(problem: Problem) -> int | None:
     """For atoms or multi-index teachers on Gaussian inputs, SoftPlus and monomials on cubes: the lowest degree > 0 of F.
 
-    Else None. The information exponent of the problem. A degree counts if its share of F does not vanish at 64 random neurons, to 1e-10 of
-    the norms of activation and teacher."""
+    Else None. The information exponent of the problem. A degree counts if its share of F does not vanish at 64 random neurons,
+    to 1e-10 of the norms of activation and teacher."""
     if problem.closed_form:
         (K, F), w = series(problem), uniform(own_key(0), 64, problem.dim)
         overlap = np.asarray(w @ problem.teacher.points.T)
