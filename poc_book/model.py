@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['DEGREES', 'Hermite', 'SoftPlus', 'Expansion', 'derivative', 'expand', 'Gaussian', 'Boolean', 'Sample', 'Atoms',
-           'MultiIndex', 'Monomials', 'Measure', 'powers', 'DotProduct', 'paired', 'MultiExpansion', 'expand_jointly',
-           'Polynomial', 'joined', 'devices', 'shard', 'cut', 'in_blocks', 'monomials', 'features', 'feature_gradient',
-           'moment_tensor', 'prefers_moments', 'fuses', 'on_devices', 'pull', 'pair_sum', 'pair_pull', 'check_values',
-           'Problem', 'output', 'series', 'kernel', 'character_correlation', 'teacher_sums', 'correlation', 'reduced',
-           'potential', 'velocity', 'closed_gradient', 'node_gradient', 'risk', 'teacher_norm', 'elsewhere',
-           'function_error', 'static_error', 'uniform_norm']
+           'MultiIndex', 'Monomials', 'Measure', 'powers', 'DotProduct', 'paired', 'devices', 'shard', 'cut',
+           'in_blocks', 'MultiExpansion', 'expand_jointly', 'Polynomial', 'joined', 'monomials', 'features',
+           'feature_gradient', 'moment_tensor', 'prefers_moments', 'fuses', 'on_devices', 'pull', 'pair_sum',
+           'pair_pull', 'check_values', 'Problem', 'output', 'series', 'kernel', 'character_correlation',
+           'teacher_sums', 'correlation', 'reduced', 'potential', 'velocity', 'closed_gradient', 'node_gradient',
+           'risk', 'teacher_norm', 'elsewhere', 'function_error', 'static_error', 'uniform_norm']
 
 # %% ../nbs/02_model.ipynb #7411ae1d
 from collections import Counter
@@ -414,6 +414,34 @@ def paired(f: Hermite | Expansion, g: Hermite | Expansion) -> DotProduct:
     k = k[beyond > 1e-13 * beyond[:1]]
     return DotProduct(tuple(k.tolist()), tuple(p[k].tolist()), f.kink * g.kink, f.jump * g.jump)
 
+# %% ../nbs/02_model.ipynb #91791b69
+@lru_cache
+def devices() -> jax.sharding.Mesh:
+    "All devices that JAX sees, as a mesh along which neurons are shared out."
+    return jax.make_mesh((jax.device_count(),), ("neurons",), axis_types=(jax.sharding.AxisType.Auto,))
+
+
+def shard(rows: Float[Array, "m ..."]) -> Float[Array, "m ..."]:
+    "`rows` shared out over all devices; on every device where their number is no multiple of the devices'."
+    axis = "neurons" if len(rows) % devices().size == 0 else None
+    return jax.device_put(rows, jax.NamedSharding(devices(), jax.P(axis)))
+
+
+def cut(rows: Float[Array, "m ..."], block: int = 512) -> Float[Array, "k b n ..."]:
+    "`rows`, padded with zeros, as k shares (one a device) of b blocks of at most `block` rows each."
+    k = devices().size
+    block = min(block, -(-len(rows) // k))
+    padded = jnp.pad(rows, [(0, -len(rows) % (k * block))] + [(0, 0)] * (rows.ndim - 1))
+    apart = padded.reshape(k, -1, block, *rows.shape[1:])
+    return jax.lax.with_sharding_constraint(apart, jax.NamedSharding(devices(), jax.P("neurons")))
+
+
+def in_blocks(f: Callable, rows: Float[Array, "m d"], block: int = 512) -> Float[Array, "m ..."]:
+    "For f acting row by row: `f(rows)`, computed on `block` rows at a time so that no m x m array is ever formed."
+    if len(rows) <= block: return f(rows)
+    out = jax.vmap(lambda share: jax.lax.map(f, share))(cut(rows, block))
+    return out.reshape(-1, *out.shape[3:])[: len(rows)]
+
 # %% ../nbs/02_model.ipynb #c7d6e5f4
 @dataclass(frozen=True, eq=False)
 class MultiExpansion:
@@ -471,34 +499,6 @@ def joined(f: Expansion, g: MultiExpansion) -> Polynomial:
     multinomial = [factorial(int(k)) / prod(factorial(int(a)) for a in row) for k, row in zip(size, g.exponents)]
     p = f.hermite[size] * g.coefficients * np.sqrt(multinomial)
     return Polynomial(g.exponents[p != 0], p[p != 0])
-
-# %% ../nbs/02_model.ipynb #91791b69
-@lru_cache
-def devices() -> jax.sharding.Mesh:
-    "All devices that JAX sees, as a mesh along which neurons are shared out."
-    return jax.make_mesh((jax.device_count(),), ("neurons",), axis_types=(jax.sharding.AxisType.Auto,))
-
-
-def shard(rows: Float[Array, "m ..."]) -> Float[Array, "m ..."]:
-    "`rows` shared out over all devices; on every device where their number is no multiple of the devices'."
-    axis = "neurons" if len(rows) % devices().size == 0 else None
-    return jax.device_put(rows, jax.NamedSharding(devices(), jax.P(axis)))
-
-
-def cut(rows: Float[Array, "m ..."], block: int = 512) -> Float[Array, "k b n ..."]:
-    "`rows`, padded with zeros, as k shares (one a device) of b blocks of at most `block` rows each."
-    k = devices().size
-    block = min(block, -(-len(rows) // k))
-    padded = jnp.pad(rows, [(0, -len(rows) % (k * block))] + [(0, 0)] * (rows.ndim - 1))
-    apart = padded.reshape(k, -1, block, *rows.shape[1:])
-    return jax.lax.with_sharding_constraint(apart, jax.NamedSharding(devices(), jax.P("neurons")))
-
-
-def in_blocks(f: Callable, rows: Float[Array, "m d"], block: int = 512) -> Float[Array, "m ..."]:
-    "For f acting row by row: `f(rows)`, computed on `block` rows at a time so that no m x m array is ever formed."
-    if len(rows) <= block: return f(rows)
-    out = jax.vmap(lambda share: jax.lax.map(f, share))(cut(rows, block))
-    return out.reshape(-1, *out.shape[3:])[: len(rows)]
 
 # %% ../nbs/02_model.ipynb #c0a8856f
 @lru_cache
@@ -746,9 +746,10 @@ def series(problem: Problem) -> tuple[DotProduct, Any]:
     "For closed-form problems: K of a dot product, and F: an atom's share likewise, or a `Polynomial` of directions."
     s, (activation, teacher) = problem.scale, problem.expansions
     K = paired(activation, activation).times(s * s)
-    if isinstance(teacher, Expansion): return K, paired(activation, teacher).times(s)
-    F = joined(activation, teacher)
-    return K, Polynomial(F.exponents, s * F.coefficients)
+    if isinstance(problem.teacher, MultiIndex):
+        F = joined(activation, teacher)
+        return K, Polynomial(F.exponents, s * F.coefficients)
+    return K, paired(activation, teacher).times(s)
 
 
 @compiled
@@ -870,7 +871,7 @@ def teacher_norm(problem: Problem) -> Float[Array, ""] | float:
     t = problem.teacher
     if problem.closed_form:
         link = problem.expansions[1]
-        if isinstance(link, MultiExpansion): return np.asarray(link.norm)
+        if isinstance(t, MultiIndex): return np.asarray(link.norm)
         return t.weights @ paired(link, link)(t.points @ t.points.T) @ t.weights
     if not (problem.known_teacher and problem.sampled): return (t(problem.inputs.nodes()) ** 2).mean()
     sizes = dict.fromkeys(map(reduced, t.sets), 0.0)
