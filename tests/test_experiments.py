@@ -165,7 +165,7 @@ def test_initial_error_by_sampling(name, dim):
 
 
 def test_initial_error_needs_inputs_of_one_length():
-    problem = Problem(he(4, 8).inputs, SoftPlus(16.0), he(4, 8).teacher)
+    problem = Problem(he(4, 8).inputs, SoftPlus(16.0), lambda x: x[:, 0])
     with pytest.raises(BadInput, match="inputs of one length"): initial_error(problem)
 
 
