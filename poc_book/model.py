@@ -389,17 +389,27 @@ class DotProduct(eqx.Module):
                  for k, c in zip(self.degrees, self.coefficients) if k >= order]
         return powers([k for k, _ in terms], [c for _, c in terms], s)
 
-    @np.errstate(divide="ignore")
     def _arcs(self, s, order: int):
         "The derivative of that order of the two kernels."
         if self.smooth: return 0.0
-        xp = module_of(s)
-        s = xp.clip(s, -1, 1)
-        root = xp.sqrt(1 - s * s)
-        inverse = xp.where(root > 0, 1 / root, 0.0)  # at s = 1 Hessians have it times root^2: nothing
-        A = (lambda: root + s * xp.arcsin(s), lambda: xp.arcsin(s), lambda: inverse, lambda: s * inverse**3)
-        parts = [size * A[order + i]() for i, size in enumerate((self.kink, self.jump)) if size]
-        return sum(parts) / (2 * np.pi)
+        A = _arc_traced if isinstance(s, jax.Array) else _arc
+        return sum(size * A(order + i, s) for i, size in enumerate((self.kink, self.jump)) if size) / (2 * np.pi)
+
+
+def _arc(order: int, s):
+    "$2\\pi$ times the derivative of A of that order; where it has a pole, at |s| = 1, 0: Hessians have it times 1 - s^2."
+    require(order <= 3, "order", order, "at most 3 derivatives of a kinked kernel")
+    xp = module_of(s)
+    s = xp.clip(s, -1, 1)
+    if order == 1: return xp.arcsin(s)
+    root = xp.sqrt(1 - s * s)
+    if order == 0: return root + s * xp.arcsin(s)
+    inverse = xp.where(root > 0, 1 / xp.where(root > 0, root, 1.0), 0.0)
+    return inverse if order == 2 else s * inverse**3
+
+
+_arc_traced = jax.custom_jvp(_arc, nondiff_argnums=(0,))  # JAX's own derivative is infinite or no number at |s| = 1
+_arc_traced.defjvp(lambda order, s, change: (_arc_traced(order, *s), _arc_traced(order + 1, *s) * change[0]))
 
 
 def paired(f: Hermite | Expansion, g: Hermite | Expansion) -> DotProduct:

@@ -88,6 +88,14 @@ def test_a_problem_in_closed_form_against_samples_and_differences():
         assert (moved[1] - moved[0]) / 4e-5 == pytest.approx(-np.mean(np.sum(v * v, 1)), rel=1e-6)
 
 
+def test_the_risk_of_kinked_neurons_can_be_differentiated():
+    "Also though every neuron meets itself, where arc sines have infinite slopes."
+    problem, w = learner(RELU, RELU, 6), uniform(own_key(1), 5, 6)
+    gradient = jax.jit(jax.grad(lambda w: problem.risk(problem.measure(w))))(w)
+    tangent = gradient - np.sum(gradient * w, 1, keepdims=True) * w
+    np.testing.assert_allclose(tangent, -2 / 5 * problem.velocity(w, problem.measure(w)), atol=1e-12)
+
+
 def test_no_shared_degree_is_a_number():
     w = uniform(own_key(0), 40, 16)
     problem = learner(Hermite(4, 1.0), Hermite(3, 1.0), 16)
