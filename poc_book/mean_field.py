@@ -531,7 +531,7 @@ def particle_velocity(view, t, v):
 # %% ../nbs/04_mean_field.ipynb #3946404e
 class ParticleLimit(eqx.Module):
     "A limit carried by particles: `view` (`Latent`, `OneLatitude` or `Network`), knots (K,), points and rates (K, N, .)."
-    problem: Problem  # None while it is solved at one latitude
+    problem: Any  # a Problem; None while it is solved at one latitude
     view: Latent | OneLatitude | Network
     knots: Float[Array, " k"]
     points: Float[Array, "k n q"]
