@@ -168,3 +168,19 @@ def test_an_error_of_a_file_says_its_line(tmp_path):
     (tmp_path / "mine.py").write_text("import numpy as np\n\n\ndef problem(dim=4): return np.zeros(3)[dim]\n")
     with pytest.raises(BadInput, match=r"a function problem\(dim\) \(IndexError: .*\(mine.py, line 4\)\)"):
         load_problem(str(tmp_path / "mine.py"))
+
+
+SIGN = """import jax.numpy as jnp, numpy as np
+from poc_book.model import Atoms, Gaussian, Problem
+def problem(dim): return Problem(Gaussian(dim), {activation}, {teacher})
+"""
+
+
+@pytest.mark.parametrize("activation, teacher, arguments, words", [
+    ("jnp.sign", "Atoms(np.eye(1, dim), [1.0], jnp.tanh)", [], "activation = 'sign': a function without jumps"),
+    ("jnp.tanh", "Atoms(np.eye(1, dim), [1.0], jnp.tanh)", ["--tol", "0"], "tol = 0.0: a finite number > 0"),
+    ("jnp.tanh", "Atoms(np.eye(1, dim), [1.0], jnp.tanh)", ["--quick", "--tol", "1e-12"], "tol = 1e-12: at least 1")])
+def test_what_cannot_be_had_is_said_and_nothing_written(tmp_path, capsys, activation, teacher, arguments, words):
+    (tmp_path / "mine.py").write_text(SIGN.format(activation=activation, teacher=teacher))
+    assert main(["diagnose", str(tmp_path / "mine.py"), "--dim", "5", "--out", str(tmp_path / "out"), *arguments]) == 2
+    assert capsys.readouterr().err.strip().startswith(f"poc-book: {words}") and not (tmp_path / "out").exists()
