@@ -80,13 +80,16 @@ class SoftPlus(eqx.Module):
 class Expansion:
     """For f of a standard Gaussian g: $f=\\sum_kc_kh_k(g)+\\frac\\kappa2|g|+\\frac\\eta2\\mathrm{sign}\\,g$ and what is left out.
 
-    `kink` and `jump` are those of f' and f at zero; `rest` and `slope_rest` are the shares of $E f^2$ and $E f'^2$ left out."""
+    `kink` and `jump` are those of f' and f at zero; `rest` and `slope_rest` are the shares of $E f^2$ and $E f'^2$ left out,
+    `size` is the root of the former. `jumps`: f jumps somewhere."""
     degrees: tuple[int, ...]
     coefficients: tuple[float, ...]
     kink: float = 0.0
     jump: float = 0.0
     rest: float = 0.0
     slope_rest: float = 0.0
+    size: float = 1.0
+    jumps: bool = False
 
     @property
     def hermite(self) -> np.ndarray:
@@ -131,12 +134,13 @@ def _absolute_value() -> tuple[np.ndarray, np.ndarray]:
     return kink[:-1], jump
 
 
-def _breaks(both: Callable, z, values, slopes) -> tuple[float, ...]:
-    "Places between neighbours of z where f or f' jumps, or turns as sharply, by bisection; `both` is (f, f')."
-    sizes = np.array([np.ptp(values), np.ptp(slopes)])[:, None] + 1e-300
-    sharp = (np.abs(np.diff([values, slopes])) / sizes).max(0) * (np.abs(z[1:]) < 10)
+def _breaks(both: Callable, z, values, slopes) -> tuple[tuple[float, ...], bool]:
+    "Places between neighbours of z where f or f' jumps, or turns as sharply, by bisection of `both`; and whether f jumps at one."
+    root = np.exp(-z * z / 4)  # of the density, but for a factor
+    sizes = np.sqrt(np.mean((root * [values, slopes]) ** 2, 1, keepdims=True)) + 1e-300
+    sharp = (np.abs(np.diff([values, slopes])) / sizes).max(0) * root[1:]
     at = np.argsort(sharp)[-16:]
-    if sharp[at[-1]] < 0.03: return ()
+    if sharp[at[-1]] < 0.01: return (), False
     low, high = z[at], z[at + 1]
     for _ in range(45):
         middle = (low + high) / 2
@@ -144,7 +148,8 @@ def _breaks(both: Callable, z, values, slopes) -> tuple[float, ...]:
         change = (np.abs(np.diff(found, axis=1)) / sizes[..., None]).max(0)
         left = change[0] > change[1]
         low, high = np.where(left, low, middle), np.where(left, middle, high)
-    return tuple(np.sort(low[sharp[at] >= 0.03]).tolist())
+    gap = np.abs(np.diff(np.array(both(np.concatenate([low, high, high])))[0, : 2 * low.size].reshape(2, -1), axis=0))
+    return tuple(np.sort(low[sharp[at] >= 0.01]).tolist()), bool(np.any(gap > 1e-4 * sizes[0]))
 
 
 # %% ../nbs/02_model.ipynb #d4b5c6d7
@@ -156,7 +161,7 @@ def derivative(f: Callable) -> Callable:
 def expand(f: Callable) -> Expansion | None:
     """For a function of real numbers: its `Expansion`.
 
-    None where f, or f', cannot be evaluated or is not finite on [-14, 14], or f holds arrays: data to compiled code."""
+    None where f or f' cannot be evaluated, is not finite on [-14, 14] or matters beyond, or where f holds arrays."""
     if isinstance(f, Hermite): return Expansion(f.degrees, f.coefficients)
     check_double()
     try: return _expand(f)
@@ -176,11 +181,13 @@ def _expand(f: Callable) -> Expansion | None:
 
     kink, jump = slopes[-1] - slopes[-2], values[-1] - values[-2] - near * (slopes[-1] + slopes[-2])
     values, slopes = values[:-2], slopes[:-2]
-    breaks = _breaks(both, z, values, slopes)
+    share = weights * h[0] * values**2
+    if share.sum() < 1e-200 or share[[0, -1]].max() > 1e-12 * share.sum(): return None  # nothing, or much beyond 14
+    breaks, jumps = _breaks(both, z, values, slopes)
     if breaks:
         z, h, weights = _gauss_legendre(breaks)
         values, slopes = both(z)
-    return _coefficients(z, h, weights, values, slopes, kink, jump)
+    return replace(_coefficients(z, h, weights, values, slopes, kink, jump), jumps=jumps)
 
 
 def _coefficients(z, h, weights, values, slopes, kink, jump) -> Expansion:
@@ -198,7 +205,8 @@ def _coefficients(z, h, weights, values, slopes, kink, jump) -> Expansion:
     kept = np.flatnonzero((c != 0) & (beyond > 1e-18 * beyond[0]))
     rest = (mean @ smooth**2 - c[kept] @ c[kept]) / size**2
     slope_rest = (mean @ slope**2 - k[kept] @ c[kept] ** 2) / max(mean @ slopes**2, 1e-12 * size**2)
-    return Expansion(tuple(kept.tolist()), tuple(c[kept].tolist()), kink, jump, max(float(rest), 0.0), float(slope_rest))
+    shares = max(float(rest), 0.0), float(slope_rest)
+    return Expansion(tuple(kept.tolist()), tuple(c[kept].tolist()), kink, jump, *shares, float(size))
 
 # %% ../nbs/02_model.ipynb #7291bc9a
 @lru_cache(maxsize=16)
@@ -606,6 +614,17 @@ def check_values(field: str, f: Callable, x: Array, shape: tuple[int, ...]) -> N
     require(not np.iscomplexobj(found) and found.dtype != object, f"{field}.dtype", str(found.dtype), "real numbers")
 
 
+def check_pointwise(f: Callable) -> None:
+    "For a reader's own activation: `BadInput` unless it answers floating-point numbers, each for its own argument alone."
+    if isinstance(f, (Hermite, SoftPlus)): return
+    z = np.array([[-1.0, 0.3, 2.0], [0.5, 3.0, -2.0]])
+    try: found, alone = f(jnp.asarray(z)), f(jnp.asarray(z[:1, :2]))
+    except Exception: return  # it is told when the function is needed
+    require(jnp.issubdtype(found.dtype, jnp.floating), "activation(z).dtype", str(found.dtype), "floating-point numbers")
+    same = np.allclose(found[:1, :2], alone, rtol=1e-9, atol=0, equal_nan=True)
+    require(bool(same), "activation", getattr(f, "__name__", f), "a function of each number by itself")
+
+
 class Problem(eqx.Module):
     """For an activation, an input law and a teacher of the same dimension >= 3: a learning problem on the sphere.
 
@@ -629,13 +648,14 @@ class Problem(eqx.Module):
         require(isinstance(self.name, str), "name", self.name, "a string")
         for field in ("activation", "teacher"): require(callable(getattr(self, field)), field, getattr(self, field), "a function")
         check_values("activation(z)", self.activation, np.zeros((2, 3)), (2, 3))
+        check_pointwise(self.activation)
         x = self.inputs.nodes() if self.inputs.exact else np.eye(2, self.dim)
         check_values("teacher(x)", self.teacher, x, (len(x),))
         if isinstance(self.teacher, (Atoms, MultiIndex)):
             require(self.teacher.points.shape[1] == self.dim, "teacher.dim", self.teacher.points.shape[1],
                     f"{self.dim}, the dimension of the inputs")
         if isinstance(self.teacher, Monomials):
-            highest = max(i for s in self.teacher.sets for i in s)
+            highest = max((i for s in self.teacher.sets for i in s), default=-1)
             require(highest < self.dim, "dim", self.dim, f"an integer >= {highest + 1}, the teacher's coordinates")
 
     @property
@@ -646,7 +666,7 @@ class Problem(eqx.Module):
         "Of activation and of link or multi-index function, on Gaussian inputs, if what they leave out is certified; else none."
         if not (isinstance(self.inputs, Gaussian) and isinstance(self.teacher, (Atoms, MultiIndex))): return ()
         f = expand(self.activation)
-        if not (f and (f.certified or f.jump)): return ()
+        if not (f and f.rest < 1e-4 and (f.certified or f.jump)): return ()
         if isinstance(self.teacher, Atoms):
             link = expand(self.teacher.link)
             return (f, link) if link and link.rest < 1e-4 else ()
@@ -657,6 +677,13 @@ class Problem(eqx.Module):
 
     @property
     def closed_form(self) -> bool: return len(self.expansions) > 0
+
+    @property
+    def left_out(self) -> float:
+        "For closed-form problems with atoms: what the ends of both series, orthogonal to all else, add to a risk at most."
+        f, g = self.expansions
+        atoms = np.abs(self.teacher.weights).sum()
+        return float((self.scale * f.size * np.sqrt(f.rest) + atoms * g.size * np.sqrt(g.rest)) ** 2)
 
     @property
     def known_teacher(self) -> bool:
@@ -710,7 +737,7 @@ class Problem(eqx.Module):
         "Raise `BadInput` for an activation that jumps, like a sign: its slope is not that of its mean, no gradient is known."
         if isinstance(self.activation, (Hermite, SoftPlus)): return
         found = expand(self.activation)
-        steep = found is None or (found.jump == 0 and found.slope_rest > -1e-6)
+        steep = found is None or not (found.jump or found.jumps or found.slope_rest < -1e-6)
         name = getattr(self.activation, "__name__", self.activation)
         require(steep, "activation", name, "a function without jumps, to be learned with")
 
@@ -796,7 +823,8 @@ def character_correlation(w: Float[Array, "n d"], chosen: tuple[int, ...], beta:
     start = jnp.ones_like(w), jnp.zeros_like(w), jnp.zeros_like(w[:, 0]), jnp.zeros_like(w)
     F, slope = jax.lax.scan(add, start, (weights, xi.astype(w.dtype)))[0][2:]
     sign = -((-1) ** (len(chosen) // 2))
-    if not chosen: return np.log(2) / beta + step / np.pi / 4 + sign * F, sign * slope
+    if not chosen:  # at xi = 0 there is |w|^2 / 2
+        return np.log(2) / beta + step / np.pi / 4 * jnp.sum(w * w, -1) + sign * F, sign * slope + step / np.pi / 2 * w
     if len(chosen) > 2: return sign * F, sign * slope
     first = step / np.pi / 2 * w[:, chosen] * w[:, chosen[::-1]]  # at xi = 0
     return sign * (F + first[:, 0]), sign * slope.at[:, chosen].add(step / np.pi / 2 * w[:, chosen[::-1]])

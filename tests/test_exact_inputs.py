@@ -9,7 +9,21 @@ from poc_book.checks import BadInput, NotResolved
 from poc_book.diagnose import diagnose, lowest_degree
 from poc_book.finite_width import flow
 from poc_book.mean_field import legendre_coefficients, solve
-from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, MultiIndex, Problem, SoftPlus, expand, paired, series
+from poc_book.model import (
+    Atoms,
+    Boolean,
+    Gaussian,
+    Hermite,
+    Monomials,
+    MultiIndex,
+    Problem,
+    SoftPlus,
+    character_correlation,
+    expand,
+    paired,
+    series,
+    teacher_norm,
+)
 from poc_book.problems import he, he4, staircase, xor
 from poc_book.sphere import own_key, uniform
 from poc_book.stability import interaction_hessian, local_hessian
@@ -255,3 +269,40 @@ def test_a_teacher_of_named_directions():
     assert Problem(Gaussian(8), RELU, MultiIndex(V, kinked)).sampled
     for wrong, words in ((np.eye(1, 8), "2 to 4 directions"), (np.eye(8)[[0, 0]], "orthonormal rows")):
         with pytest.raises(BadInput, match=words): MultiIndex(wrong, g)
+
+
+@pytest.mark.parametrize("link, norm", [
+    (lambda z: jnp.maximum(z - 0.3, 0), 0.3020602), (lambda z: jnp.where(z > 0.37, 1.0, 0.0) * z * z, 1.499473)], ids=range(2))
+def test_what_a_series_leaves_out_is_claimed(link, norm):
+    problem = learner(jnp.tanh, link, 8)
+    limit = solve(problem, [0.0, 0.5])
+    missing = norm - float(teacher_norm(problem))
+    print(f"left out {missing:.1e}, claimed {limit.risk_error[0]:.1e}")
+    assert 0 < missing < limit.risk_error[0] < 30 * missing
+
+
+def test_what_has_no_closed_form():
+    "Mass beyond the grid, nothing at all, series that leave out too much, jumps that steep parts hide."
+    for f in (lambda z: jnp.exp(z * z / 4.2), lambda z: jnp.exp(5 * z), lambda z: z**80 / 1e60, lambda z: 1e-160 * jnp.tanh(z)):
+        assert expand(f) is None and learner(f, RELU).sampled
+    for f in (lambda z: jnp.sign(z) + 0.5 * jnp.sin(40 * z), lambda z: jnp.tanh(3e8 * z)): assert not learner(f, RELU).closed_form
+    hidden = learner(lambda z: jnp.sin(40 * z) + 3 * (z > 0.37), RELU)
+    w = uniform(own_key(0), 4, 24)
+    with pytest.raises(BadInput, match="without jumps"): hidden.velocity(w, hidden.measure(w))
+
+
+def test_activations_that_are_none():
+    for wrong, words in ((lambda z: z / jnp.abs(z).max(), "a function of each number by itself"),
+                         (lambda z: z > 0, "dtype = 'bool': floating"),
+                         (lambda z: (0 * z).astype(int), "dtype = 'int64': floating")):
+        with pytest.raises(BadInput, match=words): learner(wrong, RELU)
+    constant = Problem(Boolean(14), SoftPlus(), Monomials(((),), (1.0,)))
+    assert constant.risk(constant.measure(uniform(own_key(0), 4, 14))) > 0
+
+
+def test_the_gradient_of_a_character_in_all_directions():
+    w = jnp.asarray(uniform(own_key(0), 3, 6))
+    cube, plus = Boolean(6).nodes(), SoftPlus(16.0)
+    for chosen in ((), (1,), (0, 4), (0, 1, 2, 3)):
+        known = jax.grad(lambda w, s=chosen: (plus(w @ cube.T) @ cube[:, list(s)].prod(1) / 64).sum())(w)
+        np.testing.assert_allclose(character_correlation(w, chosen, 16.0)[1], known, atol=1e-11)
