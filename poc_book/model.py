@@ -7,9 +7,10 @@ __all__ = ['DEGREES', 'Hermite', 'SoftPlus', 'Expansion', 'derivative', 'expand'
            'MultiIndex', 'Monomials', 'Measure', 'powers', 'DotProduct', 'paired', 'devices', 'shard', 'cut',
            'in_blocks', 'MultiExpansion', 'expand_jointly', 'Polynomial', 'joined', 'monomials', 'features',
            'feature_gradient', 'moment_tensor', 'prefers_moments', 'fuses', 'on_devices', 'pull', 'pair_sum',
-           'pair_pull', 'check_values', 'Problem', 'output', 'series', 'kernel', 'character_correlation',
-           'teacher_sums', 'correlation', 'reduced', 'potential', 'velocity', 'closed_gradient', 'node_gradient',
-           'risk', 'teacher_norm', 'elsewhere', 'function_error', 'static_error', 'uniform_norm']
+           'pair_pull', 'check_values', 'check_pointwise', 'Problem', 'output', 'series', 'kernel',
+           'character_correlation', 'teacher_sums', 'correlation', 'reduced', 'potential', 'velocity',
+           'closed_gradient', 'node_gradient', 'risk', 'teacher_norm', 'elsewhere', 'function_error', 'static_error',
+           'uniform_norm']
 
 # %% ../nbs/02_model.ipynb #7411ae1d
 from collections import Counter
