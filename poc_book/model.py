@@ -7,7 +7,7 @@ __all__ = ['DEGREES', 'Hermite', 'SoftPlus', 'Expansion', 'derivative', 'expand'
            'MultiIndex', 'Monomials', 'Measure', 'powers', 'DotProduct', 'paired', 'devices', 'shard', 'cut',
            'in_blocks', 'MultiExpansion', 'expand_jointly', 'Polynomial', 'joined', 'monomials', 'features',
            'feature_gradient', 'moment_tensor', 'prefers_moments', 'fuses', 'on_devices', 'pull', 'pair_sum',
-           'pair_pull', 'check_values', 'check_pointwise', 'Problem', 'output', 'series', 'kernel',
+           'pair_pull', 'check_values', 'called', 'check_pointwise', 'Problem', 'output', 'series', 'kernel',
            'character_correlation', 'teacher_sums', 'correlation', 'reduced', 'potential', 'velocity',
            'closed_gradient', 'node_gradient', 'risk', 'teacher_norm', 'elsewhere', 'function_error', 'static_error',
            'uniform_norm']
@@ -97,7 +97,7 @@ class Expansion:
         "All coefficients, those of kink and jump included, up to `DEGREES`."
         found = np.zeros(max((*self.degrees, DEGREES)) + 1)
         found[list(self.degrees)] = self.coefficients
-        found[: DEGREES + 1] += sum(size * part for size, part in zip((self.kink, self.jump), _absolute_value()))
+        found[: DEGREES + 1] += sum(size * part[: DEGREES + 1] for size, part in zip((self.kink, self.jump), _absolute_value()))
         return found
 
     @property
@@ -127,12 +127,12 @@ def _gauss_legendre(breaks: tuple[float, ...] = ()) -> tuple[np.ndarray, np.ndar
 
 @lru_cache
 def _absolute_value() -> tuple[np.ndarray, np.ndarray]:
-    "Hermite coefficients of |g| / 2 and sign(g) / 2."
-    kink = np.zeros(DEGREES + 2)
+    "The first 2048 Hermite coefficients of |g| / 2 and sign(g) / 2; their squares are the powers of their kernels."
+    kink = np.zeros(2050)
     kink[0], kink[2] = np.sqrt(2 / np.pi) / 2, np.sqrt(1 / np.pi) / 2
-    for k in range(2, DEGREES, 2): kink[k + 2] = -kink[k] * (k - 1) / np.sqrt((k + 1) * (k + 2))
-    jump = np.sqrt(np.arange(1, DEGREES + 2)) * kink[1:]  # a derivative has coefficients sqrt(k + 1) c_{k+1}
-    return kink[:-1], jump
+    for k in range(2, 2048, 2): kink[k + 2] = -kink[k] * (k - 1) / np.sqrt((k + 1) * (k + 2))
+    jump = np.sqrt(np.arange(1, 2049)) * kink[1:2049]  # a derivative has coefficients sqrt(k + 1) c_{k+1}
+    return kink[:2048], jump
 
 
 def _breaks(both: Callable, z, values, slopes) -> tuple[tuple[float, ...], bool]:
@@ -146,11 +146,11 @@ def _breaks(both: Callable, z, values, slopes) -> tuple[tuple[float, ...], bool]
     for _ in range(45):
         middle = (low + high) / 2
         found = np.array(both(np.concatenate([low, middle, high]))).reshape(2, 3, -1)
-        change = (np.abs(np.diff(found, axis=1)) / sizes[..., None]).max(0)
-        left = change[0] > change[1]
+        change = np.abs(np.diff(found, axis=1)) / sizes[..., None]
+        left = change.max(0)[0] > change.max(0)[1]
         low, high = np.where(left, low, middle), np.where(left, middle, high)
-    gap = np.abs(np.diff(np.array(both(np.concatenate([low, high, high])))[0, : 2 * low.size].reshape(2, -1), axis=0))
-    return tuple(np.sort(low[sharp[at] >= 0.01]).tolist()), bool(np.any(gap > 1e-4 * sizes[0]))
+    jump = np.where(left, *change[0])  # of f itself, in the last halves
+    return tuple(np.sort(low[sharp[at] >= 0.01]).tolist()), bool(np.any(jump > 1e-4))
 
 
 # %% ../nbs/02_model.ipynb #d4b5c6d7
@@ -377,11 +377,9 @@ class DotProduct(eqx.Module):
         p = np.zeros(max((*self.degrees, 0 if self.smooth else 2047)) + 1)
         p[list(self.degrees)] = self.coefficients
         if self.smooth: return p
-        arc = np.zeros(p.size + 2)  # of A
-        arc[0], arc[2] = 1.0, 0.5
-        for k in range(2, p.size, 2): arc[k + 2] = arc[k] * (k - 1) ** 2 / ((k + 1) * (k + 2))
-        slope = np.arange(1, p.size + 1) * arc[1 : p.size + 1]
-        return p + (self.kink * arc[: p.size] + self.jump * slope) / (2 * np.pi)
+        kink, jump = _absolute_value()
+        p[: kink.size] += self.kink * kink**2 + self.jump * jump**2
+        return p
 
     def times(self, a: float) -> "DotProduct":
         return DotProduct(self.degrees, tuple(a * c for c in self.coefficients), a * self.kink, a * self.jump)
@@ -423,8 +421,8 @@ _arc_traced.defjvp(lambda order, s, change: (_arc_traced(order, *s), _arc_traced
 
 def paired(f: Hermite | Expansion, g: Hermite | Expansion) -> DotProduct:
     "For unit w, v: $E f(w\\cdot x)g(v\\cdot x)$ over Gaussian x, as a function of $w\\cdot v$, but for terms below rounding."
-    kink, jump = _absolute_value()
     c, b = np.zeros((2, max((*f.degrees, *g.degrees, DEGREES)) + 1))
+    kink, jump = (part[: c.size] for part in _absolute_value())
     c[list(f.degrees)], b[list(g.degrees)] = f.coefficients, g.coefficients
     p = c * b
     p[: kink.size] += kink * (g.kink * c + f.kink * b)[: kink.size] + jump * (g.jump * c + f.jump * b)[: kink.size]
@@ -615,6 +613,11 @@ def check_values(field: str, f: Callable, x: Array, shape: tuple[int, ...]) -> N
     require(not np.iscomplexobj(found) and found.dtype != object, f"{field}.dtype", str(found.dtype), "real numbers")
 
 
+def called(f: Callable) -> Any:
+    "The name of a function, or itself if it has none."
+    return getattr(f, "__name__", f)
+
+
 def check_pointwise(f: Callable) -> None:
     "For a reader's own activation: `BadInput` unless it answers floating-point numbers, each for its own argument alone."
     if isinstance(f, (Hermite, SoftPlus)): return
@@ -623,7 +626,7 @@ def check_pointwise(f: Callable) -> None:
     except Exception: return  # it is told when the function is needed
     require(jnp.issubdtype(found.dtype, jnp.floating), "activation(z).dtype", str(found.dtype), "floating-point numbers")
     same = np.allclose(found[:1, :2], alone, rtol=1e-9, atol=0, equal_nan=True)
-    require(bool(same), "activation", getattr(f, "__name__", f), "a function of each number by itself")
+    require(bool(same), "activation", called(f), "a function of each number by itself")
 
 
 class Problem(eqx.Module):
@@ -688,9 +691,9 @@ class Problem(eqx.Module):
 
     @property
     def known_teacher(self) -> bool:
-        "Whether the correlation with the teacher is exact: also on any cube, for monomials and SoftPlus."
+        "Whether the correlation with the teacher is exact although inputs are sampled: monomials and SoftPlus on a cube."
         kinds = (self.inputs, Boolean), (self.teacher, Monomials), (self.activation, SoftPlus)
-        return self.closed_form or self.inputs.exact or all(isinstance(*pair) for pair in kinds)
+        return self.sampled and all(isinstance(*pair) for pair in kinds)
 
     @property
     def sampled(self) -> bool:
@@ -698,10 +701,14 @@ class Problem(eqx.Module):
         return not self.closed_form and not self.inputs.exact
 
     @property
+    def own(self) -> Expansion | None:
+        "That of a reader's activation; None for the book's, which are smooth, and where there is none."
+        return None if isinstance(self.activation, (Hermite, SoftPlus)) else expand(self.activation)
+
+    @property
     def jerky(self) -> bool:
         "Whether a kinked activation meets inputs given by nodes: a neuron's velocity jumps when its kink passes one."
-        if self.closed_form or isinstance(self.activation, (Hermite, SoftPlus)): return False
-        found = expand(self.activation)
+        found = None if self.closed_form else self.own
         return found is not None and (found.kink != 0 or found.slope_rest > 1e-4)
 
     def step_tol(self, usual: float) -> float:
@@ -710,8 +717,8 @@ class Problem(eqx.Module):
 
     def check_smooth(self) -> None:
         "Raise `BadInput` where velocities jump: they have no derivatives then, of which JAX would say they are 0."
-        name = getattr(self.activation, "__name__", self.activation)
-        require(not self.jerky, "activation", name, "one without kinks, for derivatives of velocities on inputs given by nodes")
+        allowed = "one without kinks, for derivatives of velocities on inputs given by nodes"
+        require(not self.jerky, "activation", called(self.activation), allowed)
 
     def signs(self, m: int, dtype=np.float64, module: Any = np) -> Float[Array, " m"]:
         "Second-layer signs of the first m neurons, as an array of NumPy or of JAX."
@@ -736,11 +743,9 @@ class Problem(eqx.Module):
 
     def check_slope(self) -> None:
         "Raise `BadInput` for an activation that jumps, like a sign: its slope is not that of its mean, no gradient is known."
-        if isinstance(self.activation, (Hermite, SoftPlus)): return
-        found = expand(self.activation)
+        found = self.own
         steep = found is None or not (found.jump or found.jumps or found.slope_rest < -1e-6)
-        name = getattr(self.activation, "__name__", self.activation)
-        require(steep, "activation", name, "a function without jumps, to be learned with")
+        require(steep, "activation", called(self.activation), "a function without jumps, to be learned with")
 
     def answer(self, of: Callable, signs=None, **given):
         "`of` this problem and checked arguments; `NotResolved`, naming the largest of them, if it is not finite."
@@ -846,7 +851,7 @@ def correlation(problem: Problem, w):
         F, along = series(problem)[1], w @ t.points.T.astype(w.dtype)
         if isinstance(F, DotProduct): return F(along) @ t.weights.astype(w.dtype)
         return F(along.reshape(-1, along.shape[-1])).reshape(w.shape[:-1])
-    if problem.known_teacher and problem.sampled:
+    if problem.known_teacher:
         return teacher_sums(problem, w.reshape(-1, problem.dim))[0].reshape(w.shape[:-1])
     x = problem.inputs.nodes().astype(w.dtype)
     return problem.scale * problem.activation(w @ x.T) @ problem.teacher(x) / len(x)
@@ -864,7 +869,7 @@ def potential(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0)
         return signs * (pair_sum(series(problem)[0], w, rho.points, rho.charge) - correlation(problem, w))
     x = problem.inputs.nodes().astype(w.dtype)
     f = output(problem, rho, x)
-    gap, known = (f, correlation(problem, w)) if problem.known_teacher and problem.sampled else (f - problem.teacher(x), 0.0)
+    gap, known = (f, correlation(problem, w)) if problem.known_teacher else (f - problem.teacher(x), 0.0)
     return signs * (in_blocks(lambda rows: problem.scale * problem.activation(rows @ x.T) @ gap / len(x), w) - known)
 
 
@@ -887,7 +892,7 @@ def node_gradient(problem: Problem, w, rho: Measure):
     "For inputs given by nodes: $E\\,(f_\\rho-f^*)\\sigma'(w\\cdot x)x$ shape (n, d); the teacher's part exact if known."
     x = problem.inputs.nodes().astype(w.dtype)
     f = output(problem, rho, x) * problem.scale / len(x)
-    if not (problem.known_teacher and problem.sampled):
+    if not problem.known_teacher:
         return pull(problem.activation, w, x, f - problem.teacher(x) * problem.scale / len(x))
     return pull(problem.activation, w, x, f) - teacher_sums(problem, w)[1]
 
@@ -901,7 +906,7 @@ def risk(problem: Problem, rho: Measure) -> Float[Array, ""]:
         return teacher_norm(problem) + rho.charge @ (potential(problem, w, rho) - correlation(problem, w))
     x = problem.inputs.nodes().astype(w.dtype)
     f = output(problem, rho, x)
-    if not (problem.known_teacher and problem.sampled): return jnp.mean((f - problem.teacher(x)) ** 2)
+    if not problem.known_teacher: return jnp.mean((f - problem.teacher(x)) ** 2)
     return teacher_norm(problem) + jnp.mean(f**2) - 2 * rho.charge @ correlation(problem, w)
 
 
@@ -912,7 +917,7 @@ def teacher_norm(problem: Problem) -> Float[Array, ""] | float:
         link = problem.expansions[1]
         if isinstance(t, MultiIndex): return np.asarray(link.norm)
         return t.weights @ paired(link, link)(t.points @ t.points.T) @ t.weights
-    if not (problem.known_teacher and problem.sampled): return (t(problem.inputs.nodes()) ** 2).mean()
+    if not problem.known_teacher: return (t(problem.inputs.nodes()) ** 2).mean()
     sizes = dict.fromkeys(map(reduced, t.sets), 0.0)
     for s, c in zip(t.sets, t.coefficients): sizes[reduced(s)] += c
     return np.asarray(sum(c * c for c in sizes.values()))

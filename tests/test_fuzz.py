@@ -395,7 +395,8 @@ EXEMPT: dict[str, str] = {
         stability.radial_hessian sphere.solve_ode model.powers model.character_correlation model.reduced
         model.elsewhere model.Expansion model.MultiExpansion
         model.Polynomial model.joined model.teacher_sums model.expand_jointly model.MultiIndex
-        mean_field.legendre_coefficients model.check_values model.check_pointwise diagnose.blame sphere.own_key""",
+        mean_field.legendre_coefficients model.check_values model.check_pointwise model.called
+        diagnose.blame sphere.own_key""",
     "a step inside a solver whose arguments are checked where it starts": """
         mean_field.Radial mean_field.teacher_span mean_field.average_kernel mean_field.radial mean_field.waiting_clock
         mean_field.log_odds mean_field.horner mean_field.worst mean_field.interpolate mean_field.slopes
