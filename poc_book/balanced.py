@@ -197,7 +197,7 @@ class Modes(eqx.Module):
     `functions[l]` (n, d, q) holds the q orthonormal eigenfunctions of `eigenvalues[l]`; `eta` is the certified upper end of
     $\\eta_\\lambda$, `eta_lower` the attained one; `reach` is $\\psi_\\lambda$."""
     eigenvalues: Float[np.ndarray, " modes"]
-    functions: tuple[Float[np.ndarray, "n d q"], ...]
+    functions: tuple[Float[np.ndarray, "n d _"], ...]
     eta: Float[np.ndarray, " modes"]
     eta_lower: Float[np.ndarray, " modes"]
     reach: Float[np.ndarray, " modes"]
