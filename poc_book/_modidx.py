@@ -777,6 +777,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'poc_book.table1': { 'poc_book.table1._shortened': ('table1.html#_shortened', 'poc_book/table1.py'),
                                  'poc_book.table1.average_stability': ('table1.html#average_stability', 'poc_book/table1.py'),
                                  'poc_book.table1.corners': ('table1.html#corners', 'poc_book/table1.py'),
+                                 'poc_book.table1.enclosed_exponent': ('table1.html#enclosed_exponent', 'poc_book/table1.py'),
                                  'poc_book.table1.endpoints': ('table1.html#endpoints', 'poc_book/table1.py'),
                                  'poc_book.table1.exponent': ('table1.html#exponent', 'poc_book/table1.py'),
                                  'poc_book.table1.law_stability': ('table1.html#law_stability', 'poc_book/table1.py'),

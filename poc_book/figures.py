@@ -477,16 +477,15 @@ def assumptions(data: xr.Dataset) -> Figure:
 
 # %% ../nbs/91_figures.ipynb #3fa48551
 def long_times(data: xr.Dataset) -> Figure:
-    "Both scaled errors far beyond the time to half the risk, mean and range over seeds, by information exponent and dimension."
+    "The laws of both errors far beyond the time to half the risk, by information exponent and dimension."
     fig, axes = panels(2, width=4.6)
-    for ax, (name, text) in zip(axes, ERRORS.items()):
+    texts = dict(scaled_function_error=r"$\lim\,m\,E\|f_m-f_{MF}\|^2$", scaled_coupling_error=r"$\lim\,m\,E|\Delta_i|^2$")
+    for ax, (name, text) in zip(axes, texts.items()):
         for i, k in enumerate(data.degree.values):
             for j, d in enumerate(data.dim.values):
-                runs = data[name].sel(degree=k, dim=d)
-                style = dict(color=COLOURS[i], ls=STYLES[j % 4])
-                ax.plot(data.time, runs.mean("seed"), label=f"k = {k}, d = {d}", **style)
-                ax.fill_between(data.time, runs.min("seed"), runs.max("seed"), color=COLOURS[i], alpha=0.15, lw=0)
-        label(ax, "time in units of the flow time to risk 1/2", text, f"m = {data.width}")
+                ax.plot(data.time, data[name].sel(degree=k, dim=d), STYLES[j % 4], color=COLOURS[i], label=f"k = {k}, d = {d}")
+        ax.set_yscale("log" if name == "scaled_function_error" else "linear")
+        label(ax, "time in units of the flow time to risk 1/2", text, "leading order in 1/m")
     return fig
 
 # %% ../nbs/91_figures.ipynb #20ea368d

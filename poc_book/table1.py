@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PUBLISHED', 'MISSED', 'CAP', 'corners', 'endpoints', 'missed', 'until_learned', 'transitive', 'average_stability',
-           'law_stability', 'exponent']
+           'law_stability', 'exponent', 'enclosed_exponent']
 
 # %% ../nbs/10_table1.ipynb #5f012715
 import itertools
@@ -137,3 +137,15 @@ def exponent(dims: Sequence[int] | np.ndarray, values, errors) -> tuple[float, f
     with np.errstate(over="ignore"): error *= np.exp(share.min())
     if not np.isfinite(slope + error): raise NotResolved("dims", x, "dims and errors that leave an exponent")
     return float(slope), float(error)
+
+# %% ../nbs/10_table1.ipynb #8b61c2f4
+def enclosed_exponent(dims, lower, upper) -> tuple[float, float]:
+    """For 0 < lower <= upper at increasing dims: least and largest p with which any values between them grow like d^p from the
+    first to the last of dims. Raises `BadInput` for other values."""
+    given = {name: np.asarray(check_finite(name, x, 1), float) for name, x in dict(dims=dims, lower=lower, upper=upper).items()}
+    d, low, high = given.values()
+    for name, v in given.items(): require(v.size == d.size >= 2 and bool(np.all(v > 0)), name, v, "positive numbers, one for each dim")
+    require(bool(np.all(np.diff(d) > 0)), "dims", d, "increasing")
+    require(bool(np.all(low <= high)), "lower", low, f"at most upper, {high}")
+    span = np.log(d[-1] / d[0])
+    return float(np.log(low[-1] / high[0]) / span), float(np.log(high[-1] / low[0]) / span)
