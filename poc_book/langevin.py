@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Cells', 'latitude_cells', 'gibbs', 'bernoulli', 'moments', 'tilt', 'spread', 'spread_slope', 'follow_cells',
            'exactly', 'reduced', 'Noisy', 'squared_distance', 'langevin', 'dual', 'rest', 'fixed_point', 'spectral_gap',
-           'walk', 'noisy_networks', 'equilibrium_law', 'cap', 'largest_noise', 'infinite_dimension_bias', 'ends',
-           'noisy_time_to_risk']
+           'log_sobolev', 'walk', 'noisy_networks', 'equilibrium_law', 'cap', 'largest_noise',
+           'infinite_dimension_bias', 'ends', 'noisy_time_to_risk']
 
 # %% ../nbs/12_langevin.ipynb #f43ff482
 from functools import partial
@@ -228,6 +228,32 @@ def spectral_gap(problem: Problem, noise: float, M, l: int = 0, odd: bool = Fals
     if not np.all(np.isfinite(rate[1:] + there * back)): raise NotResolved("M", M, f"finite rates at noise {noise:g}")
     first = int(l == 0 and not odd)
     return float(linalg.eigh_tridiagonal(rate, -np.sqrt(there * back), True, "i", (first, first))[0])
+
+# %% ../nbs/12_langevin.ipynb #1d6fc3b8
+def _log_sobolev_bounds(p, h: float) -> tuple[float, float]:
+    "For masses p (N,) of cells of width h in one variable: bounds of the log-Sobolev constant, by the formula above."
+    middle = int(np.searchsorted(np.cumsum(p), 0.5))
+    step = h * h * (1 / p[1:] + 1 / p[:-1]) / 2
+    path = np.concatenate([np.cumsum(step[:middle][::-1])[::-1], [0.0], np.cumsum(step[middle:])])
+    tail = np.where(np.arange(p.size) > middle, np.cumsum(p[::-1])[::-1], np.cumsum(p))
+    small, large = (float(np.max(tail * np.log1p(c / tail) * path)) for c in (0.5, np.exp(2)))
+    return 1 / (2 * large), 2 / small
+
+
+def log_sobolev(problem: Problem, noise: float, M, even: bool = True, cells: int = 800) -> tuple[float, float]:
+    """For one teacher direction, in a field with moments M (h,): a lower and an upper bound of $\\alpha_{LS}$ among laws of the
+    latitude, `even` across the equator or all, up to the width of the cells.
+
+    Times the noise: a rate per flow time. Raises `BadInput` for other problems, `NotResolved` for masses too small to hold."""
+    (r, q), noise = reduced(problem), check_positive("noise", noise)
+    require(q == 1, "problem", problem.name, "a problem with one teacher direction")
+    shape, even = np.shape(check_finite("M", M)), check_flag("even", even)
+    require(shape == r.F.shape, "M.shape", shape, f"{r.F.shape}, one moment for each power of y")
+    grid = latitude_cells(problem.dim, 1, check_integer("cells", cells, 8))
+    p = gibbs(tilt(r, np.asarray(M), grid, noise))
+    p = p if even else np.concatenate([p[::-1], p]) / 2  # from pole to pole
+    if not p.min() > 1e-290: raise NotResolved("noise", noise, "noise that leaves no latitude empty")
+    return _log_sobolev_bounds(p, float(grid.h))
 
 # %% ../nbs/12_langevin.ipynb #89b5a867
 @compiled

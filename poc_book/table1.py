@@ -144,7 +144,8 @@ def enclosed_exponent(dims, lower, upper) -> tuple[float, float]:
     first to the last of dims. Raises `BadInput` for other values."""
     given = {name: np.asarray(check_finite(name, x, 1), float) for name, x in dict(dims=dims, lower=lower, upper=upper).items()}
     d, low, high = given.values()
-    for name, v in given.items(): require(v.size == d.size >= 2 and bool(np.all(v > 0)), name, v, "positive numbers, one for each dim")
+    for name, v in given.items():
+        require(v.size == d.size >= 2 and bool(np.all(v > 0)), name, v, "positive numbers, one for each dim")
     require(bool(np.all(np.diff(d) > 0)), "dims", d, "increasing")
     require(bool(np.all(low <= high)), "lower", low, f"at most upper, {high}")
     span = np.log(d[-1] / d[0])
