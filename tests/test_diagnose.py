@@ -11,6 +11,7 @@ from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.diagnose import (
     Report,
+    _average_finding,
     as_markdown,
     diagnose,
     growth,
@@ -23,7 +24,7 @@ from poc_book.diagnose import (
     teacher_findings,
 )
 from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, Sample
-from poc_book.problems import he, misspecified, random_teachers, staircase, xor
+from poc_book.problems import circle, he, misspecified, random_teachers, staircase, xor
 from poc_book.results import load
 
 pytestmark = pytest.mark.slow
@@ -43,6 +44,17 @@ def test_lowest_degree_of_other_teachers():
 def test_alike_atoms_are_not_enough_where_the_teacher_is_misspecified():
     assert [teacher_findings(p)["symmetry"].verdict for p in (he(4, 6), misspecified(6), random_teachers(6), xor(6))] == [
         "yes", "no", "no", "no"]
+
+
+def test_remark_17_is_not_said_of_other_information_exponents():
+    found = [teacher_findings(p)["information exponent"] for p in (staircase(6), he(2, 6), he(4, 6))]
+    assert [f.value for f in found] == [1, 2, 4] and [f.verdict for f in found] == ["unknown", "no", "yes"]
+
+
+def test_average_stability_needs_bounds_from_both_sides():
+    "The exponent in d: within 0 for k = 4, above 0 for k = 2 (Remark 17), not known with five teachers."
+    found = [_average_finding(p, 1.0, 0.1, 0.5) for p in (he(4, 64), he(2, 64), circle(64))]
+    assert [f.verdict for f in found] == ["yes", "no", "unknown"]
 
 
 def errors(exponent, spread, power, seeds=6):
