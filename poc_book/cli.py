@@ -55,8 +55,8 @@ def chapter(root: Path, profile: str, name: str) -> int:
     return 0
 
 
-def orders(root: Path, problem: str) -> int:
-    "Train small networks of a problem in both orders of the batches; its page shows what is kept."
+def orders(root: Path, problem: str, alone: bool) -> int:
+    "Train small networks of a problem in both orders of the batches, beside a wider one or `alone`; its page shows what is kept."
     from poc_book import experiments as ours  # here, because this computes
     from poc_book.problems import PROBLEMS
     from poc_book.results import save
@@ -64,10 +64,12 @@ def orders(root: Path, problem: str) -> int:
 
     protocol = ours.PROTOCOLS[check_name("problem", problem, ours.ORDER_RUNS)]
     width, reference_width = ours.ORDER_RUNS[problem]
-    saved = lambda name: root / "build" / "checkpoints" / f"orders_{problem}" / f"{name}.npz"
-    data = ours.both_orders(PROBLEMS[problem](), key=own_key(0), width=width, reference_width=reference_width,
-                            samples=ours.SAMPLES, batch=ours.BATCH, step=protocol.step, time=protocol.time, checkpoint=saved)
-    print(save(data, ours.kept_path(problem, "orders")).relative_to(root))
+    M, repeats, kind = (width, ours.ALONE, "alone") if alone else (reference_width, ours.REPEATS, "orders")
+    saved = lambda name: root / "build" / "checkpoints" / f"{kind}_{problem}" / f"{name}.npz"
+    data = ours.both_orders(PROBLEMS[problem](), key=own_key(0), width=width, reference_width=M, samples=ours.SAMPLES,
+                            batch=ours.BATCH, step=protocol.step, time=protocol.time, repeats=repeats, rounded=not alone,
+                            checkpoint=saved)
+    print(save(data, ours.kept_path(problem, kind)).relative_to(root))
     return 0
 
 # %% ../nbs/93_cli.ipynb #da9ad98e
@@ -152,6 +154,7 @@ def parser() -> Parser:
     inner.add_argument("--profile", default="reader")
     both = commands.add_parser("orders", help="train in both orders of the batches, into results/paper: a quarter of an hour")
     both.add_argument("problem", help="misspecified or he4")
+    both.add_argument("--alone", action="store_true", help="without the wider network, on more samples")
     step = commands.add_parser("run", help="make one run of a sweep (what the Snakefile calls)")
     step.add_argument("problem")
     for name in ("dim", "width", "seed"): step.add_argument(name, type=int)

@@ -227,8 +227,9 @@ TABLE: dict[str, dict[str, Arg]] = {
     "finite_width.flow": dict(problem=PROBLEM, w0=W0, times=times(), tol=optional(positive(1e-4))),
     "finite_width.sgd": flow_sizes(problem=PROBLEM, widths=one_of([4, 8], [], [8, 4], [4, 4], [0], [2.5], [True], 4, [99], "4"),
         reference_width=whole(8, names=("widths",)), repeats=whole(1), records=whole(3, 2),
-        dtype=one_of("float32", "int8", "float16", ""), checkpoint=made(None, 3, b"3", {}, object(), ["a"], "", "/", CHECKOUT)),
-    "finite_width.published": dict(name=one_of("he4", "staircase", "he5", "")),
+        dtype=one_of("float32", "int8", "float16", ""), order=one_of("drawn", "swept", "sorted", ""),
+        checkpoint=made(None, 3, b"3", {}, object(), ["a"], "", "/", CHECKOUT)),
+    "finite_width.published": dict(name=one_of("he4", "he5", "")),
     # coupling
     "coupling.couple": dict(problem=PROBLEM, w0=W0, times=times(), mean_field=made(limit, shorter)),
     "coupling.duhamel": dict(limit=LIMIT, times=times(),
@@ -295,7 +296,10 @@ TABLE: dict[str, dict[str, Arg]] = {
                     errors(np.full((2, 2), np.nan)), errors(np.full((2, 2), np.inf)))),
     "experiments.error_budget": flow_sizes(problem=PROBLEM, flow_width=whole(2), width=whole(4, names=("widths",)),
         reference_width=whole(8, names=("width",)), records=whole(3, 2), samples=whole(32, names=("batch",)),
-        checkpoint=function(lambda name: None)),
+        order=one_of("drawn", "sorted", ""), checkpoint=function(lambda name: None)),
+    "experiments.both_orders": flow_sizes(problem=made(he4, circle), width=whole(4, names=("widths",)),
+        reference_width=whole(8, names=("width",)), repeats=whole(1), records=whole(3, 2),
+        samples=whole(32, names=("batch",)), rounded=one_of(False, True), checkpoint=function(lambda name: None)),
     # table 1
     "table1.missed": dict(problem=PROBLEM, places=made(measure, Later(Measure, np.eye(3)), names=("rho",))),
     "table1.until_learned": dict(problem=PROBLEM, share=share(0.99), max_time=positive(0.1), particles=whole(64, 2), seed=SEED),
@@ -413,7 +417,8 @@ EXEMPT: dict[str, str] = {
         finite_width.free_memory finite_width.check_memory finite_width.setup finite_width.train_once
         finite_width.keep finite_width.recall finite_width.identity finite_width.published_rows balanced.ascend
         balanced.unit_sum balanced.fold single_index.alike single_index.weighted_line single_index.neuron_weights
-        single_index.average_push experiments.flow_risk fluctuations.wave fluctuations.Block fluctuations.blocks
+        single_index.average_push experiments.flow_risk experiments.half experiments.half_steps experiments.half_run
+        fluctuations.wave fluctuations.Block fluctuations.blocks
         fluctuations.Latitudes fluctuations.carried fluctuations.clock_range fluctuations.clock_cells
         fluctuations.gauss_nodes fluctuations.onto fluctuations.fronts fluctuations.reach fluctuations.time_panels
         fluctuations.solve_panel fluctuations.displaced fluctuations.degree fluctuations.exact_limit
@@ -446,7 +451,8 @@ EXEMPT: dict[str, str] = {
 }
 # To answer takes long: no odd values.
 SLOW = set("""
-    beyond.coupling_by_direction coupling.couple coupling.duhamel diagnose.diagnose experiments.error_budget finite_width.flow
+    beyond.coupling_by_direction coupling.couple coupling.duhamel diagnose.diagnose experiments.both_orders
+    experiments.error_budget finite_width.flow
     finite_width.sgd fluctuations.fluctuate fluctuations.function_error_law fluctuations.risk_correction fluctuations.simulate
     langevin.ends langevin.fixed_point langevin.langevin langevin.noisy_time_to_risk mean_field.MeanField.transport
     mean_field.solve single_index.descend single_index.escape_times single_index.latitude_growth single_index.stability
