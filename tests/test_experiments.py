@@ -16,6 +16,7 @@ from poc_book.batch import open_book, select
 from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.experiments import (
+    ALONE,
     ORDER_RUNS,
     PROTOCOLS,
     Protocol,
@@ -27,7 +28,7 @@ from poc_book.experiments import (
     rate,
     shifts,
 )
-from poc_book.finite_width import check_memory, corrected, free_memory, identity, metrics, recall, required_memory, sgd
+from poc_book.finite_width import check_memory, corrected, free_memory, identity, metrics, recall, required_memory, setup, sgd
 from poc_book.model import Atoms, Gaussian, Hermite, Problem, Sample, SoftPlus
 from poc_book.problems import PROBLEMS, Labels, he, misspecified, xor
 from poc_book.results import save
@@ -84,6 +85,13 @@ def test_the_kept_runs_in_both_orders_differ_in_the_order_alone():
         start = run.population_risk.isel(time=0, width=0)
         assert np.array_equal(*start.values) and np.unique(start).size == 3  # the same neurons in both orders, others by seed
         np.testing.assert_allclose(run.half_risk[0], start.sel(order="swept")[0], rtol=1e-5)
+    alone, beside = kept("misspecified", "alone"), kept("misspecified", "orders")
+    assert alone.sizes["seed"] == ALONE and alone.reference_width == alone.width[0] and alone.time.equals(beside.time)
+    early = dict(seed=beside.seed, time=alone.time[:2])  # the same neurons on the same samples, until steps overshoot
+    np.testing.assert_allclose(alone.population_risk.sel(early), beside.population_risk.sel(early), rtol=1e-3)
+    key = jax.random.wrap_key_data(np.asarray(alone.key, np.uint32))
+    _, (_, y), *_ = setup(PROBLEMS["misspecified"](), jax.random.fold_in(key, 4), 2, 2**16, 1, jnp.float32)
+    assert float(alone.largest_label[4]) == pytest.approx(np.abs(y).max())
 
 
 def test_the_command_keeps_both_orders(tmp_path, monkeypatch, capsys):
