@@ -19,7 +19,7 @@ import xarray as xr
 from scipy import integrate, special
 
 import poc_book
-from .checks import check_finite, check_integer, check_name, check_positive, require
+from .checks import check_concrete, check_finite, check_flag, check_integer, check_name, check_positive, require
 from .finite_width import ORDERS, collapse, corrected, flow, published, risks, setup, sgd
 from .model import Problem, static_error
 from .results import load
@@ -212,6 +212,7 @@ def both_orders(problem: Problem, *, key, width: int, reference_width: int, samp
 
     And the `largest_label` (seed,) of each sample; if `rounded` the swept run of the first seed in half precision too
     (`half_run`). Time is published time; `checkpoint` gives a file for the name of a run. Raises as `sgd`."""
+    check_key(key), check_flag("rounded", rounded), check_concrete("problem", problem)
     require(problem.closed_form and not problem.signed, "problem", problem.name, "an unsigned problem in closed form")
     require(callable(checkpoint), "checkpoint", checkpoint, "a function of a name")
     pieces = check_integer("samples", samples) % check_integer("batch", batch) == 0

@@ -89,7 +89,7 @@ def test_the_kept_runs_in_both_orders_differ_in_the_order_alone():
     assert alone.sizes["seed"] == ALONE and alone.reference_width == alone.width[0] and alone.time.equals(beside.time)
     early = dict(seed=beside.seed, time=alone.time[:2])  # the same neurons on the same samples, until steps overshoot
     np.testing.assert_allclose(alone.population_risk.sel(early), beside.population_risk.sel(early), rtol=1e-3)
-    key = jax.random.wrap_key_data(np.asarray(alone.key, np.uint32))
+    key = jax.random.wrap_key_data(np.asarray(json.loads(alone.key), np.uint32))
     _, (_, y), *_ = setup(PROBLEMS["misspecified"](), jax.random.fold_in(key, 4), 2, 2**16, 1, jnp.float32)
     assert float(alone.largest_label[4]) == pytest.approx(np.abs(y).max())
 

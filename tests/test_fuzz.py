@@ -227,7 +227,7 @@ TABLE: dict[str, dict[str, Arg]] = {
     "finite_width.flow": dict(problem=PROBLEM, w0=W0, times=times(), tol=optional(positive(1e-4))),
     "finite_width.sgd": flow_sizes(problem=PROBLEM, widths=one_of([4, 8], [], [8, 4], [4, 4], [0], [2.5], [True], 4, [99], "4"),
         reference_width=whole(8, names=("widths",)), repeats=whole(1), records=whole(3, 2),
-        dtype=one_of("float32", "int8", "float16", ""), order=one_of("drawn", "swept", "sorted", ""),
+        dtype=one_of("float32", "int8", "float16", ""), order=one_of("drawn", "sorted", ""),
         checkpoint=made(None, 3, b"3", {}, object(), ["a"], "", "/", CHECKOUT)),
     "finite_width.published": dict(name=one_of("he4", "he5", "")),
     # coupling
@@ -297,9 +297,9 @@ TABLE: dict[str, dict[str, Arg]] = {
     "experiments.error_budget": flow_sizes(problem=PROBLEM, flow_width=whole(2), width=whole(4, names=("widths",)),
         reference_width=whole(8, names=("width",)), records=whole(3, 2), samples=whole(32, names=("batch",)),
         order=one_of("drawn", "sorted", ""), checkpoint=function(lambda name: None)),
-    "experiments.both_orders": flow_sizes(problem=made(he4, circle), width=whole(4, names=("widths",)),
+    "experiments.both_orders": flow_sizes(problem=made(he4, xor), width=whole(4, names=("widths",)),
         reference_width=whole(8, names=("width",)), repeats=whole(1), records=whole(3, 2),
-        samples=whole(32, names=("batch",)), rounded=one_of(False, True), checkpoint=function(lambda name: None)),
+        samples=whole(32, names=("batch",)), rounded=flag(), checkpoint=function(lambda name: None)),
     # table 1
     "table1.missed": dict(problem=PROBLEM, places=made(measure, Later(Measure, np.eye(3)), names=("rho",))),
     "table1.until_learned": dict(problem=PROBLEM, share=share(0.99), max_time=positive(0.1), particles=whole(64, 2), seed=SEED),
