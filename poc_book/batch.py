@@ -234,7 +234,7 @@ def sources(book: Book, chapter: str) -> dict[str, str]:
     except SyntaxError as error: raise BadInput(chapter, f"{error.text or ''}", f"Python code ({error.msg})") from None
     found[book.chapters[chapter]] = digest(json.dumps(cells).encode())
     problem = chapter.removeprefix(f"{book.chapters[chapter].stem}_")
-    words |= {f"{problem}{kind}.nc" for kind in ("", "_budget", "_again", "_whole")}  # as in experiments.kept_path
+    words |= {f"{problem}{kind}.nc" for kind in ("", "_budget", "_again", "_orders", "_alone")}  # as in experiments.kept_path
     data = [p for name in ("poc_book", "nbs", "results") for p in (book.root / name).rglob("*") if p.suffix in DATA]
     found |= {p: digest(p.read_bytes()) for p in data if p.name in words}
     return {str(p.relative_to(book.root)): found[p] for p in sorted(found)}

@@ -344,12 +344,13 @@ def test_a_notebook_with_a_problem_is_a_chapter_for_each(book: TinyBook):
 
 
     before |= {name: fingerprint(opened, "smoke", name) for name in pages}
-    for kind in ("budget", "again", "whole"):
+    for kind in ("budget", "again", "orders", "alone"):
         (kept.parent / f"circle_{kind}.nc").write_bytes(b"new")
         after = {name: fingerprint(opened, "smoke", name) for name in pages}
         assert {name for name in pages if after[name] != before[name]} == {"03_each_circle"}
         before = after
-    assert list(sources(opened, "03_each_circle"))[-3:] == [f"results/paper/circle_{k}.nc" for k in ("again", "budget", "whole")]
+    kinds = ("again", "alone", "budget", "orders")
+    assert list(sources(opened, "03_each_circle"))[-4:] == [f"results/paper/circle_{k}.nc" for k in kinds]
 
 
 @pytest.mark.parametrize("only, settings", [("03_each_he5", ""), ("03_each", "problem = xor4")])

@@ -9,14 +9,28 @@ import xarray as xr
 from conftest import CHECKOUT
 from scipy import stats
 
+import poc_book.experiments as experiments
 import poc_book.finite_width as finite_width
 from poc_book.batch import PROBLEMS as PAGES
 from poc_book.batch import open_book, select
 from poc_book.checks import BadInput
-from poc_book.experiments import PROTOCOLS, error_budget, flow_risk, initial_error, kept, rate, shifts
-from poc_book.finite_width import check_memory, corrected, free_memory, identity, metrics, recall, required_memory, sgd
+from poc_book.cli import main
+from poc_book.experiments import (
+    ALONE,
+    ORDER_RUNS,
+    PROTOCOLS,
+    Protocol,
+    error_budget,
+    flow_risk,
+    half_steps,
+    initial_error,
+    kept,
+    rate,
+    shifts,
+)
+from poc_book.finite_width import check_memory, corrected, free_memory, identity, metrics, recall, required_memory, setup, sgd
 from poc_book.model import Atoms, Gaussian, Hermite, Problem, Sample, SoftPlus
-from poc_book.problems import PROBLEMS, Labels, he, xor
+from poc_book.problems import PROBLEMS, Labels, he, misspecified, xor
 from poc_book.results import save
 
 pytestmark = pytest.mark.slow
@@ -50,15 +64,74 @@ def test_the_kept_runs_are_the_paper_s():
 
 
 def test_the_kept_runs_beside_the_paper_s_differ_in_one_thing():
-    more = {(name, kind): kept(name, kind) for name in PROTOCOLS for kind in ("again", "whole")}
-    assert any(run is not None for run in more.values())
-    for (name, kind), run in ((key, run) for key, run in more.items() if run is not None):
+    found = {name: kept(name, "again") for name in PROTOCOLS}
+    assert any(run is not None for run in found.values())
+    for name, run in ((name, run) for name, run in found.items() if run is not None):
         one = kept(name)
-        assert all(run.attrs[key] == one.attrs[key] for key in ("problem", "dim", "step", "samples", "reference_width"))
+        same = ("problem", "dim", "step", "samples", "batch", "order", "reference_width")
+        assert all(run.attrs[key] == one.attrs[key] for key in same)
         assert run.width.equals(one.width) and run.time.equals(one.time)
-        assert (run.attrs["batch"] == 2**16) == (kind == "whole")
-        assert np.array_equal(run.attrs["key"], one.attrs["key"]) == (kind == "whole")
+        assert not np.array_equal(run.attrs["key"], one.attrs["key"])
         assert json.loads(run.attrs["device"])["platform"] == "gpu" and run.sizes["seed"] >= 3
+
+
+def test_the_kept_runs_in_both_orders_differ_in_the_order_alone():
+    for name, (m, M) in ORDER_RUNS.items():
+        run, p = kept(name, "orders"), PROTOCOLS[name]
+        about = run.attrs
+        assert run.order.values.tolist() == ["drawn", "swept"] and run.sizes["seed"] == 3 and run.width.values.tolist() == [m]
+        assert (about["dim"], about["step"], about["samples"], about["batch"]) == (p.dim, p.step, 2**16, 2**13)
+        assert about["reference_width"] == M and float(run.time[-1]) == p.time
+        start = run.population_risk.isel(time=0, width=0)
+        assert np.array_equal(*start.values) and np.unique(start).size == 3  # the same neurons in both orders, others by seed
+        np.testing.assert_allclose(run.half_risk[0], start.sel(order="swept")[0], rtol=1e-5)
+    alone, beside = kept("misspecified", "alone"), kept("misspecified", "orders")
+    assert alone.sizes["seed"] == ALONE and alone.reference_width == alone.width[0] and alone.time.equals(beside.time)
+    early = dict(seed=beside.seed, time=alone.time[:2])  # the same neurons on the same samples, until steps overshoot
+    np.testing.assert_allclose(alone.population_risk.sel(early), beside.population_risk.sel(early), rtol=1e-3)
+    key = jax.random.wrap_key_data(np.asarray(json.loads(alone.key), np.uint32))
+    _, (_, y), *_ = setup(PROBLEMS["misspecified"](), jax.random.fold_in(key, 4), 2, 2**16, 1, jnp.float32)
+    assert float(alone.largest_label[4]) == pytest.approx(np.abs(y).max())
+
+
+def test_the_command_keeps_both_orders(tmp_path, monkeypatch, capsys):
+    assert main(["orders", "xor4"]) == 2 and capsys.readouterr().err == "poc-book: problem = 'xor4': one of he4, misspecified\n"
+    small = dict(SAMPLES=256, BATCH=64, ORDER_RUNS={"he4": (8, 16)}, PROTOCOLS={"he4": Protocol(3, 32, 0.05, 1.5, (8,))})
+    for name, value in small.items(): monkeypatch.setattr(experiments, name, value)
+    monkeypatch.setattr(experiments, "kept_path", lambda problem, kind="run": tmp_path / "results" / f"{problem}_{kind}.nc")
+    monkeypatch.setattr("poc_book.__file__", str(tmp_path / "poc_book" / "__init__.py"))
+    (tmp_path / "results").mkdir()
+    assert main(["orders", "he4"]) == 0
+    run = kept("he4", "orders")
+    one = sgd(he(4, 32), key=jax.random.key(0), widths=[8], reference_width=16, samples=256, batch=64, step=0.05, time=1.5,
+              records=31, repeats=3, order="swept")
+    assert run.risk.sel(order="swept", drop=True).drop_attrs().equals(one.risk)
+    assert (tmp_path / "build" / "checkpoints" / "orders_he4" / "swept.npz").is_file()
+
+
+def test_half_precision_by_numpy():
+    "One step on numbers of NumPy's own half precision, and one whose gradient overflows."
+    problem, rng = misspecified(6), np.random.default_rng(0)
+    w, x = rng.normal(size=(4, 6)).astype(np.float32), rng.normal(size=(32, 6)).astype(np.float32)
+    w /= np.linalg.norm(w, axis=1, keepdims=True)
+    y = np.asarray(problem.teacher(x), np.float32)
+    h = lambda v: np.asarray(v).astype(np.float16).astype(np.float32)
+    sizes = [1 / 24**0.5, 1 / 720**0.5]
+    f = lambda c: np.polynomial.hermite_e.HermiteE(c)
+    value = f([0, 0, 0, 0, sizes[0], 0, sizes[1]])
+    z = h(h(w) @ h(x).T)
+    gap = h(8.0 * 2 / 32 * h(h(h(value(z)).mean(0)) - h(y)))
+    pull = h(h(gap * h(value.deriv()(z)) / 4) @ h(x))
+    known = w - 0.01 * 4 / 8 * pull
+    known /= np.linalg.norm(known, axis=1, keepdims=True)
+    state = lambda scale: (w, jnp.float32(scale), jnp.int32(0), jnp.float32(0))
+    step = lambda scale: half_steps(problem, state(scale), x, y, np.asarray(0), np.asarray(1), 32, np.float32(0.01))
+    moved, scale, skipped, _ = step(8.0)
+    off = np.abs(moved - known).max()
+    print(f"one step in half precision: {off:.1e}, moved by {np.abs(known - w).max():.1e}")
+    assert off < 1e-5 and (float(scale), int(skipped)) == (8.0, 0)
+    stayed, scale, skipped, largest = step(2.0**20)
+    assert np.array_equal(stayed, w) and (float(scale), int(skipped)) == (2.0**19, 1) and float(largest) == 0
 
 
 def test_the_kept_error_budgets_are_of_the_paper_s_sizes():
@@ -224,9 +297,14 @@ def test_corrected_divides_the_bias_out():
 def test_kept_results_are_read_or_reported_missing(tmp_path, monkeypatch):
     monkeypatch.setattr("poc_book.experiments.kept_path", lambda name, kind: tmp_path / f"{name}.nc")
     assert kept("he4") is None
-    save(sgd(he(4, 8), **RUN), tmp_path / "he4.nc")
+    save(sgd(he(4, 8), **RUN, order="swept"), tmp_path / "he4.nc")
     about = kept("he4").attrs
     assert {"device", "commit", "created"} <= about.keys() and "cpu" in json.loads(about["device"])["platform"]
+    assert kept("he4").order == "swept"
+    old = sgd(he(4, 8), **RUN)
+    del old.attrs["order"]  # as in the days when there was one order
+    save(old, tmp_path / "he4.nc")
+    assert kept("he4").order == "drawn"
     (tmp_path / "he4.nc").write_bytes(b"damaged")
     with pytest.raises(BadInput, match="whole NetCDF"): kept("he4")
 

@@ -63,7 +63,7 @@ def test_what_the_environment_says_of_double_precision_counts():
     assert len(said) == 2 and all(line.startswith("jax_enable_x64 = False: True") for line in said), said
 
 
-@pytest.mark.parametrize("command", ["figures", "sweep", "site", "diagnose he4", "chapter 01_sphere"])
+@pytest.mark.parametrize("command", ["figures", "sweep", "site", "diagnose he4", "orders he4", "chapter 01_sphere"])
 def test_the_command_line_needs_double_precision(command, monkeypatch, capsys):
     monkeypatch.setenv("JAX_ENABLE_X64", "false")
     assert main(command.split()) == 2
