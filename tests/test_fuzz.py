@@ -273,6 +273,7 @@ TABLE: dict[str, dict[str, Arg]] = {
     "single_index.single_index": dict(problem=made(he4, xor, mixed, circle)),
     "single_index.descend": dict(problem=made(he4, xor, circle), risk=share(0.5), tol=positive(1e-4)),
     "single_index.time_to_risk": dict(problem=made(he4, xor, circle), risk=share(0.5), tol=positive(1e-4)),
+    "single_index.time_constant": dict(degree=whole(4, 4, True)),
     "single_index.crossing": dict(limit=made(limit), risk=share(0.5)),
     "single_index.fit_line": dict(x=vector([1.0, 2.0, 3.0], [1.0, 2.0], [1.0, 1.0, 2.0], 1.0),
         y=vector([1.0, 2.0, 4.0], [1.0], 1.0, names=("x",)),
