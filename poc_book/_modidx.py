@@ -341,6 +341,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'poc_book.fluctuations.simulate': ('fluctuations.html#simulate', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.simulate_sizes': ( 'fluctuations.html#simulate_sizes',
                                                                                  'poc_book/fluctuations.py'),
+                                       'poc_book.fluctuations.small_risk_ratio': ( 'fluctuations.html#small_risk_ratio',
+                                                                                   'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.solve_panel': ('fluctuations.html#solve_panel', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.stages': ('fluctuations.html#stages', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.standard_error': ( 'fluctuations.html#standard_error',

@@ -317,6 +317,7 @@ TABLE: dict[str, dict[str, Arg]] = {
     "fluctuations.extrapolate": dict(widths=vector([8.0, 16.0], [8.0], [0.0, 1.0], [8.0, 8.0]),
         samples=vector([[[1.0, 2.0]], [[1.0, 3.0]]], [[[1.0]], [[2.0]]], [1.0], 1.0, names=("widths",))),
     "fluctuations.infinite_dimension_law": dict(degree=whole(4, 4, True), risk=share(0.5), nodes=whole(100)),
+    "fluctuations.small_risk_ratio": dict(degree=whole(4, 4, True)),
     "fluctuations.push_norm": dict(problem=CLOSED),
     "fluctuations.gronwall_law": dict(limit=LINE, found=made(None)),
     # langevin
