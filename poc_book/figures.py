@@ -7,7 +7,7 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', '
            'overlap_law', 'static_error', 'potentials', 'mean_field_risk', 'all_limits', 'seeds', 'by_width',
            'experiment', 'error_budget', 'fixed_or_fresh', 'collapse', 'linear_coupling', 'decomposition', 'gronwall',
            'hessian_trajectory', 'lemma49', 'convexity', 'mean_example', 'growth_families', 'potential', 'slack',
-           'time_by_dimension', 'time_by_risk', 'stability_by_dimension', 'error_at_risk', 'theorem_bounds',
+           'time_by_dimension', 'time_by_accuracy', 'stability_by_dimension', 'error_at_risk', 'theorem_bounds',
            'sample_size', 'assumptions', 'long_times', 'with_error', 'law_against_networks', 'law_by_harmonics',
            'coupling_and_risk', 'law_by_dimension', 'law_at_long_times', 'explorer', 'spectral_gaps', 'noisy_risk',
            'uniform_in_time', 'noise_bias', 'noise_price', 'step_size', 'samples_and_neurons', 'uniform_conditions',
@@ -372,19 +372,20 @@ def time_by_dimension(data: xr.Dataset) -> Figure:
     return fig
 
 
-def time_by_risk(data: xr.Dataset) -> Figure:
-    "Flow time against risk at the largest dimension, with the fitted bound of Theorem 9."
-    fig, (ax,) = panels(width=5.5)
-    for i, k in enumerate(data.degree.values):
-        d = data.sel(degree=k).isel(dim=-1)
-        text = rf"k = {k}: $\delta^{{-{float(d.delta_slope):.2f}}}$"
-        ax.plot(data.risk, d.time, "o-", color=COLOURS[i], ms=4, label=text)
-        ax.plot(data.risk, d.bound, "--", color=COLOURS[i], label=rf"bound $\delta^{{-{k - 1}}}$")
-    ax.set(xscale="log", yscale="log")
-    ticks_at(ax, data.risk.values)
-    ax.yaxis.minorticks_off()
-    label(ax, r"risk $\delta$", "flow time T", f"d = {int(data.dim[-1])}", False)
-    ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+def time_by_accuracy(data: xr.Dataset) -> Figure:
+    "Flow time times the theorem's powers over its limit, against the root of the risk, by degree."
+    fig, axes = panels(data.sizes["line"], width=3.6, sharey=True)
+    for ax, k in zip(axes, data.line.values):
+        ax.plot(data.delta, data.infinite.sel(line=k), color=COLOURS[6], label=r"$d\to\infty$")
+        known = data.exact.isel(case=data.case_degree.values == k)
+        for curve, colour, mark in zip(known, COLOURS[1:], "so^"):
+            ax.plot(data.delta, curve, mark, color=colour, ms=5, label=f"d = {int(curve.case_dim)}")
+        if k in data.degree.values:
+            ax.plot(data.delta, data.cut.sel(degree=k), "x", color=COLOURS[0], label=f"d = {data.cut_dim}, no linear push")
+        ax.set(xscale="log")
+        ax.invert_xaxis()
+        ticks_at(ax, [0.8, 0.4, 0.2, 0.1])
+        label(ax, r"$\delta=\sqrt{L}$", r"$T\delta^{k-1}d^{-(k-2)/2}/\theta_k$" if k == data.line[0] else "", f"k = {k}")
     return fig
 
 # %% ../nbs/91_figures.ipynb #1c06e397

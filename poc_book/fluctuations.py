@@ -9,7 +9,7 @@ __all__ = ['GAUSS', 'NO_LIMIT', 'PANELS', 'MARGIN', 'harmonics', 'harmonic_share
            'own_features', 'exchange', 'Panel', 'displacement', 'unfold', 'Fluctuations', 'mean_squares', 'teacher_gap',
            'block_shares', 'observe', 'fluctuate', 'function_error_law', 'shadows', 'Side', 'Networks', 'compare',
            'simulate_sizes', 'simulate', 'standard_error', 'Extrapolated', 'extrapolate', 'Second', 'risk_correction',
-           'infinite_dimension_law', 'push_norm', 'gronwall_law']
+           'infinite_dimension_law', 'small_risk_ratio', 'push_norm', 'gronwall_law']
 
 # %% ../nbs/11_fluctuations.ipynb #576ce23d
 from collections.abc import Iterable, Iterator, Sequence
@@ -630,6 +630,14 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
     since = np.cumsum(weight[::-1])[::-1] - weight / 2  # from a neuron's own arrival on
     arrived, waiting = 1 - end - answer * (since - past), -end + answer * past
     return float(np.sum(w * arrived**2) + (1 - end) * waiting**2 + 1 - end)
+
+# %% ../nbs/11_fluctuations.ipynb #fbd2d0f9
+def small_risk_ratio(degree: int) -> float:
+    """For He_k with even k >= 4: $\\lim V/\\sqrt L$ as $d\\to\\infty$, then $L\\to0$, V the law of `infinite_dimension_law`.
+
+    A heuristic limit, derived above; 11/7 for k = 4, 56/33 for k = 6. Raises `BadInput` for other degrees."""
+    a = 1 / (check_integer("degree", degree, 4, even=True) - 2)
+    return float(1 + (2 * a * a + 3 * a + 2) / ((3 * a + 2) * (2 * a + 1)))
 
 # %% ../nbs/11_fluctuations.ipynb #0d097810
 def push_norm(problem: Problem) -> float:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ALIKE', 'single_index', 'information_exponent', 'descend', 'crossing', 'time_to_risk', 'Line', 'alike',
-           'weighted_line', 'fit_line', 'Traced', 'latitude_growth', 'escape_times', 'transmitted', 'neuron_weights',
-           'average_push', 'Stability', 'stability', 'theorem_bound']
+           'weighted_line', 'fit_line', 'time_constant', 'Traced', 'latitude_growth', 'escape_times', 'transmitted',
+           'neuron_weights', 'average_push', 'Stability', 'stability', 'theorem_bound']
 
 # %% ../nbs/09_single_index.ipynb #edad0a06
 from typing import NamedTuple
@@ -123,6 +123,15 @@ def fit_line(x, y, sigma=None) -> Line:
     line = Line(*(float(np.ldexp(v, power)) for v in (b, error * np.sqrt(noise), np.ptp(others) / 2)))
     if not np.all(np.isfinite(line)): raise NotResolved("x", x, "values whose slopes are finite numbers")
     return line
+
+# %% ../nbs/09_single_index.ipynb #af79a75b
+def time_constant(degree: int) -> float:
+    """For He_k with even k >= 4: $\\lim T\\delta^{k-1}/d^{(k-2)/2}$ as $d\\to\\infty$, then $\\delta\\to0$ (not in the other order).
+
+    $T$ is the flow time to the risk $\\delta^2$ and the number $(2/\\pi)^{(k-2)/2}/(k(k-1))$: the constant of Theorem 9, by the
+    argument above. Raises `BadInput` for other degrees."""
+    k = check_integer("degree", degree, 4, even=True)
+    return float((2 / np.pi) ** (k / 2 - 1) / (k * (k - 1.0)))
 
 # %% ../nbs/09_single_index.ipynb #1038cdd3
 class Traced(NamedTuple):

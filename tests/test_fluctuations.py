@@ -124,3 +124,20 @@ def test_bad_input_is_named(call, field):
 
 
 def test_the_degree_of_a_problem_is_its_largest(): assert fluctuations.degree(problems.misspecified(6)) == 6
+
+
+@pytest.mark.parametrize("k", [4, 6, 8, 10])
+def test_the_law_over_the_root_of_a_small_risk(k):
+    "Brute force: the influence of a grid of starts from its definition, with u = C^(-a) and cumulative sums in log C."
+    a, C = 1 / (k - 2), np.exp(np.linspace(-40, 0, 20001))
+    u = 1e-4 * C ** -a  # the share that waits; at the last clock, 1, it is 1e-4 (up to where it is 1)
+    C, u = C[u < 1], u[u < 1]
+    S, rise = 1 - u, np.gradient(1 - u, C)
+    whole = lambda f: np.append(0, np.cumsum((f[1:] + f[:-1]) / 2 * np.diff(C)))
+    before, after = whole(-S / u**2), whole((1 - S) / u**2)  # chi = 1 - S after an arrival, -S before
+    arrived = u[-1] - rise[-1] * u[-1] * (before + after[-1] - after)
+    waits = -S[-1] - rise[-1] * u[-1] * before[-1]
+    V = np.sum((arrived[1:] ** 2 + arrived[:-1] ** 2) / 2 * np.diff(S)) + u[-1] * waits**2 + u[-1]
+    print(f"k = {k}: {V / u[-1]:.4f}, limit {fluctuations.small_risk_ratio(k):.4f}")
+    assert abs(V / u[-1] / fluctuations.small_risk_ratio(k) - 1) < 5e-3
+    with pytest.raises(BadInput, match="degree"): fluctuations.small_risk_ratio(k + 1)

@@ -17,6 +17,7 @@ from poc_book.single_index import (
     neuron_weights,
     stability,
     theorem_bound,
+    time_constant,
     time_to_risk,
 )
 from poc_book.sphere import uniform
@@ -136,3 +137,22 @@ def test_bad_input_is_refused(limit):
     with pytest.raises(BadInput, match="times"): theorem_bound([1.0, 2.0], [1, 1], [1, 1], 1.0, 1.0)
     with pytest.raises(BadInput, match="lags"): latitude_growth(limit, 1.0, [0.0, 2.0], [0.0])
     with pytest.raises(NotResolved, match="nodes"): stability(limit, 1.0, 0.5, stages=1, nodes=12)
+
+
+@pytest.mark.parametrize("k", [4, 6, 8])
+def test_the_constant_of_theorem_9_from_the_law_of_high_dimension(k):
+    "The clock k (k - 2) delta dt = dC, with delta the mass below C^(-1/(k-2)) of a normal law, integrated step by step by SciPy."
+    slow = lambda u, _: np.exp(u) / (2 * stats.norm.cdf(np.exp(-u / (k - 2))) - 1) / (k * (k - 2))  # dT / dlog C
+    end = (k - 2) * np.log(1e3)
+    run = integrate.solve_ivp(slow, (-60, end), [0.0], rtol=1e-9, atol=1e-12, max_step=0.2)
+    delta = 2 * stats.norm.cdf(1e-3) - 1
+    gap = run.y[0, -1] * delta ** (k - 1) / time_constant(k) - 1
+    print(f"k = {k}, delta = {delta:.1e}: off the constant by {gap:.1e}")
+    assert abs(gap) < 1e-3
+
+
+def test_the_exact_limit_tends_to_the_constant_in_high_dimension():
+    T = time_to_risk(he(4, 10**6), 0.2**2)
+    gap = T * 0.2**3 / 10**6 / time_constant(4) - 1
+    print(f"He_4, d = 10^6, delta = 0.2: {gap:.1e} off the limit")
+    assert abs(gap) < 3e-3
