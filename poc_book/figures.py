@@ -581,9 +581,10 @@ def normality(data: xr.Dataset) -> Figure:
         ax.plot(data.width, guide, ":", color=COLOURS[6], label=r"$m^{-1/2}$")
         ax.set(xscale="log")
         ticks_at(ax, data.width.values)
+    right.plot(data.width, data.floor, "_", ms=14, color=COLOURS[6], label="a normal sample, about")
     right.set(yscale="log")
     label(left, "width m (neurons)", "skewness", f"d = {data.dim}")
-    label(right, "width m (neurons)", "distance to the normal law", legend=False)
+    label(right, "width m (neurons)", "distance to the normal law")
     return fig
 
 # %% ../nbs/91_figures.ipynb #f2a00f6e

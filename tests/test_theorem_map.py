@@ -16,8 +16,7 @@ REQUIRED = (
     "Theorem 9, dimension", "Inequality (8)", "Definition 11", "Lemma 12", "Lemmas 13-15, interaction", "Lemmas 13-15, local",
     "Lemmas 13-15, source", "Lemma 49", "Lemma 50", "Remark 17", "Remark 18", "Section B.3, unconstrained",
     "Balanced Interaction Lemma", "Negative example", "Proposition 47", "Figure 2")
-MUST_FAIL = {"LSC, Circle", "LSC, Misspecified", "Remark 17", "Section B.3, unconstrained", "Theorem 7, without J_avg",
-             "Follow-up, second condition"}
+MUST_FAIL = {"LSC, Circle", "LSC, Misspecified", "Remark 17", "Section B.3, unconstrained", "Follow-up, second condition"}
 
 
 @cache
