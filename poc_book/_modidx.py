@@ -225,6 +225,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'poc_book.figures.noise_bias': ('figures.html#noise_bias', 'poc_book/figures.py'),
                                   'poc_book.figures.noise_price': ('figures.html#noise_price', 'poc_book/figures.py'),
                                   'poc_book.figures.noisy_risk': ('figures.html#noisy_risk', 'poc_book/figures.py'),
+                                  'poc_book.figures.normality': ('figures.html#normality', 'poc_book/figures.py'),
                                   'poc_book.figures.overlap_law': ('figures.html#overlap_law', 'poc_book/figures.py'),
                                   'poc_book.figures.panels': ('figures.html#panels', 'poc_book/figures.py'),
                                   'poc_book.figures.potential': ('figures.html#potential', 'poc_book/figures.py'),

@@ -9,9 +9,9 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', '
            'hessian_trajectory', 'lemma49', 'convexity', 'mean_example', 'growth_families', 'potential', 'slack',
            'time_by_dimension', 'time_by_accuracy', 'stability_by_dimension', 'error_at_risk', 'theorem_bounds',
            'sample_size', 'assumptions', 'long_times', 'with_error', 'law_against_networks', 'law_by_harmonics',
-           'coupling_and_risk', 'law_by_dimension', 'law_at_long_times', 'explorer', 'spectral_gaps', 'noisy_risk',
-           'uniform_in_time', 'noise_bias', 'noise_price', 'step_size', 'samples_and_neurons', 'uniform_conditions',
-           'lost_shadows', 'scaling', 'margins', 'moving_picture']
+           'coupling_and_risk', 'law_by_dimension', 'normality', 'law_at_long_times', 'explorer', 'spectral_gaps',
+           'noisy_risk', 'uniform_in_time', 'noise_bias', 'noise_price', 'step_size', 'samples_and_neurons',
+           'uniform_conditions', 'lost_shadows', 'scaling', 'margins', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import itertools
@@ -565,6 +565,25 @@ def law_by_dimension(data: xr.Dataset) -> Figure:
         ticks_at(ax, d.dim.values)
         title = f"He$_{{{k}}}$; " + ("dotted: infinite dimension" if k > 2 else "no explicit limit")
         label(ax, "dimension d", r"$m\,E\|f_m-f_{MF}\|^2$ at T(risk)" if ax is axes[0] else "", title, legend=ax is axes[0])
+    return fig
+
+# %% ../nbs/91_figures.ipynb #4145f7eb
+def normality(data: xr.Dataset) -> Figure:
+    "Skewness and distance to the normal law against width, by risk, with the slope of a sum of independent terms."
+    fig, (left, right) = panels(2, width=4)
+    for i, r in enumerate(data.risk.values):
+        d = data.sel(risk=r)
+        left.errorbar(data.width, d.skewness, yerr=2 * data.error, fmt="o-", ms=4, color=COLOURS[i], label=f"risk {r:g}")
+        right.plot(data.width, d.distance, "o-", ms=4, color=COLOURS[i])
+    for ax, values in ((left, data.skewness), (right, data.distance)):
+        guide = values.max() * np.sqrt(data.width[0] / data.width)
+        ax.plot(data.width, guide, ":", color=COLOURS[6], label=r"$m^{-1/2}$")
+        ax.set(xscale="log")
+        ticks_at(ax, data.width.values)
+    right.plot(data.width, data.floor, "_", ms=14, color=COLOURS[6], label="a normal sample, about")
+    right.set(yscale="log")
+    label(left, "width m (neurons)", "skewness", f"d = {data.dim}")
+    label(right, "width m (neurons)", "distance to the normal law")
     return fig
 
 # %% ../nbs/91_figures.ipynb #f2a00f6e

@@ -126,7 +126,7 @@ def fit_line(x, y, sigma=None) -> Line:
 
 # %% ../nbs/09_single_index.ipynb #af79a75b
 def time_constant(degree: int) -> float:
-    """For He_k with even k >= 4: $\\lim T\\delta^{k-1}/d^{(k-2)/2}$ as $d\\to\\infty$, then $\\delta\\to0$.
+    """For He_k, even k >= 4: $\\lim T\\delta^{k-1}/d^{(k-2)/2}$ as $d\\to\\infty$, then $\\delta\\to0$, in this order.
 
     $T$ is the flow time to the risk $\\delta^2$ and the number $(2/\\pi)^{(k-2)/2}/(k(k-1))$: the constant of Theorem 9, by the
     argument above; not in the other order of limits. Raises `BadInput` for other degrees."""

@@ -18,7 +18,7 @@ REQUIRED = (
     "Balanced Interaction Lemma", "Negative example", "Proposition 47", "Figure 2")
 MUST_FAIL = {
     "Average stability, he2", "D along a path, six teachers", "LSC, Circle", "LSC, Misspecified", "Remark 17",
-    "Section B.3, unconstrained", "Theorem 7, without J_avg"}
+    "Section B.3, unconstrained", "Follow-up, second condition"}
 
 
 @cache
