@@ -8,10 +8,10 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', '
            'experiment', 'error_budget', 'fixed_or_fresh', 'collapse', 'linear_coupling', 'decomposition', 'gronwall',
            'hessian_trajectory', 'lemma49', 'convexity', 'mean_example', 'growth_families', 'potential', 'slack',
            'time_by_dimension', 'time_by_accuracy', 'stability_by_dimension', 'error_at_risk', 'theorem_bounds',
-           'sample_size', 'assumptions', 'long_times', 'with_error', 'law_against_networks', 'law_by_harmonics',
-           'coupling_and_risk', 'law_by_dimension', 'normality', 'law_at_long_times', 'explorer', 'spectral_gaps',
-           'noisy_risk', 'uniform_in_time', 'noise_bias', 'noise_price', 'step_size', 'samples_and_neurons',
-           'uniform_conditions', 'lost_shadows', 'scaling', 'margins', 'moving_picture']
+           'sample_size', 'assumptions', 'long_times', 'two_times', 'with_error', 'law_against_networks',
+           'law_by_harmonics', 'coupling_and_risk', 'law_by_dimension', 'normality', 'law_at_long_times', 'explorer',
+           'spectral_gaps', 'noisy_risk', 'uniform_in_time', 'noise_bias', 'noise_price', 'step_size',
+           'samples_and_neurons', 'uniform_conditions', 'lost_shadows', 'scaling', 'margins', 'moving_picture']
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import itertools
@@ -487,6 +487,20 @@ def long_times(data: xr.Dataset) -> Figure:
                 ax.plot(data.time, data[name].sel(degree=k, dim=d), STYLES[j % 4], color=COLOURS[i], label=f"k = {k}, d = {d}")
         ax.set_yscale("log" if name == "scaled_function_error" else "linear")
         label(ax, "time in units of the flow time to risk 1/2", text, "leading order in 1/m")
+    return fig
+
+# %% ../nbs/91_figures.ipynb #6f91b3c7
+def two_times(data: xr.Dataset) -> Figure:
+    "Correlation of the error at two times as a map; with the start, beside the law over its start."
+    fig, (left, right) = panels(2, width=4.6)
+    image = left.pcolormesh(data.time, data.other, data.correlation.T, vmin=0, vmax=1, shading="gouraud", rasterized=True)
+    fig.colorbar(image, ax=left, label="correlation")
+    right.plot(data.time, data.correlation[:, 0], color=COLOURS[0], label="correlation with the start")
+    right.plot(data.time, data.law / data.law[0], "--", color=COLOURS[1], label="V(t) / V(0)")
+    right.set_ylim(0, 1.02)
+    left.grid(False)
+    label(left, "flow time t", "flow time s", rf"He$_4$, d = {data.dim}", legend=False)
+    label(right, "flow time t", "share")
     return fig
 
 # %% ../nbs/91_figures.ipynb #20ea368d

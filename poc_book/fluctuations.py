@@ -9,7 +9,7 @@ __all__ = ['GAUSS', 'NO_LIMIT', 'PANELS', 'MARGIN', 'harmonics', 'harmonic_share
            'own_features', 'exchange', 'Panel', 'displacement', 'unfold', 'Fluctuations', 'mean_squares', 'teacher_gap',
            'block_shares', 'observe', 'fluctuate', 'function_error_law', 'shadows', 'Side', 'Networks', 'compare',
            'simulate_sizes', 'simulate', 'standard_error', 'Extrapolated', 'extrapolate', 'Second', 'risk_correction',
-           'infinite_dimension_law', 'small_risk_ratio', 'push_norm', 'gronwall_law']
+           'infinite_dimension_law', 'small_risk_ratio', 'two_time_law', 'push_norm', 'gronwall_law']
 
 # %% ../nbs/11_fluctuations.ipynb #576ce23d
 from collections.abc import Iterable, Iterator, Sequence
@@ -638,6 +638,21 @@ def small_risk_ratio(degree: int) -> float:
     A heuristic limit, derived above; 11/7 for k = 4, 56/33 for k = 6. Raises `BadInput` for other degrees."""
     a = 1 / (check_integer("degree", degree, 4, even=True) - 2)
     return float(1 + (2 * a * a + 3 * a + 2) / ((3 * a + 2) * (2 * a + 1)))
+
+# %% ../nbs/11_fluctuations.ipynb #5cb1f093
+def two_time_law(limit: MeanField, step: float = 4.0, ratio: float = 1.15) -> np.ndarray:
+    """For an exact limit (He_k, Misspecified, Circle and their like) and uniform initial neurons: C(t, s) at its times, (T, T).
+
+    Its diagonal is the law of `fluctuate`, whose resolution and errors it has."""
+    influences, panel = [], None
+    for panel in unfold(stages(limit, step, ratio)):
+        if panel.asked: influences.append([X[-1] for _, X, _ in panel.parts])
+    assert panel is not None
+    weights = panel.stage.sources.weights
+    parts = zip(panel.stage.blocks, zip(*influences))
+    C = sum(block.number * np.einsum("tfs,ufs,s->tu", np.array(g), np.array(g), weights) for block, g in parts)
+    if not np.all(np.isfinite(C)): raise NotResolved("times", limit.times, "times up to which the law stays finite")
+    return C
 
 # %% ../nbs/11_fluctuations.ipynb #0d097810
 def push_norm(problem: Problem) -> float:
