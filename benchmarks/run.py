@@ -175,7 +175,9 @@ from poc_book.finite_width import sgd
 from poc_book.problems import he
 device, process = jax.devices()[0], psutil.Process()
 on_gpu = device.platform == "gpu"
-used = lambda: device.memory_stats()["bytes_in_use"] if on_gpu else process.memory_info().rss
+def used():  # a process's own pages: those of libraries come and go as the system likes
+    info = process.memory_info()
+    return device.memory_stats()["bytes_in_use"] if on_gpu else info.rss - getattr(info, "shared", 0)
 def run(top, samples, batch):
     sgd(he(4, 32), key=jax.random.key(0), widths=[64], reference_width=top, samples=samples, batch=batch, step=0.01, time=0.02,
         records=2, test=batch)

@@ -86,11 +86,13 @@ def test_a_step_is_timed_against_plain_loops(bench):
     assert len(found) == 1 + (importlib.util.find_spec("torch") is not None)
 
 
-@pytest.mark.parametrize("top, samples, batch", [(64, 2**20, 8192), (32768, 8192, 512)])  # samples fill it, or tiles of neurons
-def test_a_run_takes_the_memory_it_says(bench, top, samples, batch):
+@pytest.mark.parametrize("top, samples, batch, least", [
+    (64, 2**20, 8192, 0.7),  # samples fill it
+    (32768, 8192, 512, 0.4)])  # blocks of neurons: XLA holds one to three of them at once, as machine and moment have it
+def test_a_run_takes_the_memory_it_says(bench, top, samples, batch, least):
     [(_, ratio)] = bench.memory_against_its_prediction([(top, samples, batch)])
     print(f"peak over prediction: {ratio:.2f}")
-    assert (0 if bench.GPU else 0.7) < ratio < 1.3
+    assert (0 if bench.GPU else least) < ratio < 1.3
 
 
 CACHED = """
