@@ -230,30 +230,33 @@ def spectral_gap(problem: Problem, noise: float, M, l: int = 0, odd: bool = Fals
     return float(linalg.eigh_tridiagonal(rate, -np.sqrt(there * back), True, "i", (first, first))[0])
 
 # %% ../nbs/12_langevin.ipynb #1d6fc3b8
-def _log_sobolev_bounds(p, h: float) -> tuple[float, float]:
-    "For masses p (N,) of cells of width h in one variable: bounds of the log-Sobolev constant, by the formula above."
-    middle = int(np.searchsorted(np.cumsum(p), 0.5))
-    step = h * h * (1 / p[1:] + 1 / p[:-1]) / 2
-    path = np.concatenate([np.cumsum(step[:middle][::-1])[::-1], [0.0], np.cumsum(step[middle:])])
-    tail = np.where(np.arange(p.size) > middle, np.cumsum(p[::-1])[::-1], np.cumsum(p))
-    small, large = (float(np.max(tail * np.log1p(c / tail) * path)) for c in (0.5, np.exp(2)))
-    return 1 / (2 * large), 2 / small
+def _log_sobolev_bounds(log_p, h: float) -> tuple[float, float]:
+    "For the logarithms (N,) of masses of cells of width h: bounds of the log-Sobolev constant, by the formula above."
+    add = np.logaddexp.accumulate
+    middle = int(np.searchsorted(np.exp(add(log_p)), 0.5))
+    step = 2 * np.log(h) - np.log(2) + np.logaddexp(-log_p[1:], -log_p[:-1])
+    path = np.concatenate([add(step[:middle][::-1])[::-1], [-np.inf], add(step[middle:])])
+    tail = np.where(np.arange(log_p.size) > middle, add(log_p[::-1])[::-1], add(log_p))
+    bound = lambda c: np.max(tail + np.log(np.logaddexp(0, np.log(c) - tail)) + path)
+    return float(np.exp(-np.log(2) - bound(np.exp(2)))), float(np.exp(np.log(2) - bound(0.5)))
 
 
 def log_sobolev(problem: Problem, noise: float, M, even: bool = True, cells: int = 800) -> tuple[float, float]:
     """For one teacher direction, in a field with moments M (h,): a lower and an upper bound of $\\alpha_{LS}$ among laws of the
     latitude, `even` across the equator or all, up to the width of the cells.
 
-    Times the noise: a rate per flow time. Raises `BadInput` for other problems, `NotResolved` for masses too small to hold."""
+    Times the noise: a rate per flow time. Raises `BadInput` for other problems, `NotResolved` for constants below 1e-308."""
     (r, q), noise = reduced(problem), check_positive("noise", noise)
     require(q == 1, "problem", problem.name, "a problem with one teacher direction")
     shape, even = np.shape(check_finite("M", M)), check_flag("even", even)
     require(shape == r.F.shape, "M.shape", shape, f"{r.F.shape}, one moment for each power of y")
     grid = latitude_cells(problem.dim, 1, check_integer("cells", cells, 8))
-    p = gibbs(tilt(r, np.asarray(M), grid, noise))
-    p = p if even else np.concatenate([p[::-1], p]) / 2  # from pole to pole
-    if not p.min() > 1e-290: raise NotResolved("noise", noise, "noise that leaves no latitude empty")
-    return _log_sobolev_bounds(p, float(grid.h))
+    log_p = -tilt(r, np.asarray(M), grid, noise)
+    log_p = log_p - np.logaddexp.reduce(log_p)
+    if not even: log_p = np.concatenate([log_p[::-1], log_p]) - np.log(2)  # from pole to pole
+    found = _log_sobolev_bounds(log_p, float(grid.h))
+    if not found[1] > 0: raise NotResolved("noise", noise, "noise with a constant above 1e-308")
+    return found
 
 # %% ../nbs/12_langevin.ipynb #89b5a867
 @compiled
