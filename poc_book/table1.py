@@ -115,12 +115,12 @@ def average_stability(limit: MeanField, tau: float, neurons: int, seed: int) -> 
     return T, found.value * T, found.sample_gap * T
 
 
-def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
-    "For a single-index problem: the time T to risk 1/2, and $J_{avg}(\\tau)\\,T$ up to T from below and from above."
+def law_stability(problem: Problem, tau: float, stages: int = 6, lags: int = 80) -> tuple[float, float, float]:
+    "For a single-index problem: the time T to risk 1/2, and $J_{avg}(\\tau)\\,T$ up to T from below and from above, on a grid."
     require(check_positive("tau", tau) < 1, "tau", tau, "below 1")
     limit = descend(problem, 0.5)
     T = crossing(limit, 0.5)[0]
-    found = stability(limit, T, tau, 3)
+    found = stability(limit, T, tau, stages, lags=lags)
     return T, found.j_avg_lower * T, found.j_avg * T
 
 # %% ../nbs/10_table1.ipynb #e8ad509b

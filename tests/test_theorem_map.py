@@ -12,7 +12,7 @@ from conftest import CHECKOUT
 from poc_book.batch import needs, open_book
 
 REQUIRED = (
-    "Lemma 1", "Lemma 5", "Equation (3)", "J_max, two ways", "J_avg, two ways", "LSC, He_4", "Theorem 7",
+    "Lemma 1", "Lemma 5", "Equation (3)", "J_max, two ways", "J_avg, two ways", "LSC, He_4",
     "Theorem 9, dimension", "Inequality (8)", "Definition 11", "Lemma 12", "Lemmas 13-15, interaction", "Lemmas 13-15, local",
     "Lemmas 13-15, source", "Lemma 49", "Lemma 50", "Remark 17", "Remark 18", "Section B.3, unconstrained",
     "Balanced Interaction Lemma", "Negative example", "Proposition 47", "Figure 2")
