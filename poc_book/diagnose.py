@@ -16,7 +16,7 @@ import sysconfig
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +39,7 @@ from .results import origin, render, save, write_atomic
 from .single_index import single_index
 from .sphere import by_time, compiled, first_rows, integrate, own_key, uniform
 from .stability import is_even, j_avg, j_max, local_strong_convexity
-from .table1 import CAP, MISSED, enclosed_exponent, endpoints, law_stability, missed, transitive, until_learned
+from .table1 import CAP, MISSED, bounded, enclosed_exponent, endpoints, law_stability, missed, transitive, until_learned
 
 # %% ../nbs/14_your_problem.ipynb #94d77fa4
 def lowest_degree(problem: Problem) -> int | None:
@@ -133,8 +133,7 @@ def judged(value, good: bool, reason: str) -> Finding:
 # %% ../nbs/14_your_problem.ipynb #f6637b8d
 def _in_dimension(problem: Problem, dim: int) -> Problem:
     "A problem of one teacher direction on Gaussian inputs, in another dimension."
-    teacher = Atoms(np.eye(1, dim), problem.teacher.weights, problem.teacher.link)
-    return Problem(Gaussian(dim), problem.activation, teacher, problem.scale, problem.signed, problem.name)
+    return replace(problem, inputs=Gaussian(dim), teacher=replace(problem.teacher, points=np.eye(1, dim)))
 
 
 def _average_finding(problem: Problem, value: float, error: float, tau: float) -> Finding:
@@ -148,9 +147,9 @@ def _average_finding(problem: Problem, value: float, error: float, tau: float) -
     try: lower, upper = np.array([law_stability(_in_dimension(problem, d), tau)[1:] for d in dims]).T
     except BadInput as reason: return Finding(value, "unknown", f"{seen}; {reason}")
     control = np.array([law_stability(he(2, d), tau)[1:] for d in dims]).T  # by Remark 17 its exponent is not 0
-    (low, high), (fails, _) = (enclosed_exponent(dims, *sides) for sides in ((lower, upper), control))
-    verdict = "no" if low > 0 else "yes" if low <= 0 <= high < fails else "unknown"
-    range_ = f"from {dims[0]} to {dims[1]} in [{low:.2f}, {high:.2f}]"
+    growth = enclosed_exponent(dims, lower, upper)
+    verdict = {True: "yes", False: "no", None: "unknown"}[bounded(growth, enclosed_exponent(dims, *control))]
+    range_ = f"from {dims[0]} to {dims[1]} in [{growth[0]:.2f}, {growth[1]:.2f}]"
     return Finding(value, verdict, f"{seen}; to risk 1/2 its exponent in d {range_}")
 
 

@@ -644,10 +644,9 @@ def two_time_law(limit: MeanField, step: float = 4.0, ratio: float = 1.15) -> np
     """For an exact limit (He_k, Misspecified, Circle and their like) and uniform initial neurons: C(t, s) at its times, (T, T).
 
     Its diagonal is the law of `fluctuate`, whose resolution and errors it has."""
-    influences, panel = [], None
+    influences = []
     for panel in unfold(stages(limit, step, ratio)):
         if panel.asked: influences.append([X[-1] for _, X, _ in panel.parts])
-    assert panel is not None
     weights = panel.stage.sources.weights
     parts = zip(panel.stage.blocks, zip(*influences))
     C = sum(block.number * np.einsum("tfs,ufs,s->tu", np.array(g), np.array(g), weights) for block, g in parts)

@@ -211,17 +211,24 @@ def fixed_point(problem: Problem, noise: float, cells: int = 2000) -> Noisy:
 
 
 # %% ../nbs/12_langevin.ipynb #77644e61
+def _frozen_field(problem: Problem, noise: float, M, cells: int) -> tuple[Cells, np.ndarray]:
+    "For one teacher direction and checked arguments: cells of the latitude, and `tilt` on them in the field of moments M (h,)."
+    (r, q), noise = reduced(problem), check_positive("noise", noise)
+    require(q == 1, "problem", problem.name, "a problem with one teacher direction")
+    shape = np.shape(check_finite("M", M))
+    require(shape == r.F.shape, "M.shape", shape, f"{r.F.shape}, one moment for each power of y")
+    grid = latitude_cells(problem.dim, 1, check_integer("cells", cells, 8))
+    return grid, tilt(r, np.asarray(M), grid, noise)
+
+
 def spectral_gap(problem: Problem, noise: float, M, l: int = 0, odd: bool = False, cells: int = 800) -> float:
     """For one teacher direction, in a field with moments M (h,): slowest rate of functions $f(\\theta)Y_l$, per flow time.
 
     `odd`: f changes its sign with $w\\cdot w^*$. Constants (l = 0, even) are left out. At least the log-Sobolev constant times
     the noise. Raises `BadInput` for other problems."""
-    (r, q), noise, l = reduced(problem), check_positive("noise", noise), check_integer("l", l, 0)
-    require(q == 1, "problem", problem.name, "a problem with one teacher direction")
-    shape, odd = np.shape(check_finite("M", M)), check_flag("odd", odd)
-    require(shape == r.F.shape, "M.shape", shape, f"{r.F.shape}, one moment for each power of y")
-    grid, n = latitude_cells(problem.dim, 1, check_integer("cells", cells, 8)), problem.dim - 1
-    up, unit = np.diff(tilt(r, np.asarray(M), grid, noise)), noise / grid.h**2
+    grid, tilted = _frozen_field(problem, noise, M, cells)
+    l, odd, n = check_integer("l", l, 0), check_flag("odd", odd), problem.dim - 1
+    up, unit = np.diff(tilted), noise / grid.h**2
     there, back = (unit * bernoulli(sign * up) for sign in (1, -1))
     rate = np.append(there, 0) + np.append(0, back) + noise * l * (l + n - 2) / (1 - grid.y)
     rate[0] += 2 * unit * odd
@@ -246,14 +253,9 @@ def log_sobolev(problem: Problem, noise: float, M, even: bool = True, cells: int
     latitude, `even` across the equator or all, up to the width of the cells.
 
     Times the noise: a rate per flow time. Raises `BadInput` for other problems, `NotResolved` for constants below 1e-308."""
-    (r, q), noise = reduced(problem), check_positive("noise", noise)
-    require(q == 1, "problem", problem.name, "a problem with one teacher direction")
-    shape, even = np.shape(check_finite("M", M)), check_flag("even", even)
-    require(shape == r.F.shape, "M.shape", shape, f"{r.F.shape}, one moment for each power of y")
-    grid = latitude_cells(problem.dim, 1, check_integer("cells", cells, 8))
-    log_p = -tilt(r, np.asarray(M), grid, noise)
-    log_p = log_p - np.logaddexp.reduce(log_p)
-    if not even: log_p = np.concatenate([log_p[::-1], log_p]) - np.log(2)  # from pole to pole
+    grid, tilted = _frozen_field(problem, noise, M, cells)
+    log_p = -tilted - np.logaddexp.reduce(-tilted)
+    if not check_flag("even", even): log_p = np.concatenate([log_p[::-1], log_p]) - np.log(2)  # from pole to pole
     found = _log_sobolev_bounds(log_p, float(grid.h))
     if not found[1] > 0: raise NotResolved("noise", noise, "noise with a constant above 1e-308")
     return found

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PUBLISHED', 'MISSED', 'CAP', 'GRIDS', 'corners', 'endpoints', 'missed', 'until_learned', 'transitive',
-           'average_stability', 'law_stability', 'exponent', 'enclosed_exponent']
+           'average_stability', 'law_stability', 'exponent', 'enclosed_exponent', 'bounded']
 
 # %% ../nbs/10_table1.ipynb #5f012715
 import itertools
@@ -155,3 +155,11 @@ def enclosed_exponent(dims, lower, upper) -> tuple[float, float]:
     require(bool(np.all(low <= high)), "lower", low, f"at most upper, {high}")
     span = np.log(d[-1] / d[0])
     return float(np.log(low[-1] / high[0]) / span), float(np.log(high[-1] / low[0]) / span)
+
+
+def bounded(growth: tuple[float, float], control: tuple[float, float]) -> bool | None:
+    """Whether values with these enclosed exponents stay bounded: not if all are positive, yes if they contain 0 and end below
+    those of a `control` that is known to grow, else None: not known."""
+    low, high = growth
+    if low > 0: return False
+    return True if low <= 0 <= high < control[0] else None
