@@ -27,7 +27,7 @@ from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.coupling import couple
 from poc_book.mean_field import solve
-from poc_book.model import Atoms, Gaussian, Hermite, Measure, Monomials, Problem, SoftPlus
+from poc_book.model import Atoms, Gaussian, Hermite, Measure, Monomials
 from poc_book.sphere import uniform
 
 fuzz = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck),
@@ -146,7 +146,6 @@ SEED = whole(0, 0)
 # --- small objects of the library ---
 he4, circle, xor = (Later(cache(partial(make, 4))) for make in (problems.he4, problems.circle, problems.xor))
 mixed = Later(cache(partial(problems.random_teachers, 6)))
-rough = Later(lambda: Problem(Gaussian(4, 8), SoftPlus(), lambda x: x[:, 0] ** 3))
 def errors(x): return xr.DataArray(x, dims=("seed", "width"), coords=dict(width=range(2, 2 + x.shape[1])))
 
 
@@ -159,7 +158,6 @@ measure = Later(cache(lambda: Measure(jnp.eye(4))))
 lines = Later(cache(lambda: balanced_modes(he4(), Measure(jnp.eye(1, 4)))))
 PROBLEM, RADIAL = made(he4), made(he4, xor, mixed)
 LIMIT, LINE, EXACT = made(limit), made(limit, particles, ring, names=("problem",)), made(limit, particles, names=("problem",))
-CLOSED = made(he4, xor, rough)
 DIM4, DIM3, DEGREE = whole(4, 3), whole(4, 3), whole(4, 2, True)
 PSD = vector([[2.0, 1.0], [1.0, 2.0]], [[0.0, 1.0], [-1.0, 0.0]], [[-1.0, 0.0], [0.0, 1.0]], [1.0], 1.0, [], np.ones((2, 3)))
 W0 = points()
