@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', 'STYLES', 'panels', 'label', 'ticks_at',
-           'overlap_law', 'static_error', 'potentials', 'mean_field_risk', 'all_limits', 'seeds', 'by_width',
-           'experiment', 'error_budget', 'fixed_or_fresh', 'collapse', 'linear_coupling', 'decomposition', 'gronwall',
+           'overlap_law', 'static_error', 'potentials', 'mean_field_risk', 'seeds', 'by_width', 'experiment',
+           'error_budget', 'fixed_or_fresh', 'collapse', 'linear_coupling', 'decomposition', 'gronwall',
            'hessian_trajectory', 'lemma49', 'convexity', 'mean_example', 'growth_families', 'potential', 'slack',
            'time_by_dimension', 'time_by_accuracy', 'stability_by_dimension', 'error_at_risk', 'theorem_bounds',
            'sample_size', 'assumptions', 'long_times', 'two_times', 'with_error', 'law_against_networks',
@@ -111,19 +111,6 @@ def mean_field_risk(data: xr.Dataset) -> Figure:
         low.semilogy(d.time, np.abs(d.network - d.risk), "o", ms=3, color=COLOURS[1], label="networks")
         low.semilogy(d.time, d.network_error, "--", color=COLOURS[1], label="networks, standard error")
         label(low, "flow time", "disagreement in risk")
-    return fig
-
-# %% ../nbs/91_figures.ipynb #b6a02331
-def all_limits(data: xr.Dataset) -> Figure:
-    "Mean-field risk of the remaining problems with the reported error as a band."
-    fig, axes = panels(2, 2, width=4.2, height=2.9)
-    for ax, name in zip(axes, data.problem.values):
-        d = data.sel(problem=name)
-        ax.fill_between(d.time, d.risk - d.risk_error, d.risk + d.risk_error, color=COLOURS[5], alpha=0.5, label="reported error")
-        ax.plot(d.time, d.risk, color=COLOURS[0])
-        how = str(d.method.values).replace(", inputs", "\ninputs")
-        label(ax, "flow time", "risk", f"{TITLES[str(name)]}, d = {int(d.dim)}\n{how}")
-        ax.set_ylim(0)
     return fig
 
 # %% ../nbs/91_figures.ipynb #13fe413d

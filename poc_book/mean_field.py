@@ -6,11 +6,11 @@
 __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'NEIGHBOURS', 'MODES', 'Limit', 'LEVELS', 'Radial',
            'teacher_span', 'average_kernel', 'radial', 'horner', 'waiting_clock', 'log_odds', 'interpolate', 'slopes',
            'clock_rate', 'advance', 'worst', 'feet', 'survive', 'Path', 'anderson', 'lowest', 'Grid', 'panel', 'follow',
-           'RadialLimit', 'hessian_scalars', 'carry', 'latitudes', 'Latent', 'legendre_coefficients', 'OneLatitude',
-           'one_latitude', 'coarser', 'Network', 'particle_velocity', 'ParticleLimit', 'Carried', 'Own',
-           'particle_rates', 'follow_particles', 'solve_radial', 'particle_risk', 'particle_risks', 'solve_particles',
-           'solve_latitudes', 'compared', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated',
-           'has_one_direction', 'view_of', 'sampling_error', 'solve']
+           'RadialLimit', 'hessian_scalars', 'carry', 'latitudes', 'legendre_coefficients', 'OneLatitude',
+           'one_latitude', 'coarser', 'Network', 'particle_velocity', 'ParticleLimit', 'Own', 'particle_rates',
+           'follow_particles', 'solve_radial', 'particle_risk', 'particle_risks', 'solve_particles', 'solve_latitudes',
+           'compared', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated', 'has_one_direction', 'proxy',
+           'several', 'sampling_error', 'solve']
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
 from collections.abc import Callable
@@ -28,7 +28,8 @@ from jaxtyping import Float
 from scipy import special
 
 from .checks import NotResolved, check_concrete, check_integer, check_positive, check_sphere, check_times
-from .model import Atoms, DotProduct, Measure, Problem, elsewhere, in_blocks, pair_sum, series, teacher_norm
+from .latent import Carried, Cube, Latent, MomentLimit, cube, hermite, latent, solve_moments
+from .model import Atoms, DotProduct, Measure, Problem, elsewhere, pair_sum, series, teacher_norm
 from .problems import Labels
 from poc_book.sphere import (
     Array,
@@ -388,44 +389,6 @@ def latitudes(exact: RadialLimit, xi, times, start: float = 0.0) -> tuple[np.nda
     now, along = (np.concatenate(x, 1)[: len(times), back] for x in zip(*runs))
     return now, along
 
-# %% ../nbs/04_mean_field.ipynb #45faf417
-class Latent(eqx.Module):
-    "For closed-form problems with unit signs: the problem seen by $u=P_Vw$, its complement integrated out."
-    problem: Problem
-    basis: Float[Array, "d q"]
-
-    def kernel(self, u, v):
-        n = self.problem.dim - self.basis.shape[1]
-        s, rest = u @ v.T, (1 - (u * u).sum(-1))[..., None] * (1 - (v * v).sum(-1))
-        K = series(self.problem)[0]
-        return sum(c * comb(k, 2 * i) * coordinate_moment(n, 2 * i) * s ** (k - 2 * i) * rest**i
-                   for k, c in zip(K.degrees, K.coefficients) for i in range(k // 2 + 1))
-
-    def correlation(self, u): return self.problem.correlation(u @ self.basis.T)
-
-    def pull(self, u, v):
-        "Gradient in u of $-F(u)+\\frac1N\\sum_jK(u,v_j)$, per unit of scale."
-        U = lambda x: jnp.mean(self.kernel(x, v)) - self.correlation(x)
-        return in_blocks(jax.vmap(jax.grad(U)), u) / self.problem.scale
-
-    def mean(self, u, v):
-        "$\\frac1N\\sum_jK(u,v_j)$."
-        return in_blocks(lambda rows: jnp.mean(self.kernel(rows, v), axis=1), u)
-
-    def risk(self, v): return teacher_norm(self.problem) + jnp.mean(self.mean(v, v) - 2 * self.correlation(v))
-
-    def square(self, v): return jnp.mean(self.mean(v, v))
-
-    def draw(self, size: int, seed: int):
-        "Scrambled Sobol points of the law of $P_Vw$ for uniform w, shape (size, q)."
-        from scipy.stats import qmc  # here, as it takes half as long to import as JAX
-
-        q, d = self.basis.shape[1], self.problem.dim
-        z = qmc.Sobol(q + 1, seed=seed).random(size)
-        direction = special.ndtri(np.clip(z[:, :q], 1e-12, 1 - 1e-12))
-        radius = np.sqrt(special.betaincinv(q / 2, (d - q) / 2, z[:, q:]))
-        return radius * direction / np.linalg.norm(direction, axis=1, keepdims=True)
-
 # %% ../nbs/04_mean_field.ipynb #a7b8c9d0
 MODES = 256
 
@@ -445,7 +408,7 @@ def legendre_coefficients(K: DotProduct, dim: int) -> np.ndarray:
 class OneLatitude(eqx.Module):
     """For closed-form problems with one teacher direction v and unit signs: the problem seen by $u=w\\cdot v$.
 
-    The same methods as `Latent`. `kappa` and `phi` (L,) are the coefficients of K and F, `norm` is that of the teacher, `start`
+    `kappa` and `phi` (L,) are the coefficients of K and F, `norm` is that of the teacher, `start`
     and `weights` (N,) are a quadrature of the uniform law. All is data: problems and dimensions share what is compiled."""
     basis: Float[Array, "d 1"]
     kappa: Float[Array, " l"]
@@ -511,7 +474,7 @@ def coarser(problem: Problem, order: int) -> OneLatitude:
 
 # %% ../nbs/04_mean_field.ipynb #449a826a
 class Network(eqx.Module):
-    "Any problem, seen by the neurons themselves: the same four methods as `Latent`, with nothing integrated out."
+    "Any problem, seen by the neurons themselves, with nothing integrated out."
     problem: Problem
 
     def risk(self, w): return self.problem.risk(self.problem.measure(w))
@@ -520,7 +483,7 @@ class Network(eqx.Module):
 
 
 def particle_velocity(view, t, v):
-    "Velocity of the particles of a `Latent` or `Network` view in their own field."
+    "Velocity of the particles of a view in their own field."
     if isinstance(view, Network):
         v = normalise(v)  # an error of the norm must not grow
         rho = view.problem.measure(v)
@@ -530,19 +493,15 @@ def particle_velocity(view, t, v):
 
 # %% ../nbs/04_mean_field.ipynb #3946404e
 class ParticleLimit(eqx.Module):
-    "A limit carried by particles: `view` (`Latent`, `OneLatitude` or `Network`), knots (K,), points and rates (K, N, .)."
+    "A limit carried by particles: `view` (`OneLatitude` or `Network`), knots (K,), points and rates (K, N, .)."
     problem: Any  # a Problem; None while it is solved at one latitude
-    view: Latent | OneLatitude | Network
+    view: OneLatitude | Network
     knots: Float[Array, " k"]
     points: Float[Array, "k n q"]
     rates: Float[Array, "k n q"]
 
     def at(self, t):
-        i = jnp.clip(jnp.searchsorted(self.knots, t, side="right") - 1, 0, len(self.knots) - 2)
-        h, (a, b) = self.knots[i + 1] - self.knots[i], (self.points[i], self.points[i + 1])
-        x = (t - self.knots[i]) / h
-        cubic = (1 + 2 * x) * (1 - x) ** 2 * a + x * x * (3 - 2 * x) * b
-        cubic = cubic + h * x * (1 - x) * ((1 - x) * self.rates[i] - x * self.rates[i + 1])
+        cubic = hermite(self.knots, self.points, self.rates, t)
         return normalise(cubic) if isinstance(self.view, Network) else cubic
 
     def velocity(self, t, w, signs=1.0):
@@ -562,20 +521,12 @@ class ParticleLimit(eqx.Module):
         return integrate(Carried(self, signs), w0, times, self.problem.step_tol(1e-8))
 
 
-Limit = RadialLimit | ParticleLimit
-
-
-class Carried(eqx.Module):
-    "The velocity field of a limit for neurons with the given signs, as a function of (t, w)."
-    limit: ParticleLimit
-    signs: Array | float
-
-    def __call__(self, t, w): return self.limit.velocity(t, w, self.signs)
+Limit = RadialLimit | MomentLimit | ParticleLimit
 
 # %% ../nbs/04_mean_field.ipynb #a43a9c96
 class Own(eqx.Module):
     "The velocities of particles, each set before one of the `cuts` in its own measure and view, as a function of (t, v)."
-    views: tuple[Latent | OneLatitude | Network, ...]
+    views: tuple[OneLatitude | Network, ...]
     cuts: tuple[int, ...] = eqx.field(static=True, default=())
 
     def __call__(self, t, v):
@@ -622,17 +573,17 @@ def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
 
 
 @compiled
-def particle_risk(limit: ParticleLimit, times, count):
-    "The risk of a particle limit at the first `count` of `times`, (T,)."
+def particle_risk(limit: MomentLimit | ParticleLimit, times, count):
+    "The risk of a limit at the first `count` of `times`, (T,)."
     return first_rows(limit.risk, (times,), count)
 
 
-def particle_risks(limit: ParticleLimit, times) -> np.ndarray:
-    "The risk of a particle limit at `times` (T,); up to 128 of them share one program."
+def particle_risks(limit: MomentLimit | ParticleLimit, times) -> np.ndarray:
+    "The risk of a limit at `times` (T,); up to 128 of them share one program."
     return np.asarray(particle_risk(limit, padded(times, 128), np.asarray(len(times))))[: len(times)]
 
 
-def solve_particles(view: Latent | Network, times, size: int, seed: int):
+def solve_particles(view: Network, times, size: int, seed: int):
     "A particle limit, its risk at `times` and twice the running disagreement with half as many other particles."
     tol = view.problem.step_tol(1e-8)
     return compared(follow_particles(view.problem, (view, view), times, [size, size // 2], seed, tol), times)
@@ -660,7 +611,7 @@ def compared(limits: list[ParticleLimit], times):
 class MeanField(eqx.Module):
     """The infinite-width limit on [0, times[-1]] (flow time): `risk` (T,), `risk_error` (T,) and how it was `method`.
 
-    `exact` is False where particles stand in for the measure."""
+    `exact`: the error covers all that lies between the risk and the truth; False where particles stand in for the measure."""
     problem: Problem
     times: np.ndarray
     risk: np.ndarray
@@ -716,14 +667,16 @@ def has_one_direction(problem: Problem) -> bool:
     return problem.closed_form and not problem.signed and teacher_span(problem).shape[1] == 1
 
 
-def view_of(problem: Problem) -> tuple[Latent | Network, str]:
-    "How the particles of a problem are seen, as little of them as its symmetry needs, and in words."
-    if not problem.closed_form:
-        exact = problem.inputs.exact
-        return Network(tabulated(problem) if exact else problem), ", inputs " + ("enumerated" if exact else "sampled")
-    K, span = series(problem)[0], teacher_span(problem)
-    if problem.signed or span.shape[1] == problem.dim: return Network(problem), ""
-    return (Latent(problem, span), "latent") if K.short and max(K.degrees, default=0) <= 12 else (Network(problem), "")
+def proxy(problem: Problem) -> tuple[Network, str]:
+    "A problem seen by a network's neurons, and in words where its inputs come from."
+    if problem.closed_form: return Network(problem), ""
+    exact = problem.inputs.exact
+    return Network(tabulated(problem) if exact else problem), ", inputs " + ("enumerated" if exact else "sampled")
+
+
+def several(problem: Problem) -> Latent | Cube | None:
+    "The moments of a problem with several teacher directions or on the cube, None where there are none or too many."
+    return latent(problem, teacher_span(problem)) if problem.closed_form else cube(problem)
 
 
 def sampling_error(limit: ParticleLimit, risk, times) -> np.ndarray:
@@ -741,15 +694,18 @@ def sampling_error(limit: ParticleLimit, risk, times) -> np.ndarray:
 def solve(problem: Problem, times, tol: float | None = None, particles: int = 4096, seed: int = 0) -> MeanField:
     """For uniform initial neurons: the mean-field limit at increasing `times` >= 0 in flow time.
 
-    Exact where one radius suffices (He_k, Misspecified, Circle and whatever shares their symmetry), to `tol` (default
-    1e-8), and where one latitude does (one teacher direction, any activation and link), to the claimed error. Otherwise
-    `particles` stand in for the measure (latent ones for closed forms, a wide network else), and `tol` is
-    enforced only if given. Where a sample stands for the inputs, `risk` is that on the sample, and its error covers how far
-    it is from the risk on others. Raises `BadInput` for bad times, `NotResolved` for an unreachable `tol`."""
+    To `tol` (default 1e-8) where one radius suffices (He_k, Misspecified, Circle and whatever shares their symmetry) or one
+    latitude (one teacher direction, any activation and link). With several teacher directions and a short kernel, and for
+    monomials of up to 8 bits and SoftPlus on the cube, moments are averages over scrambled starts, taken until the error is
+    below `tol`; the default aims at a share of the first risk, 1e-4 for up to 3 directions, 1e-3 for more, 3e-3 on the cube.
+    Otherwise a network of `particles` stands in for the measure, and `tol` is enforced only if given. Where a sample stands for
+    the inputs, `risk` is that on the sample, and its error covers how far it is from the risk on others. Raises `BadInput` for
+    bad times, `NotResolved` for an unreachable `tol`."""
     problem, times = check_concrete("problem", problem), check_times(times)
     tol_given = None if tol is None else check_positive("tol", tol)
     particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
     problem.check_slope()
+
     reduction = radial(problem)
     if reduction is not None:
         limit, risk, error = solve_radial(problem, reduction, times, tol_given or 1e-8)
@@ -757,13 +713,14 @@ def solve(problem: Problem, times, tol: float | None = None, particles: int = 40
     if has_one_direction(problem):
         limit, risk, error = solve_latitudes(problem, times, tol_given or 1e-8)
         method, exact = f"exact, one latitude, {limit.points.shape[1]} points", True
+    elif (moments := several(problem)) is not None:
+        limit, risk, error, method = solve_moments(problem, moments, times, tol_given, seed)
+        return MeanField(problem, times, risk, error, method, True, limit)
     else:
-        view, words = view_of(problem)
+        view, words = proxy(problem)
         limit, risk, error = solve_particles(view, times, particles, seed)
         if problem.sampled: error = error + sampling_error(limit, risk, times)
-        method, exact = (f"{particles} latent particles" if isinstance(view, Latent) else
-                         f"proxy: network of {particles} neurons{words}"), False
+        method, exact = f"proxy: network of {particles} neurons{words}", False
     if tol_given and error[-1] > tol_given:
         raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name}, {method}")
     return MeanField(problem, times, risk, error, method, exact, limit)
-

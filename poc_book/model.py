@@ -804,16 +804,19 @@ def kernel(problem: Problem, w, v):
     return jnp.tensordot(act(w), act(v), axes=(-1, -1)) / len(x)
 
 # %% ../nbs/02_model.ipynb #d1e2f3a4
-def character_correlation(w: Float[Array, "n d"], chosen: tuple[int, ...], beta: float) -> tuple[Array, Array]:
-    """For unit rows w and independent signs x: $E\\prod_{j\\in S}x_j\\,\\sigma(w\\cdot x)$ with SoftPlus(beta) to 1e-12, (n,).
+def character_correlation(
+        w: Float[Array, "n d"], chosen: tuple[int, ...], beta: float, tol: float = 1e-13) -> tuple[Array, Array]:
+    """For unit rows w and independent signs x: $E\\prod_{j\\in S}x_j\\,\\sigma(w\\cdot x)$ with SoftPlus(beta), (n,).
 
-    And its gradient in w, (n, d). Sines and cosines of multiples of a step follow from one another."""
+    And its gradient in w, (n, d), both to about 50 `tol`. Sines and cosines of multiples of a step follow from one another."""
     d = w.shape[1]
     if len(chosen) % 2:  # odd: what is left of SoftPlus is z / 2
         single = w[:, chosen[0]] / 2 if len(chosen) == 1 else jnp.zeros_like(w[:, 0])
         return single, jnp.zeros_like(w).at[:, chosen[0]].set(0.5 if len(chosen) == 1 else 0.0)
-    step = 2 * np.pi / (np.sqrt(d) + 30 / beta)
-    xi = np.arange(1, int(8 * beta / step)) * step  # q / xi^2 is 1e-13 at 8 beta
+    reach = min(np.sqrt(d), np.sqrt(2 * np.log(2 / tol)))  # of w.x: with a probability of tol it goes beyond (Hoeffding)
+    step = 2 * np.pi / (reach - np.log(tol) / beta)
+    end = -np.log(tol) / np.pi - 1  # in units of beta: there q / xi^2 has fallen to tol
+    xi = np.arange(1, int(end * beta / step)) * step
     weights = (step / beta / np.sinh(np.pi * xi / beta) / xi).astype(w.dtype)
     inside = np.isin(np.arange(d), chosen)
     cosine, sine = jnp.cos(step * w), jnp.sin(step * w)

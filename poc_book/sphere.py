@@ -194,11 +194,13 @@ def gather(array) -> np.ndarray:
     return np.asarray(array if whole else multihost_utils.process_allgather(array, tiled=True))
 
 
-def solve_ode(field: Callable, solver: type, start, end, state, tol, times=None, max_steps: int = 100_000, first=0.02, **control):
+def solve_ode(field: Callable, solver: type, start, end, state, tol, times=None, max_steps: int = 100_000, first=0.02,
+              kept: Callable = lambda y: y, **control):
     """For compiled code: the solution of $\\dot y=field(t,y)$ by steps of a `solver` of diffrax, and whether it succeeded.
 
-    The solution is at `times` (T,), monotone from `start` to `end`, else at `end` alone, (1,); `tol` bounds the error of a step,
-    `first` is the share of the way that the first one tries, and `control` says how its controller measures errors. The loop
+    What is `kept` of the solution is at `times` (T,), monotone from `start` to `end`, else all of it at `end` alone, (1,); `tol`
+    bounds the error of a step, `first` is the share of the way that the first one tries, and `control` says how its controller
+    measures errors. The loop
     is ours: diffrax's own, which can also be differentiated, takes twice as long to trace and a third longer to compile."""
     method, length = solver(scan_kind="lax"), end - start
     term = diffrax.ODETerm(lambda s, y, _: jax.tree.map(lambda v: length * v, field(start + s * length, y)))  # s from 0 to 1
@@ -211,26 +213,27 @@ def solve_ode(field: Callable, solver: type, start, end, state, tol, times=None,
         count, s, ahead, y, memory, _, saved = run
         found, error, dense, inner, _ = method.step(term, s, ahead, y, None, memory[0], False)
         error = jax.tree.map(lambda e: jnp.where(jnp.isnan(e), np.inf, e), error)
-        good, now, then, _, outer, result = controller.adapt_step_size(s, ahead, y, found, None, error, order, memory[1])
+        tried = jax.tree.map(lambda new, old: jnp.where(jnp.isfinite(new), new, old), found, y)  # the scale of errors
+        good, now, then, _, outer, result = controller.adapt_step_size(s, ahead, y, tried, None, error, order, memory[1])
         then = jnp.where(then > near, jnp.where(good, one, (now + 1) / 2), then)
         curve = method.interpolation_cls(t0=s, t1=ahead, **dense)
         due = lambda saved: good & (saved[0] < marks.size) & (marks[saved[0]] <= ahead)
-        if times is not None: saved = jax.lax.while_loop(due, partial(_save, marks, curve), saved)
+        if times is not None: saved = jax.lax.while_loop(due, partial(_save, marks, curve, kept), saved)
         y, inner = jax.tree.map(lambda new, old: jnp.where(good, new, old), (found, inner), (y, memory[0]))
         return count + 1, now, then, y, (inner, outer), diffrax.is_successful(result), saved
 
     outer = controller.init(term, zero, one, state, first, None, method.func, order)[1]
     memory, known = (method.init(term, zero, first, state, None), outer), jnp.sum(marks <= 0)
-    kept = None if times is None else jax.tree.map(lambda y: jnp.broadcast_to(y, (marks.size, *y.shape)), state)
+    shown = None if times is None else jax.tree.map(lambda y: jnp.broadcast_to(y, (marks.size, *y.shape)), kept(state))
     run = jax.lax.while_loop(lambda run: (run[1] < 1) & run[5] & (run[0] < max_steps), step,
-                             (0, zero, first, state, memory, True, (known, kept)))
+                             (0, zero, first, state, memory, True, (known, shown)))
     return jax.tree.map(lambda y: y[None], run[3]) if times is None else run[6][1], run[1] >= 1
 
 
-def _save(marks, curve, saved):
-    "One more of the `marks` that a step has passed, on the `curve` of that step."
-    i, kept = saved
-    return i + 1, jax.tree.map(lambda all, y: all.at[i].set(y), kept, curve.evaluate(marks[i]))
+def _save(marks, curve, kept, saved):
+    "What is `kept` at one more of the `marks` that a step has passed, on the `curve` of that step."
+    i, shown = saved
+    return i + 1, jax.tree.map(lambda all, y: all.at[i].set(y), shown, kept(curve.evaluate(marks[i])))
 
 
 def solve_flow(velocity, w0, times, tol: float):
