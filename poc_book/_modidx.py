@@ -538,6 +538,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.proxy': ('mean_field.html#proxy', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.radial': ('mean_field.html#radial', 'poc_book/mean_field.py'),
+                                     'poc_book.mean_field.rough': ('mean_field.html#rough', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.sampling_error': ('mean_field.html#sampling_error', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.several': ('mean_field.html#several', 'poc_book/mean_field.py'),
                                      'poc_book.mean_field.slopes': ('mean_field.html#slopes', 'poc_book/mean_field.py'),

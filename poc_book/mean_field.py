@@ -10,7 +10,7 @@ __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'NEI
            'one_latitude', 'coarser', 'Network', 'particle_velocity', 'ParticleLimit', 'Own', 'particle_rates',
            'follow_particles', 'solve_radial', 'particle_risk', 'particle_risks', 'solve_particles', 'solve_latitudes',
            'compared', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated', 'has_one_direction', 'proxy',
-           'several', 'sampling_error', 'solve']
+           'several', 'rough', 'sampling_error', 'solve']
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
 from collections.abc import Callable
@@ -675,8 +675,16 @@ def proxy(problem: Problem) -> tuple[Network, str]:
 
 
 def several(problem: Problem) -> Latent | Cube | None:
-    "The moments of a problem with several teacher directions or on the cube, None where there are none or too many."
+    "The moments of a problem with several teacher directions or on the cube, None where one or fewer suffice, or too many."
+    if radial(problem) is not None or has_one_direction(problem): return None
     return latent(problem, teacher_span(problem)) if problem.closed_form else cube(problem)
+
+
+def rough(problem: Problem, share: float = 0.03) -> float | None:
+    """A tolerance for limits that are read to a few per cent: that share of the teacher's squared norm.
+
+    None where `solve` has a better default (one radius, one latitude) or no certificate (a network)."""
+    return share * float(teacher_norm(problem)) if several(problem) is not None else None
 
 
 def sampling_error(limit: ParticleLimit, risk, times) -> np.ndarray:

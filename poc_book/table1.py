@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, magnitude, require
-from .mean_field import LEVELS, MeanField, follow, radial, solve
+from .mean_field import LEVELS, MeanField, follow, radial, rough, solve
 from .model import Atoms, Measure, Monomials, Problem, SoftPlus
 from .single_index import crossing, descend, stability, weighted_line
 from .sphere import own_key, padded, uniform
@@ -65,7 +65,7 @@ def until_learned(problem: Problem, share: float, max_time: float, particles: in
     while True:
         times = np.linspace(0, end, 65)
         if reduction is None:
-            limit = solve(problem, times, None, particles, seed)
+            limit = solve(problem, times, rough(problem), particles, seed)
             risk = limit.risk
         else:
             path = follow(reduction.core, problem.dim, end, *LEVELS[0])  # to about 1e-6: the end is solved again, in full
@@ -79,7 +79,7 @@ def until_learned(problem: Problem, share: float, max_time: float, particles: in
 
 
 def _shortened(limit: MeanField, times) -> MeanField:
-    "The same particles at fewer `times`, the last of them one of the limit's: nothing is solved again."
+    "The same limit at fewer `times`, the last of them one of the limit's: nothing is solved again."
     risk = limit.risk_at(padded(times, len(limit.times)))[: len(times)]  # as many as before: compiled already
     error = limit.risk_error[np.searchsorted(limit.times, times)]
     return MeanField(limit.problem, times, risk, error, limit.method, limit.exact, limit.limit)
