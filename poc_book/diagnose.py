@@ -32,7 +32,7 @@ import poc_book
 from . import figures
 from .checks import BadInput, NotResolved, check_concrete, check_integer, check_name, check_positive, require
 from .experiments import rate
-from .mean_field import Limit, MeanField, has_one_direction, radial
+from .mean_field import Limit, MeanField, has_one_direction, is_certified
 from .model import Atoms, Gaussian, Measure, Monomials, Problem, SoftPlus, series, teacher_norm
 from .problems import PROBLEMS, he
 from .results import origin, render, save, write_atomic
@@ -305,7 +305,7 @@ def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, w
     require(len(sizes) > 1 and sizes == sorted(set(sizes)), "widths", sizes, "at least two increasing widths")
     repeats, neurons, max_time = (check_integer("repeats", repeats, 2), check_integer("neurons", neurons, 2),
                                   check_positive("max_time", max_time))
-    enough = radial(problem) is not None or check_integer("particles", particles, 2) >= 4 * sizes[-1]
+    enough = is_certified(problem) or check_integer("particles", particles, 2) >= 4 * sizes[-1]
     require(enough, "particles", particles, f"at least {4 * sizes[-1]}, four times the widest network, as the limit is not exact")
     tol = None if tol is None else check_positive("tol", tol)
     with tqdm(total=3, desc=f"diagnose {problem.name}", unit="part", leave=False, disable=None) as bar:

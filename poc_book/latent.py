@@ -40,7 +40,7 @@ from poc_book.model import (
     series,
     teacher_norm,
 )
-from .sphere import Array, compiled, coordinate_moment, integrate, padded, solve_ode
+from .sphere import Array, compiled, coordinate_moment, integrate, normalise, padded, solve_ode
 
 # %% ../nbs/04_latent.ipynb #4a000020
 def scrambled(count: int, q: int, seed: list[int]) -> Float[np.ndarray, "n q"]:
@@ -136,6 +136,7 @@ class Latent(eqx.Module):
         return found / self.scale
 
     def rates(self, charge, u):
+        u = u / jnp.maximum(jnp.linalg.norm(u, axis=1, keepdims=True), 1)  # an error must not lead out of the ball
         M = self.moments(charge, u)
         pull = in_blocks(lambda rows: self._pull(rows, M), u, BLOCK)
         return -jnp.sign(charge)[:, None] * (pull - jnp.sum(u * pull, 1, keepdims=True) * u)
@@ -304,7 +305,7 @@ class Cube(eqx.Module):
     `order` has the coordinates of w, relevant ones first, to which `sets` refer; `target` (S,) are the teacher's coefficients.
     Bits of one of the `classes` can be exchanged; `flips` are signs, one for each way to turn the teacher's characters.
     `signed`: starts have both signs; where they need not, neurons of sign -1 mirror those of sign 1."""
-    order: np.ndarray
+    order: tuple[int, ...] = eqx.field(static=True)
     sets: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     classes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     flips: tuple[tuple[int, ...], ...] = eqx.field(static=True)
@@ -381,13 +382,15 @@ class Cube(eqx.Module):
     def moments(self, fixed, state):
         "The coefficients of the limit in its characters, (sets,)."
         charges, shapes = fixed
-        values = *(self._twin(*pair)[0] for pair in zip(shapes, state)), self._cube(state[2])[0]
+        many, few, neurons = map(normalise, state)
+        values = *(self._twin(*pair)[0] for pair in zip(shapes, (many, few))), self._cube(neurons)[0]
         return self.scale * sum(value @ charge for value, charge in zip(values, charges))
 
     def rates(self, fixed, state):
-        (charges, shapes), neurons = fixed, state[2]
+        charges, shapes = fixed
+        state = tuple(map(normalise, state))  # an error of the norm must not grow
         (many, pull_many), (few, pull_few) = (self._twin(*pair) for pair in zip(shapes, state))
-        values, slopes = self._cube(neurons)
+        values, slopes = self._cube(state[2])
         total = sum(value @ charge for value, charge in zip((many, few, values), charges))
         gap = self.target - self.scale * total
         pulls = pull_many(gap), pull_few(gap), jnp.tensordot(gap, slopes, 1)
@@ -396,14 +399,14 @@ class Cube(eqx.Module):
     def risk(self, z): return self.norm + jnp.sum((z - 2 * self.target) * z)
 
     def velocity(self, w, z, signs=1.0):
-        pull = jnp.tensordot(self.target - z, self._cube(w[:, self.order])[1], 1)
-        pull = jnp.zeros_like(w).at[:, self.order].set(pull)
+        order = np.array(self.order)
+        pull = jnp.tensordot(self.target - z, self._cube(w[:, order])[1], 1)[:, np.argsort(order)]
         return jnp.expand_dims(jnp.asarray(signs), -1) * _tangent(w, pull)
 
     def function_error(self, problem: Problem, rho: Measure, z):
         "On the nodes of the inputs: all of the cube, or a sample of it."
         x = problem.inputs.nodes().astype(rho.points.dtype)
-        limit = sum(c * jnp.prod(x[:, self.order[list(S)]], 1) for S, c in zip(self.sets, z))
+        limit = sum(c * jnp.prod(x[:, [self.order[i] for i in S]], 1) for S, c in zip(self.sets, z))
         return jnp.mean((output(problem, rho, x) - limit) ** 2)
 
 # %% ../nbs/04_latent.ipynb #4a000051
@@ -423,7 +426,7 @@ def cube(problem: Problem) -> Cube | None:
     target = {tuple(place[bit] for bit in S): c for S, c in taught.items()}
     sets, mirrored = _reachable(list(target), problem.signed)
     if len(sets) > 16: return None
-    order = np.array(bits + [j for j in range(problem.dim) if j not in place])
+    order = (*bits, *(j for j in range(problem.dim) if j not in place))
     return Cube(order, sets, *_folds(target, len(bits)), len(bits), problem.signed and not mirrored, problem.activation.beta,
                 np.array([target.get(S, 0.0) for S in sets]), np.asarray(sum(c * c for c in target.values())),
                 np.asarray(problem.scale))
@@ -486,9 +489,9 @@ def _scrambling(view: Latent | Cube, size: int, knots, tol: float, seed: list[in
     return jax.tree.map(lambda x: np.asarray(x)[: len(knots)], moments)
 
 
-def _scramblings(view: Latent | Cube, size: int, knots, seed: int):
+def _scramblings(view: Latent | Cube, size: int, knots, step: float, seed: int):
     "Moments (K, R, ...) of `SCRAMBLINGS` independent sets of `size` starts, side by side."
-    one = lambda i: _scrambling(view, size, knots, view.step, [seed, i])
+    one = lambda i: _scrambling(view, size, knots, step, [seed, i])
     first = one(0)  # which compiles
     with ThreadPoolExecutor(os.cpu_count()) as pool: others = pool.map(one, range(1, SCRAMBLINGS))
     return jax.tree.map(lambda *x: np.stack(x, 1), first, *others)
@@ -516,6 +519,20 @@ def _risk_and_error(view, moments, at) -> tuple[np.ndarray, np.ndarray]:
     return risks[:, 0], QUANTILE * spread
 
 
+def _fine_step(view: Latent | Cube, knots, at, tol: float | None, seed: int) -> tuple[float, float, float]:
+    "The solver's tolerance, what a tenth of it changes in the risk (a fifth of the error that is wanted), and that error."
+    step, before = view.step, _scrambling(view, view.sizes[0], knots, view.step, [seed, 0])
+    risk = _risk(view, before, at)
+    wanted = view.share * risk[0] if tol is None else tol
+    for _ in range(3):
+        after = _scrambling(view, view.sizes[0], knots, step / 10, [seed, 0])
+        risk, last = _risk(view, after, at), risk
+        steps = np.abs(risk - last).max()
+        if steps <= wanted / 5: break
+        step = step / 10
+    return step, float(steps), float(wanted)
+
+
 def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | None, seed: int):
     """The limit of a view, its risk at `times` and the error: of the starts (by scramblings) and of the solver's steps.
 
@@ -523,17 +540,17 @@ def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | Non
     first risk is aimed at, and the error says how far that went."""
     knots = np.union1d(np.linspace(0, times[-1] or 1.0, 65), times)
     at, started = np.searchsorted(knots, times), view.sizes[0]
-    moments = _scramblings(view, started, knots, seed)
+    step, steps, wanted = _fine_step(view, knots, at, tol, seed)
+    moments = _scramblings(view, started, knots, step, seed)
     risk, error = _risk_and_error(view, moments, at)
-    finer = _scrambling(view, started, knots, view.step / 10, [seed, 0])
-    steps = np.abs(_risk(view, finer, at) - _risk(view, jax.tree.map(lambda x: x[:, 0], moments), at)).max()
-    wanted = view.share * risk[0] if tol is None else tol
-
+    most = error.max() * (started / view.sizes[-1]) ** 0.7 + steps  # errors fall like size^-0.7
+    if tol is not None and most > 4 * tol:
+        raise NotResolved("tol", tol, f"at least about {most:.1e} for {problem.name}, {view.words}")
     for size in view.sizes[1:]:
         if error.max() + steps <= wanted: break
-        enough = wanted - steps > error.max() * (started / size) ** 0.7  # errors fall like size^-0.7
+        enough = wanted - steps > error.max() * (started / size) ** 0.7
         if not enough and size < view.sizes[-1]: continue
-        started, moments = size, _scramblings(view, size, knots, seed)
+        started, moments = size, _scramblings(view, size, knots, step, seed)
         risk, error = _risk_and_error(view, moments, at)
 
     error = np.maximum.accumulate(error) + steps

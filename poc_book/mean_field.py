@@ -10,7 +10,7 @@ __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'NEI
            'one_latitude', 'coarser', 'Network', 'particle_velocity', 'ParticleLimit', 'Own', 'particle_rates',
            'follow_particles', 'solve_radial', 'particle_risk', 'particle_risks', 'solve_particles', 'solve_latitudes',
            'compared', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated', 'has_one_direction', 'proxy',
-           'several', 'rough', 'sampling_error', 'solve']
+           'several', 'is_certified', 'rough', 'sampling_error', 'solve']
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
 from collections.abc import Callable
@@ -678,6 +678,11 @@ def several(problem: Problem) -> Latent | Cube | None:
     "The moments of a problem with several teacher directions or on the cube, None where one or fewer suffice, or too many."
     if radial(problem) is not None or has_one_direction(problem): return None
     return latent(problem, teacher_span(problem)) if problem.closed_form else cube(problem)
+
+
+def is_certified(problem: Problem) -> bool:
+    "Whether `solve` finds a limit whose claimed error holds: not where a network stands in for the measure."
+    return radial(problem) is not None or has_one_direction(problem) or several(problem) is not None
 
 
 def rough(problem: Problem, share: float = 0.03) -> float | None:

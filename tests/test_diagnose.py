@@ -140,7 +140,8 @@ def test_sizes_are_checked():
     with pytest.raises(BadInput, match="tau"): diagnose(he(4, 8), tau=1.5)
     with pytest.raises(BadInput, match="widths"): diagnose(he(4, 8), widths=5)
     with pytest.raises(BadInput, match="seed"): diagnose(he(4, 8), seed="x")
-    with pytest.raises(BadInput, match="particles"): diagnose(random_teachers(8), particles=64, widths=(32, 64), max_time=0.5)
+    plain = Problem(Gaussian(8), Hermite(4, 1.0), lambda x: x[:, 0] * x[:, 1])
+    with pytest.raises(BadInput, match="particles"): diagnose(plain, particles=64, widths=(32, 64), max_time=0.5)
     teacher = Atoms(np.eye(8)[:1], [1.0], Hermite(4, 1.0))
     with pytest.raises(BadInput, match="dim"): Problem(Boolean(6), Hermite(4, 1.0), teacher)
     assert Problem(Gaussian(8), Hermite(4, 1.0), teacher).closed_form
