@@ -442,6 +442,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'poc_book.latent._reachable': ('latent.html#_reachable', 'poc_book/latent.py'),
                                  'poc_book.latent._risk': ('latent.html#_risk', 'poc_book/latent.py'),
                                  'poc_book.latent._risk_and_error': ('latent.html#_risk_and_error', 'poc_book/latent.py'),
+                                 'poc_book.latent._risk_of_each': ('latent.html#_risk_of_each', 'poc_book/latent.py'),
                                  'poc_book.latent._risks': ('latent.html#_risks', 'poc_book/latent.py'),
                                  'poc_book.latent._scrambling': ('latent.html#_scrambling', 'poc_book/latent.py'),
                                  'poc_book.latent._scramblings': ('latent.html#_scramblings', 'poc_book/latent.py'),

@@ -195,7 +195,7 @@ def _teacher_tensors(problem: Problem, F, basis) -> dict[int, np.ndarray]:
     else:
         weights, directions = _sums_of_powers(F, (t.points @ basis).T)
     for p, v in directions.items():
-        left, right = (np.asarray(x) for x in _halves(v, p))
+        left, right = _halves(v, p)
         found[p] = (left * weights[p]) @ right.T
     return found
 
@@ -507,8 +507,14 @@ def _risks(view, moments):
     return jax.vmap(one)(moments)
 
 
+@compiled
+def _risk_of_each(view, moments): return jax.vmap(view.risk)(moments)
+
+
 def _risk(view, moments, at) -> np.ndarray:
-    return np.array([view.risk(jax.tree.map(lambda x: x[i], moments)) for i in at])
+    "The risk of one scrambling at the rows `at`."
+    rows = jax.tree.map(lambda x: padded(x[at], 128), moments)
+    return np.asarray(_risk_of_each(view, rows))[: len(at)]
 
 
 def _risk_and_error(view, moments, at) -> tuple[np.ndarray, np.ndarray]:

@@ -529,7 +529,8 @@ def monomials(dim: int, power: int) -> tuple[np.ndarray, np.ndarray, dict]:
 def features(w: Float[Array, "n d"], power: int) -> Float[Array, "D n"]:
     "$\\phi$ of each row, with $\\phi(w)\\cdot\\phi(v)=(w\\cdot v)^{power}$."
     rows, counts, _ = monomials(w.shape[1], power)
-    return jnp.asarray(np.sqrt(counts), w.dtype)[:, None] * jnp.prod(w.T[rows.T], axis=0)
+    xp = module_of(w)
+    return xp.asarray(np.sqrt(counts), w.dtype)[:, None] * xp.prod(w.T[rows.T], axis=0)
 
 
 def feature_gradient(w: Float[Array, "n d"], y: Float[Array, "D n"], power: int) -> Float[Array, "n d"]:
