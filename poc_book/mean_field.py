@@ -685,7 +685,7 @@ def is_certified(problem: Problem) -> bool:
     return radial(problem) is not None or has_one_direction(problem) or several(problem) is not None
 
 
-def rough(problem: Problem, share: float = 0.03) -> float | None:
+def rough(problem: Problem, share: float = 0.05) -> float | None:
     """A tolerance for limits that are read to a few per cent: that share of the teacher's squared norm.
 
     None where `solve` has a better default (one radius, one latitude) or no certificate (a network)."""
