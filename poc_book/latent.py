@@ -83,7 +83,8 @@ class Latent(eqx.Module):
     """For closed-form problems with a short kernel: all that matters of a neuron is $u=P_Vw$, `basis` (d, q) spans V.
 
     `powers` lists the terms $(u\\cdot v)^p(r_ur_v)^{2i}$ of the averaged kernel as pairs (p, i), `kernel` their
-    coefficients; `teacher` has the correlation F in the same features. `count` starts are in a scrambling."""
+    coefficients; `teacher` has the correlation F in the same features. Of the solver: `step`, the first tolerance of a step,
+    `sizes`, how many starts are tried, and `share` of the first risk, the error that is aimed at."""
     powers: tuple[tuple[int, int], ...] = eqx.field(static=True)
     signed: bool = eqx.field(static=True)
     basis: Any
@@ -96,7 +97,7 @@ class Latent(eqx.Module):
 
     @property
     def share(self) -> float:
-        "Of the first risk: the error that is aimed at, in reach of seconds."
+        "What is in reach of half a minute on two cores."
         return 1e-4 if self.basis.shape[1] <= 3 else 1e-3
 
     def draw(self, size: int, seed: list[int]):
@@ -167,6 +168,7 @@ def _halves(u, power: int):
 
 
 def _gradient(u, y, power: int):
+    "The gradient of $\\phi(u)\\cdot y$, (n, q)."
     return feature_gradient(u, y, power) if power else jnp.zeros_like(u)
 
 # %% ../nbs/04_latent.ipynb #4a000031
@@ -175,10 +177,11 @@ def latent(problem: Problem, basis: Float[np.ndarray, "d q"]) -> Latent | None:
     (K, F), (d, q) = series(problem), basis.shape
     terms = [(k, i, k - 2 * i) for k in K.degrees for i in range(k // 2 + 1)]
     numbers = sum(comb(q + p // 2 - 1, p // 2) * comb(q + p - p // 2 - 1, p - p // 2) for _, _, p in terms)
-    if q == d or not K.short or numbers > 20_000: return None  # of 16 000 the paths of 8 scramblings take 300 MB
+    if q == d or not K.short or numbers > 20_000: return None  # of 16 000 the paths of 16 scramblings take 260 MB
     coefficient = dict(zip(K.degrees, K.coefficients))
     kernel = [coefficient[k] * comb(k, 2 * i) * coordinate_moment(d - q, 2 * i) for k, i, _ in terms]
     teacher = _teacher_tensors(problem, F, basis)
+    if not set(teacher) <= set(K.degrees): return None  # the activation is blind to a degree but for rounding
     nothing = np.zeros(())
     return Latent(tuple((p, i) for _, i, p in terms), problem.signed, basis, np.array(kernel),
                   tuple(nothing if i or p not in teacher else teacher[p] for _, i, p in terms),
@@ -191,10 +194,10 @@ def _teacher_tensors(problem: Problem, F, basis) -> dict[int, np.ndarray]:
     if isinstance(t, Atoms):
         v = t.points @ basis
         weights = {k: c * t.weights for k, c in zip(F.degrees, F.coefficients)}
-        directions = dict.fromkeys(F.degrees, v)
+        atoms = dict.fromkeys(F.degrees, v)
     else:
-        weights, directions = _sums_of_powers(F, (t.points @ basis).T)
-    for p, v in directions.items():
+        weights, atoms = _sums_of_powers(F, (t.points @ basis).T)
+    for p, v in atoms.items():
         left, right = _halves(v, p)
         found[p] = (left * weights[p]) @ right.T
     return found
@@ -202,7 +205,7 @@ def _teacher_tensors(problem: Problem, F, basis) -> dict[int, np.ndarray]:
 
 def _sums_of_powers(F, turn) -> tuple[dict, dict]:
     "A polynomial of coordinates, degree by degree, as sums of powers of dot products with unit vectors (n, q)."
-    q, weights, directions = len(turn), {}, {}
+    q, weights, atoms = len(turn), {}, {}
     size = F.exponents.sum(1)
     for p in sorted(set(size.tolist())):
         rows = F.exponents[size == p]
@@ -211,8 +214,8 @@ def _sums_of_powers(F, turn) -> tuple[dict, dict]:
         u = np.random.default_rng(1).normal(size=(2 * len(v), q))
         values = np.prod(u[:, None] ** rows, axis=2) @ F.coefficients[size == p]
         weights[p] = np.linalg.lstsq((u @ v.T) ** p, values, rcond=1e-12)[0]
-        directions[p] = v @ turn.T
-    return weights, directions
+        atoms[p] = v @ turn.T
+    return weights, atoms
 
 # %% ../nbs/04_latent.ipynb #4a000049
 def _reachable(taught: list[tuple[int, ...]], signed: bool) -> tuple[tuple[tuple[int, ...], ...], bool]:
@@ -324,15 +327,17 @@ class Cube(eqx.Module):
 
         Neurons alone below d = `TWINS`."""
         d, r, alone = len(self.order), self.relevant, len(self.order) < TWINS
-        few = size // 4 if alone else max(size // 2 ** round(np.log2(d * d / 32)), 2 * len(self.flips))
+        count = RADII if alone else 1
+        few = size // 4 if alone else size // 2 ** round(np.log2(d * d / 32))  # twins of high dimension differ less
+        size, few = (max(n, 2 * k * len(self.flips)) for n, k in ((size, RADII), (few, count)))
         around = np.random.default_rng(seed).normal(size=(few, d - r))
         around /= np.linalg.norm(around, axis=1, keepdims=True)
         shape = np.array([np.sum(around**4, 1), np.sum(around**6, 1)])
 
         states = []
-        for i, (n, count) in enumerate(((size, RADII), (few, RADII if alone else 1))):
-            z = scrambled(n // count // len(self.flips), r + 1, [*seed, i])
-            u = spread(_ordered(z[:, 1:], self.classes), radii(z[:, 0], r, d, count))
+        for i, (n, k) in enumerate(((size, RADII), (few, count))):
+            z = scrambled(n // k // len(self.flips), r + 1, [*seed, i])
+            u = spread(_ordered(z[:, 1:], self.classes), radii(z[:, 0], r, d, k))
             u = np.concatenate([u * flip for flip in self.flips])
             left = np.sqrt(1 - np.sum(u * u, 1, keepdims=True))
             states.append(np.append(u, left, 1))
@@ -340,7 +345,10 @@ class Cube(eqx.Module):
         charges = [np.full(size, 1 / size), np.full(few, -1 / few), np.full(few, 1 / few)]
         shapes = [np.tile(shape, size // few), shape]
 
-        if alone: states[:2], charges[:2], shapes = [y[:0] for y in states[:2]], [c[:0] for c in charges[:2]], [shape[:, :0]] * 2
+        if alone:
+            states[:2] = [y[:0] for y in states[:2]]
+            charges[:2] = [c[:0] for c in charges[:2]]
+            shapes = [shape[:, :0], shape[:, :0]]
         if self.signed:
             states = [np.tile(y, (2, 1)) for y in states]
             charges = [np.append(c, -c) / 2 for c in charges]
@@ -521,8 +529,8 @@ def _risk_and_error(view, moments, at) -> tuple[np.ndarray, np.ndarray]:
     "At the rows `at`: the risk of the mean moments, and its error by the jackknife over scramblings."
     rows = jax.tree.map(lambda x: padded(x[at], 128), moments)
     risks = np.asarray(_risks(view, rows))[: len(at)]
-    spread = np.sqrt((SCRAMBLINGS - 1) * np.var(risks[:, 1:], axis=1))
-    return risks[:, 0], QUANTILE * spread
+    deviation = np.sqrt((SCRAMBLINGS - 1) * np.var(risks[:, 1:], axis=1))
+    return risks[:, 0], QUANTILE * deviation
 
 
 def _fine_step(view: Latent | Cube, knots, at, tol: float | None, seed: int) -> tuple[float, float, float]:

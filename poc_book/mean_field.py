@@ -728,6 +728,7 @@ def solve(problem: Problem, times, tol: float | None = None, particles: int = 40
         method, exact = f"exact, one latitude, {limit.points.shape[1]} points", True
     elif (moments := several(problem)) is not None:
         limit, risk, error, method = solve_moments(problem, moments, times, tol_given, seed)
+        if problem.closed_form and isinstance(problem.teacher, Atoms): error = error + problem.left_out
         return MeanField(problem, times, risk, error, method, True, limit)
     else:
         view, words = proxy(problem)
