@@ -448,7 +448,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'poc_book.latent._scramblings': ('latent.html#_scramblings', 'poc_book/latent.py'),
                                  'poc_book.latent._smoothed': ('latent.html#_smoothed', 'poc_book/latent.py'),
                                  'poc_book.latent._sums_of_powers': ('latent.html#_sums_of_powers', 'poc_book/latent.py'),
-                                 'poc_book.latent._tangent': ('latent.html#_tangent', 'poc_book/latent.py'),
                                  'poc_book.latent._teacher_tensors': ('latent.html#_teacher_tensors', 'poc_book/latent.py'),
                                  'poc_book.latent.cube': ('latent.html#cube', 'poc_book/latent.py'),
                                  'poc_book.latent.directions': ('latent.html#directions', 'poc_book/latent.py'),

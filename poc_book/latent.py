@@ -40,7 +40,7 @@ from poc_book.model import (
     series,
     teacher_norm,
 )
-from .sphere import Array, compiled, coordinate_moment, integrate, normalise, padded, solve_ode
+from .sphere import Array, compiled, coordinate_moment, integrate, normalise, padded, project, solve_ode
 
 # %% ../nbs/04_latent.ipynb #4a000020
 def scrambled(count: int, q: int, seed: list[int]) -> Float[np.ndarray, "n q"]:
@@ -140,7 +140,7 @@ class Latent(eqx.Module):
         u = u / jnp.maximum(jnp.linalg.norm(u, axis=1, keepdims=True), 1)  # an error must not lead out of the ball
         M = self.moments(charge, u)
         pull = in_blocks(lambda rows: self._pull(rows, M), u, BLOCK)
-        return -jnp.sign(charge)[:, None] * (pull - jnp.sum(u * pull, 1, keepdims=True) * u)
+        return -jnp.sign(charge)[:, None] * project(u, pull)
 
     def risk(self, M):
         gap = sum(jnp.sum((k * m - 2 * F) * m) for k, m, F in zip(self.kernel, M, self.teacher, strict=True))
@@ -148,7 +148,7 @@ class Latent(eqx.Module):
 
     def velocity(self, w, M, signs=1.0):
         pull = self._pull(w @ self.basis, M) @ self.basis.T
-        return -jnp.expand_dims(jnp.asarray(signs), -1) * (pull - jnp.sum(w * pull, -1, keepdims=True) * w)
+        return -jnp.expand_dims(jnp.asarray(signs), -1) * project(w, pull)
 
     def function_error(self, problem: Problem, rho: Measure, M):
         own = pair_sum(series(problem)[0], rho.points, rho.points, rho.charge)
@@ -290,9 +290,6 @@ def _ordered(z, classes) -> np.ndarray:
     return g / np.linalg.norm(g, axis=1, keepdims=True)
 
 
-def _tangent(w, pull): return pull - jnp.sum(w * pull, -1, keepdims=True) * w
-
-
 def _half_of_all(r: int) -> np.ndarray:
     "All patterns of r bits that start with 1: with their opposites, all there are."
     return np.array(list(product((1.0, -1.0), repeat=r)))[: 2 ** (r - 1)]
@@ -402,14 +399,14 @@ class Cube(eqx.Module):
         total = sum(value @ charge for value, charge in zip((many, few, values), charges))
         gap = self.target - self.scale * total
         pulls = pull_many(gap), pull_few(gap), jnp.tensordot(gap, slopes, 1)
-        return tuple(a[:, None] * _tangent(y, pull) for a, y, pull in zip(self._signs(charges), state, pulls))
+        return tuple(a[:, None] * project(y, pull) for a, y, pull in zip(self._signs(charges), state, pulls))
 
     def risk(self, z): return self.norm + jnp.sum((z - 2 * self.target) * z)
 
     def velocity(self, w, z, signs=1.0):
         order = np.array(self.order)
         pull = jnp.tensordot(self.target - z, self._cube(w[:, order])[1], 1)[:, np.argsort(order)]
-        return jnp.expand_dims(jnp.asarray(signs), -1) * _tangent(w, pull)
+        return jnp.expand_dims(jnp.asarray(signs), -1) * project(w, pull)
 
     def function_error(self, problem: Problem, rho: Measure, z):
         "On the nodes of the inputs: all of the cube, or a sample of it."
@@ -441,7 +438,7 @@ def cube(problem: Problem) -> Cube | None:
 
 # %% ../nbs/04_latent.ipynb #4a000060
 SCRAMBLINGS = 16
-QUANTILE = float(stats.t.ppf(0.995, SCRAMBLINGS - 1))  # of Student's law: the mean of scramblings is within it 99 % of the time
+QUANTILE = float(stats.t.ppf(0.995, SCRAMBLINGS - 1))  # of Student's law, for nearly Gaussian means: 99 % of them are within it
 
 
 def hermite(knots, values, rates, t):

@@ -43,6 +43,7 @@ from poc_book.sphere import (
     normalise,
     own_key,
     padded,
+    project,
     solve_flow,
     solve_ode,
     traced,
@@ -489,7 +490,7 @@ def particle_velocity(view, t, v):
         rho = view.problem.measure(v)
         return view.problem.velocity(v, rho, rho.signs)
     pull = view.pull(v, v)
-    return -(pull - jnp.sum(v * pull, -1, keepdims=True) * v)
+    return -project(v, pull)
 
 # %% ../nbs/04_mean_field.ipynb #3946404e
 class ParticleLimit(eqx.Module):
@@ -507,7 +508,7 @@ class ParticleLimit(eqx.Module):
     def velocity(self, t, w, signs=1.0):
         if isinstance(self.view, Network): return self.problem.velocity(w, self.problem.measure(self.at(t)), signs)
         pull = self.view.pull(w @ self.view.basis, self.at(t)) @ self.view.basis.T
-        return -(pull - jnp.sum(w * pull, -1, keepdims=True) * w)
+        return -project(w, pull)
 
     def risk(self, t): return self.view.risk(self.at(t))
 
@@ -611,7 +612,8 @@ def compared(limits: list[ParticleLimit], times):
 class MeanField(eqx.Module):
     """The infinite-width limit on [0, times[-1]] (flow time): `risk` (T,), `risk_error` (T,) and how it was `method`.
 
-    `exact`: the error covers all that lies between the risk and the truth; False where particles stand in for the measure."""
+    `exact`: the error is about the measure itself, for scrambled starts with 99 % confidence at each time; False where
+    particles stand in for the measure."""
     problem: Problem
     times: np.ndarray
     risk: np.ndarray
@@ -681,7 +683,7 @@ def several(problem: Problem) -> Latent | Cube | None:
 
 
 def is_certified(problem: Problem) -> bool:
-    "Whether `solve` finds a limit whose claimed error holds: not where a network stands in for the measure."
+    "Whether the error that `solve` claims is about the measure itself: not where a network stands in for it."
     return radial(problem) is not None or has_one_direction(problem) or several(problem) is not None
 
 
