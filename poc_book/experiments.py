@@ -201,7 +201,7 @@ def half_run(problem: Problem, w, x, y, marks, batch: int, step: float) -> dict[
 
 
 # %% ../nbs/10_experiments.ipynb #5d2ab713
-ORDER_RUNS = {"misspecified": (1024, 4096), "he4": (1024, 2048)}  # m and M
+ORDER_RUNS = {"misspecified": (1024, 4096), "he4": (1024, 4096)}  # m and M
 ALONE = 11  # samples
 
 
