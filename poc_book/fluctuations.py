@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = ['GAUSS', 'NO_LIMIT', 'PANELS', 'MARGIN', 'harmonics', 'harmonic_share', 'wave', 'Block', 'blocks', 'Latitudes',
-           'carried', 'clock_range', 'clock_cells', 'gauss_nodes', 'onto', 'fronts', 'reach', 'time_panels',
-           'solve_panel', 'displaced', 'degree', 'exact_limit', 'Stage', 'teacher_features', 'carry', 'stages',
+           'carried', 'clock_range', 'clock_cells', 'gauss_nodes', 'onto', 'fronts', 'leaving', 'time_panels',
+           'solve_panel', 'displaced', 'degree', 'exact_limit', 'Stage', 'teacher_features', 'carry', 'pace', 'stages',
            'own_features', 'exchange', 'Panel', 'displacement', 'unfold', 'Fluctuations', 'mean_squares', 'teacher_gap',
            'block_shares', 'observe', 'fluctuate', 'function_error_law', 'shadows', 'Side', 'Networks', 'compare',
            'simulate_sizes', 'simulate', 'standard_error', 'Extrapolated', 'extrapolate', 'Second', 'risk_correction',
            'infinite_dimension_law', 'small_risk_ratio', 'two_time_law', 'push_norm', 'gronwall_law']
 
 # %% ../nbs/11_fluctuations.ipynb #576ce23d
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from math import comb
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import legendre
 from scipy import interpolate, sparse, special
+from scipy.integrate import cumulative_trapezoid
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, magnitude, require
 from .finite_width import Field
@@ -139,17 +140,17 @@ def clock_range(exact: RadialLimit, dim: int) -> tuple[float, float]:
     return float(first), float(last)
 
 
-def clock_cells(exact: RadialLimit, dim: int, zones, step: float, growth: float = 1.0) -> np.ndarray:
-    """Edges (C + 1,) of cells on the waiting clock at time 0: `step` long in each of the `zones` (Z, 2), from back to front;
-    elsewhere half as long as the distance to the next or twice that from the last, and before the last at most a fraction
-    `growth` of the clock."""
-    (first, last), (back, front) = clock_range(exact, dim), np.transpose(zones)
+def clock_cells(exact: RadialLimit, dim: int, zones, growth: float = 1.0) -> np.ndarray:
+    """Edges (C + 1,) of cells on the waiting clock at time 0. `zones` (Z, 3) are their backs, fronts and the lengths of their
+    cells; elsewhere half the distance to the next or twice that from the last is added. Before the last front none is longer
+    than 3 and a fraction `growth` of the clock."""
+    (first, last), (back, front, length) = clock_range(exact, dim), np.transpose(zones)
     edges = [first]
     while edges[-1] < last:
         at = edges[-1]
-        away = np.min(np.maximum((back - at) / 2, 2 * (at - front)), initial=np.inf)
-        cap = growth * max(at - 8, 0) if at < front[-1] else np.inf
-        edges.append(min(at + step + min(max(away, 0), cap), last))
+        away = np.maximum(np.maximum((back - at) / 2, 2 * (at - front)), 0)
+        cap = 3 + growth * max(at - 8, 0) if at < front[-1] else np.inf
+        edges.append(min(at + min(np.min(length + away), cap), last))
     return np.array(edges)
 
 
@@ -175,24 +176,33 @@ def onto(edges, order: int, psi) -> sparse.csr_array:
 
 
 def fronts(exact: RadialLimit, dim: int, times) -> np.ndarray:
-    "The waiting clocks at time 0 of the neurons about to leave the equator at flow `times` (T,)."
+    """The waiting clocks at time 0 of the neurons about to leave the equator at flow `times` (T,), where 8 is left on the clock,
+    and how much there has shrunk to a step of length 1 by then, (2, T)."""
     psi = np.append(np.arange(10.0), np.geomspace(10, max(11, *clock_range(exact, dim)), 80))
     p = exact.reduction.exponent
     log_rho, log_r, _ = carried(exact, log_odds(psi, p), np.append(0, times))
-    return np.array([reach(psi, waiting_clock(2 * x, p)) for x in (log_rho - log_r)[1:]])
+    return np.transpose([leaving(psi, waiting_clock(2 * x, p)) for x in (log_rho - log_r)[1:]])
 
 
-def reach(psi, later) -> float:
-    "Where, on the clock at time 0, neurons leave, if those from `psi` (S,) on, increasing, are at `later`: to leave takes 8."
-    waiting = np.flatnonzero(later > 8)
-    return float(psi[waiting[0]] + 8 - later[waiting[0]]) if waiting.size else float(psi[-1])
+def leaving(psi, later) -> tuple[float, float]:
+    "Front and shrinkage, if neurons at clocks `psi` (S,), increasing, are at `later`."
+    i = min(np.searchsorted(later, 8.0), len(psi) - 2)
+    shrinkage = (psi[i + 1] - psi[i]) / (later[i + 1] - later[i])
+    return min(psi[i] + (8 - later[i]) * shrinkage, psi[-1]), max(shrinkage, 1.0)
 
 # %% ../nbs/11_fluctuations.ipynb #9eaf4606
-def time_panels(times, longest: float, order: int):
-    """Panels up to the last of `times`, ending at each of them: edges (P + 1,), all nodes from 0 on, the end of a panel after its
-    `order` Gauss nodes, and the rule (order + 1, order) that integrates from the start of a panel of length 1 to each."""
-    pieces = [np.linspace(a, b, int(np.ceil((b - a) / longest)) + 1)[1:] for a, b in zip(np.append(0, times), times) if b > a]
-    edges, (x, _) = np.concatenate([[0.0], *pieces]), legendre.leggauss(order)
+def time_panels(rate: Callable, times, longest: float, order: int):
+    """Panels up to the last of `times`, ending at each of them, in each of which the integral of `rate`, a function of flow times
+    in [0, 1], is at most `longest`: edges (P + 1,), all nodes from 0 on, the end of a panel after its `order` Gauss nodes, and
+    the rule (order + 1, order) that integrates from the start of a panel of length 1 to each."""
+    grid = times[-1] * np.append(0.0, np.geomspace(1e-5, 1, 2000))
+    clock = cumulative_trapezoid(rate(grid), grid, initial=0)
+    pieces = [[0.0]]
+    for a, b in pairwise(np.unique(np.append(0, times))):
+        start, stop = np.interp([a, b], grid, clock)
+        ticks = np.linspace(start, stop, int(np.ceil((stop - start) / longest)) + 1)
+        pieces.append([*np.interp(ticks[1:-1], clock, grid), b])
+    edges, (x, _) = np.concatenate(pieces), legendre.leggauss(order)
     nodes = edges[:-1, None] + np.diff(edges)[:, None] * np.append((1 + x) / 2, 1)
     monomials = [legendre.legint(e, lbnd=-1) for e in np.eye(order)]
     rule = np.array([legendre.legval(np.append(x, 1), c) for c in monomials]).T
@@ -264,31 +274,40 @@ def carry(exact: RadialLimit, weights, clock, times) -> tuple[Latitudes, np.ndar
     return nodes, waiting_clock(2 * (nodes.log_rho[-1] - nodes.log_r[-1]), p)
 
 
+def pace(exact: RadialLimit) -> Callable:
+    "How fast neurons can move at flow times t, as a share of their speed at the start: the root of the risk's share."
+    first = exact.risk(np.zeros(1))
+    return lambda t: np.sqrt(np.clip(exact.risk(t) / first, 0, 1))
+
+
 def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: float | None = None) -> Iterator[Stage]:
-    """Panels of at most `longest` flow time (default 10 / degree), neurons at clock steps `step` near the front, sources at steps
-    of 3 where neurons leave at the limit's times, elsewhere growing by at most `ratio` from one to the next."""
+    """Panels of at most `longest` (default 10 / degree) on the clock of the limit's `pace`, neurons at clock steps `step` near the
+    front, sources at steps of 3 where neurons leave at the limit's times (steps of the clock at that time), elsewhere growing
+    by at most `ratio` from one to the next."""
     exact, problem = exact_limit(limit), limit.problem
     reduction, parts = exact.reduction, blocks(problem, exact.reduction.basis.shape[1])
     require(check_positive("ratio", ratio) > 1.001, "ratio", ratio, "above 1.001")
     longest, step = check_positive("longest", 10 / degree(problem) if longest is None else longest), check_positive("step", step)
     require(step >= 1e-3, "step", step, "at least 1e-3")
     require(longest > limit.times[-1] / 1e5, "longest", longest, f"above {limit.times[-1] / 1e5:.1e}, for fewer than 1e5 panels")
-    edges, t, rule = time_panels(limit.times, longest, GAUSS)
+    edges, t, rule = time_panels(pace(exact), limit.times, longest, GAUSS)
     cells, nodes = partial(clock_cells, exact, problem.dim), partial(gauss_nodes, exact, problem.dim)
-    asked = fronts(exact, problem.dim, np.maximum(limit.times, 1e-3))
-    start, chance = nodes(cells(np.transpose([asked - MARGIN, asked]), 3.0, ratio - 1), 4)
-    grid, back, source_clock = cells([(0, 8)], step), 0.0, start
+    asked, passing = np.isin(edges, limit.times), np.transpose(fronts(exact, problem.dim, np.maximum(edges, 1e-3)))
+    leave = [(front - MARGIN * shrunk, front, 3.0 * shrunk) for front, shrunk in passing[asked]]
+    source_clock, chance = nodes(cells(leave, ratio - 1), 4)
+    grid = cells([(0, 8, step)])
     (clock, _), teacher = nodes(grid, GAUSS), teacher_features(reduction, parts[0])
     for k in range(0, max(len(edges) - 1, 1), PANELS):
         here, times = edges[k : k + PANELS + 1], t[(GAUSS + 1) * k : (GAUSS + 1) * (k + PANELS) + 1]
         sources, source_clock = carry(exact, chance, source_clock, times)
-        front, earlier = reach(start, source_clock), grid
-        grid = cells([(back - MARGIN, front)], step)
+        earlier, along = grid, passing[k : k + PANELS + 1]
+        later = along[1:] if len(along) > 1 else along
+        grid = cells([(a - MARGIN * shrunk, b, step * shrunk) for (a, shrunk), (b, _) in zip(along, later)])
         psi, weights = nodes(grid, GAUSS)
-        matrix, back = onto(earlier, GAUSS, psi), front
+        matrix = onto(earlier, GAUSS, psi)
         neurons, clock = carry(exact, weights, matrix @ clock, times)
         M = exact.path.moments(times)
-        yield Stage(reduction, here, np.isin(here, limit.times), rule, M, neurons, sources, parts, teacher, matrix)
+        yield Stage(reduction, here, asked[k : k + PANELS + 1], rule, M, neurons, sources, parts, teacher, matrix)
 
 # %% ../nbs/11_fluctuations.ipynb #1b54d1f0
 def own_features(block: Block, stage: Stage, rows):
@@ -443,7 +462,8 @@ def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
     Few neurons are carried; waiting clocks in between are read by the polynomials of their cells."""
     exact, dim = exact_limit(limit), limit.problem.dim
     V, p = exact.reduction.basis, exact.reduction.exponent
-    edges = clock_cells(exact, dim, [(0, *fronts(exact, dim, np.maximum(limit.times[-1:], 1e-3)))], 2.0)
+    passing = np.transpose(fronts(exact, dim, np.maximum(limit.times, 1e-3)))
+    edges = clock_cells(exact, dim, [(front - MARGIN * shrunk, front, 2 * shrunk) for front, shrunk in passing])
     log_rho, log_r, _ = carried(exact, log_odds(gauss_nodes(exact, dim, edges, GAUSS)[0], p), np.append(0, limit.times))
     clocks = waiting_clock(2 * (log_rho - log_r)[1:], p)
     u = w0 @ V
