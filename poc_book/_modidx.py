@@ -313,6 +313,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.Side.apart': ('fluctuations.html#side.apart', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.Stage': ('fluctuations.html#stage', 'poc_book/fluctuations.py'),
+                                       'poc_book.fluctuations.behind': ('fluctuations.html#behind', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.block_shares': ('fluctuations.html#block_shares', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.blocks': ('fluctuations.html#blocks', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.carried': ('fluctuations.html#carried', 'poc_book/fluctuations.py'),

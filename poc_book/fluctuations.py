@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['GAUSS', 'NO_LIMIT', 'PANELS', 'MARGIN', 'harmonics', 'harmonic_share', 'wave', 'Block', 'blocks', 'Latitudes',
            'carried', 'clock_range', 'clock_cells', 'gauss_nodes', 'onto', 'fronts', 'leaving', 'time_panels',
-           'solve_panel', 'displaced', 'degree', 'exact_limit', 'Stage', 'teacher_features', 'carry', 'pace', 'stages',
-           'own_features', 'exchange', 'Panel', 'displacement', 'unfold', 'Fluctuations', 'mean_squares', 'teacher_gap',
-           'block_shares', 'observe', 'fluctuate', 'function_error_law', 'shadows', 'Side', 'Networks', 'compare',
-           'simulate_sizes', 'simulate', 'standard_error', 'Extrapolated', 'extrapolate', 'Second', 'risk_correction',
-           'infinite_dimension_law', 'small_risk_ratio', 'two_time_law', 'push_norm', 'gronwall_law']
+           'solve_panel', 'displaced', 'degree', 'exact_limit', 'Stage', 'teacher_features', 'carry', 'behind', 'pace',
+           'stages', 'own_features', 'exchange', 'Panel', 'displacement', 'unfold', 'Fluctuations', 'mean_squares',
+           'teacher_gap', 'block_shares', 'observe', 'fluctuate', 'function_error_law', 'shadows', 'Side', 'Networks',
+           'compare', 'simulate_sizes', 'simulate', 'standard_error', 'Extrapolated', 'extrapolate', 'Second',
+           'risk_correction', 'infinite_dimension_law', 'small_risk_ratio', 'two_time_law', 'push_norm', 'gronwall_law']
 
 # %% ../nbs/11_fluctuations.ipynb #576ce23d
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -140,17 +140,17 @@ def clock_range(exact: RadialLimit, dim: int) -> tuple[float, float]:
     return float(first), float(last)
 
 
-def clock_cells(exact: RadialLimit, dim: int, zones, growth: float = 1.0) -> np.ndarray:
-    """Edges (C + 1,) of cells on the waiting clock at time 0. `zones` (Z, 3) are their backs, fronts and the lengths of their
-    cells; elsewhere half the distance to the next or twice that from the last is added. Before the last front none is longer
-    than 3 and a fraction `growth` of the clock."""
-    (first, last), (back, front, length) = clock_range(exact, dim), np.transpose(zones)
+def clock_cells(exact: RadialLimit, dim: int, zones, step: float, growth: float = 1.0) -> np.ndarray:
+    """Edges (C + 1,) of cells on the waiting clock at time 0. In `zones` (Z, 3), of a back, a front and how much the clock has
+    shrunk there, they are that often `step` long; elsewhere half the distance to the next or twice that from the last is added.
+    Before the last front none is longer than `step` and a fraction `growth` of the clock."""
+    (first, last), (back, front, shrunk) = clock_range(exact, dim), np.transpose(zones)
     edges = [first]
     while edges[-1] < last:
         at = edges[-1]
         away = np.maximum(np.maximum((back - at) / 2, 2 * (at - front)), 0)
-        cap = 3 + growth * max(at - 8, 0) if at < front[-1] else np.inf
-        edges.append(min(at + min(np.min(length + away), cap), last))
+        cap = step + growth * max(at - 8, 0) if at < front[-1] else np.inf
+        edges.append(min(at + min(np.min(step * shrunk + away), cap), last))
     return np.array(edges)
 
 
@@ -274,6 +274,12 @@ def carry(exact: RadialLimit, weights, clock, times) -> tuple[Latitudes, np.ndar
     return nodes, waiting_clock(2 * (nodes.log_rho[-1] - nodes.log_r[-1]), p)
 
 
+def behind(passing, later=None) -> list[tuple[float, float, float]]:
+    "Zones from behind the fronts `passing` (Z, 2), with their shrinkage, up to them or to the `later` ones."
+    until = passing if later is None else later
+    return [(a - MARGIN * shrunk, b, shrunk) for (a, shrunk), (b, _) in zip(passing, until)]
+
+
 def pace(exact: RadialLimit) -> Callable:
     "How fast neurons can move at flow times t, as a share of their speed at the start: the root of the risk's share."
     first = exact.risk(np.zeros(1))
@@ -293,16 +299,15 @@ def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: fl
     edges, t, rule = time_panels(pace(exact), limit.times, longest, GAUSS)
     cells, nodes = partial(clock_cells, exact, problem.dim), partial(gauss_nodes, exact, problem.dim)
     asked, passing = np.isin(edges, limit.times), np.transpose(fronts(exact, problem.dim, np.maximum(edges, 1e-3)))
-    leave = [(front - MARGIN * shrunk, front, 3.0 * shrunk) for front, shrunk in passing[asked]]
-    source_clock, chance = nodes(cells(leave, ratio - 1), 4)
-    grid = cells([(0, 8, step)])
+    source_clock, chance = nodes(cells(behind(passing[asked]), 3.0, ratio - 1), 4)
+    grid = cells([(0, 8, 1)], step)
     (clock, _), teacher = nodes(grid, GAUSS), teacher_features(reduction, parts[0])
     for k in range(0, max(len(edges) - 1, 1), PANELS):
         here, times = edges[k : k + PANELS + 1], t[(GAUSS + 1) * k : (GAUSS + 1) * (k + PANELS) + 1]
         sources, source_clock = carry(exact, chance, source_clock, times)
         earlier, along = grid, passing[k : k + PANELS + 1]
         later = along[1:] if len(along) > 1 else along
-        grid = cells([(a - MARGIN * shrunk, b, step * shrunk) for (a, shrunk), (b, _) in zip(along, later)])
+        grid = cells(behind(along, later), step)
         psi, weights = nodes(grid, GAUSS)
         matrix = onto(earlier, GAUSS, psi)
         neurons, clock = carry(exact, weights, matrix @ clock, times)
@@ -462,8 +467,8 @@ def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
     Few neurons are carried; waiting clocks in between are read by the polynomials of their cells."""
     exact, dim = exact_limit(limit), limit.problem.dim
     V, p = exact.reduction.basis, exact.reduction.exponent
-    passing = np.transpose(fronts(exact, dim, np.maximum(limit.times, 1e-3)))
-    edges = clock_cells(exact, dim, [(front - MARGIN * shrunk, front, 2 * shrunk) for front, shrunk in passing])
+    zones = behind(np.transpose(fronts(exact, dim, np.maximum(limit.times, 1e-3))))
+    edges = clock_cells(exact, dim, zones, 2.0)
     log_rho, log_r, _ = carried(exact, log_odds(gauss_nodes(exact, dim, edges, GAUSS)[0], p), np.append(0, limit.times))
     clocks = waiting_clock(2 * (log_rho - log_r)[1:], p)
     u = w0 @ V
