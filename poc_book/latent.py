@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy import interpolate, special, stats
+from scipy import interpolate, special
 
 from .checks import NotResolved
 from poc_book.model import (
@@ -438,7 +438,7 @@ def cube(problem: Problem) -> Cube | None:
 
 # %% ../nbs/04_latent.ipynb #4a000060
 SCRAMBLINGS = 16
-QUANTILE = float(stats.t.ppf(0.995, SCRAMBLINGS - 1))  # of Student's law, for nearly Gaussian means: 99 % of them are within it
+QUANTILE = float(special.stdtrit(SCRAMBLINGS - 1, 0.995))  # of Student's law, for nearly Gaussian means: 99 % of them are within it
 
 
 def hermite(knots, values, rates, t):

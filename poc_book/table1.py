@@ -61,7 +61,8 @@ def until_learned(problem: Problem, share: float, max_time: float, particles: in
     "The limit at 33 times up to the flow time at which its risk is `share` of the initial one, and whether it got there."
     require(check_positive("share", share) < 1, "share", share, "below 1")
     particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
-    end, reduction = min(1.0, check_positive("max_time", max_time)), radial(problem)
+    reduction = radial(problem)  # followed at almost no cost; other limits are begun anew where they were too short
+    end = min(8.0 if reduction is None else 1.0, check_positive("max_time", max_time))
     while True:
         times = np.linspace(0, end, 65)
         if reduction is None:
@@ -70,16 +71,18 @@ def until_learned(problem: Problem, share: float, max_time: float, particles: in
         else:
             path = follow(reduction.core, problem.dim, end, *LEVELS[0])  # to about 1e-6: the end is solved again, in full
             risk = reduction.core.risk(path.moments(times))
-        learned = bool(risk[-1] <= share * risk[0])
+        goal = share * risk[0]
+        learned = bool(risk[-1] <= goal)
         if learned or end >= max_time: break
         end = min(2 * end, max_time)
-    T = times[np.argmax(risk <= share * risk[0])] if learned else end
+    after = np.argmax(risk <= goal) if learned else 64
+    T = np.interp(-goal, -risk[after - 1 : after + 1], times[after - 1 : after + 1])
     grid = np.linspace(0, T, 33)
     return _shortened(limit, grid) if reduction is None else solve(problem, grid), learned
 
 
 def _shortened(limit: MeanField, times) -> MeanField:
-    "The same limit at fewer `times`, the last of them one of the limit's: nothing is solved again."
+    "The same limit at fewer `times`, up to at most the last of its own: nothing is solved again."
     risk = limit.risk_at(padded(times, len(limit.times)))[: len(times)]  # as many as before: compiled already
     error = limit.risk_error[np.searchsorted(limit.times, times)]
     return MeanField(limit.problem, times, risk, error, limit.method, limit.exact, limit.limit)
@@ -123,7 +126,7 @@ def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
 
     The least lower and the largest upper bound of `GRIDS`: apart from what a still finer grid would find."""
     require(check_positive("tau", tau) < 1, "tau", tau, "below 1")
-    limit = descend(problem, 0.5)
+    limit = descend(problem, 0.5, 1e-4)
     T = crossing(limit, 0.5)[0]
     found = [stability(limit, T, tau, times, lags=lags) for times, lags in GRIDS]
     return T, min(x.j_avg_lower for x in found) * T, max(x.j_avg for x in found) * T
