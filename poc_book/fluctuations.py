@@ -287,8 +287,8 @@ def pace(exact: RadialLimit) -> Callable:
 
 
 def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: float | None = None) -> Iterator[Stage]:
-    """Panels of at most `longest` (default 10 / degree) on the clock of the limit's `pace`, neurons at clock steps `step` near the
-    front, sources at steps of 3 where neurons leave at the limit's times (steps of the clock at that time), elsewhere growing
+    """Panels of at most `longest` (default 10 / degree) on the clock of the limit's `pace`, neurons at clock steps `step` near
+    the front, sources at steps of 3 where neurons leave at the limit's times (steps of the clock at that time), elsewhere growing
     by at most `ratio` from one to the next."""
     exact, problem = exact_limit(limit), limit.problem
     reduction, parts = exact.reduction, blocks(problem, exact.reduction.basis.shape[1])

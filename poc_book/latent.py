@@ -438,7 +438,7 @@ def cube(problem: Problem) -> Cube | None:
 
 # %% ../nbs/04_latent.ipynb #4a000060
 SCRAMBLINGS = 16
-QUANTILE = float(special.stdtrit(SCRAMBLINGS - 1, 0.995))  # of Student's law, for nearly Gaussian means: 99 % of them are within it
+QUANTILE = float(special.stdtrit(SCRAMBLINGS - 1, 0.995))  # of Student's law, for nearly Gaussian means: 99 % are within it
 
 
 def hermite(knots, values, rates, t):
