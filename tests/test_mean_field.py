@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from poc_book.checks import BadInput, NotResolved
-from poc_book.mean_field import solve
+from poc_book.mean_field import rough, solve
 from poc_book.model import Atoms, Gaussian, Hermite, Problem
 from poc_book.problems import circle, he, random_teachers
 from poc_book.sphere import uniform
@@ -44,7 +44,7 @@ def test_published_values_of_he4():
 def test_transport_follows_velocity(problem):
     "Finite differences of the carried neurons give the limit's velocity; the neurons stay on the sphere."
     t, h = 1.0, 1e-3
-    limit = solve(problem, [t - h, t, t + h], particles=64)
+    limit = solve(problem, [t - h, t, t + h], rough(problem), particles=64)
     w = limit.transport(uniform(jax.random.key(1), 20, 8))
     gap = np.abs((w[2] - w[0]) / (2 * h) - limit.velocity(t, w[1])).max()
     assert gap < 2e-5 and np.abs(np.linalg.norm(w, axis=-1) - 1).max() < 1e-10
