@@ -102,6 +102,19 @@ def test_shadows_are_carried_by_the_limit(problem):
     assert np.abs(shadows(limit, np.asarray(w0)) - np.asarray(limit.transport(w0))).max() < 1e-5
 
 
+def test_cells_and_panels_that_keep_pace_against_equal_ones(monkeypatch):
+    "Late, when neurons are slow and a step of their clock is many of its first steps."
+    limit = mean_field.solve(problems.he(4, 8), [1.0, 60.0], 1e-7)
+    found, plain = fluctuate(limit), fluctuations.fronts
+    assert plain(limit.limit, 8, limit.times)[1, 1] > 5
+    monkeypatch.setattr(fluctuations, "pace", lambda exact: np.ones_like)
+    monkeypatch.setattr(fluctuations, "fronts", lambda *given: np.array([plain(*given)[0], np.ones(len(given[-1]))]))
+    equal = fluctuate(limit)
+    off = max(np.abs(a / b - 1).max() for a, b in ((found.law, equal.law), (found.coupling[1:], equal.coupling[1:])))
+    print(f"law and coupling off by {off:.1e}; {len(found.start)} for {len(equal.start)} sources")
+    assert off < 2e-4
+
+
 def test_high_dimension_approaches_its_limit():
     from poc_book.single_index import time_to_risk
     gaps = []
