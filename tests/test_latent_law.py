@@ -1,0 +1,67 @@
+"The 1/m law with several teacher directions: against exact laws, networks of problems shown nowhere, and its claimed error."
+import jax
+import numpy as np
+import pytest
+
+from poc_book import latent_law as latent_law_module
+from poc_book import problems
+from poc_book.checks import BadInput, NotResolved
+from poc_book.finite_width import flow
+from poc_book.fluctuations import fluctuate, function_error_law
+from poc_book.latent import latent, solve_moments
+from poc_book.latent_law import LatentLaw, latent_law, one_scrambling
+from poc_book.mean_field import MeanField, solve, teacher_span
+from poc_book.model import Atoms, Gaussian, Hermite, Problem
+from poc_book.sphere import uniform
+
+pytestmark = pytest.mark.slow
+
+CUBIC = Problem(Gaussian(8), Hermite([1, 3], [0.5, 1.0]), Atoms(np.eye(2, 8), [0.6, 0.4], Hermite(3, 1.0)), 1.0, True, "cubic")
+TWO = Problem(Gaussian(12), Hermite(4, 1.0), Atoms(np.eye(2, 12), [0.7, 0.3], Hermite(4, 1.0)), name="two teachers")
+
+
+def test_one_direction_taken_as_several():
+    "Misspecified, with two degrees: law and coupling error of its exact limit."
+    problem, times = problems.misspecified(12), np.array([0.0, 1.0, 4.0])
+    through, risk, error, words = solve_moments(problem, latent(problem, teacher_span(problem)), times, 1e-3, 0)
+    found = latent_law(MeanField(problem, times, risk, error, words, True, through), 256)
+    exact = fluctuate(solve(problem, times, 1e-7), 3.0, 1.05)
+    off = np.abs(found.law - exact.law), np.abs(found.coupling - exact.coupling)
+    print(f"off by {off[0]} and {off[1]}, claimed {found.error} and {found.coupling_error}")
+    assert np.all(off[0] <= found.error + 1e-4) and np.all(off[1] <= found.coupling_error + 1e-4)
+    assert found.error[-1] < 0.01 * found.law[-1]
+
+
+def test_odd_degrees_and_both_signs_against_networks():
+    times, m, draws = np.array([0.0, 1.0, 3.0]), 64, 48
+    limit = solve(CUBIC, times, 2e-3)
+    found, seen = latent_law(limit, 128), []
+    for i in range(draws):
+        w = uniform(jax.random.fold_in(jax.random.key(3), i), m, 8)
+        points = flow(CUBIC, w, times, 1e-6).points
+        seen.append([m * limit.limit.function_error(t, CUBIC.measure(x)) for t, x in zip(times, points)])
+    mean, error = np.mean(seen, 0), np.std(seen, 0, ddof=1) / np.sqrt(draws)
+    z = np.abs(mean - found.law) / np.hypot(error, found.error / 3.5 + found.law / m)
+    print(f"law {found.law} +- {found.error}, networks {mean} +- {error}")
+    assert z.max() < 4 and found.law[-1] < 0.9 * found.law[0]
+    alone = [one_scrambling(limit, 128, [0, i, 11]).shares.sum(0) for i in range(2)]
+    assert np.all(np.abs(np.array(alone) - found.law) < 10 * found.error + 1e-12)
+
+
+def test_errors_that_are_met():
+    "What four seeds claim covers the mean of all."
+    limit = solve(TWO, [0.0, 4.0, 12.0], 1e-3)
+    laws = [latent_law(limit, 64, seed) for seed in range(4)]
+    mean = np.mean([x.law for x in laws], 0)
+    off = np.array([np.abs(x.law - mean) / x.error for x in laws])
+    print(f"largest of {off.size} distances from the mean of 4 seeds, over the claimed error: {off.max():.2f}")
+    assert off.max() < 1.2 and laws[0].error[-1] < 0.3 * laws[0].law[-1]
+
+
+def test_the_law_of_a_problem_by_name(monkeypatch):
+    law = function_error_law(TWO, [0.0, 0.5])
+    assert law[0] == pytest.approx(1 - 3 / (12 * 14), rel=1e-4) and law[1] < law[0]  # 1 - E<w, w'>^4
+    monkeypatch.setattr(latent_law_module, "latent_law", lambda limit: LatentLaw(limit.times, *np.ones((5, 1))))
+    with pytest.raises(NotResolved, match=r"^tol = 0.1: at least 1.0e\+00 for two teachers up to t = 0.5"):
+        function_error_law(TWO, [0.5])
+    with pytest.raises(BadInput, match="a problem whose limit is exact"): function_error_law(problems.xor(6), [1.0])
