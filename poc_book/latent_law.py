@@ -123,7 +123,8 @@ def carried(limit: MomentLimit, view: Latent, starts: Starts, times) -> tuple[np
     apart = replace(view, basis=None)
     path, ok = ride(apart, limit.knots, limit.moments, limit.rates, starts.signs, starts.y, np.asarray(times))
     if not ok: raise NotResolved("times", times, "times between which starts can be carried")
-    return np.asarray(normalise(path[..., 0])), np.asarray(path[..., 1:])
+    path = np.asarray(path)
+    return np.asarray(normalise(path[..., 0])), path[..., 1:]
 
 # %% ../nbs/11_latent_law.ipynb #11a00031
 def exchange(block: Harmonic, starts: Starts, path, J, length: float):
