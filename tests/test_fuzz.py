@@ -246,7 +246,7 @@ TABLE: dict[str, dict[str, Arg]] = {
         values=vector([1.0, 2.0, 4.0], [1.0], [0.0, 1.0, 2.0], names=("errors",)),
         errors=vector([0.1, 0.1, 0.1], [1.0], [0.0, 1.0, 1.0])),
     "fluctuations.fluctuate": dict(limit=EXACT, step=positive(4.0), ratio=between(1.15, 1.0), longest=optional(positive(2.0))),
-    "fluctuations.function_error_law": dict(problem=RADIAL, times=times(), tol=positive(0.1)),
+    "fluctuations.function_error_law": dict(problem=RADIAL, times=times(), tol=optional(positive(0.1))),
     "fluctuations.extrapolate": dict(widths=vector([8.0, 16.0], [8.0], [0.0, 1.0], [8.0, 8.0]),
         samples=vector([[[1.0, 2.0]], [[1.0, 3.0]]], [[[1.0]], [[2.0]]], [1.0], 1.0, names=("widths",))),
     "fluctuations.infinite_dimension_law": dict(degree=whole(4, 4, True), risk=share(0.5), nodes=whole(100)),

@@ -1,4 +1,4 @@
-"The 1/m law with several teacher directions: against exact laws, networks of problems shown nowhere, and its claimed error."
+"The 1/m law with several teacher directions: against networks of a problem shown nowhere, and its claimed error."
 import jax
 import numpy as np
 import pytest
@@ -7,10 +7,9 @@ from poc_book import latent_law as latent_law_module
 from poc_book import problems
 from poc_book.checks import BadInput, NotResolved
 from poc_book.finite_width import flow
-from poc_book.fluctuations import fluctuate, function_error_law
-from poc_book.latent import latent, solve_moments
+from poc_book.fluctuations import function_error_law
 from poc_book.latent_law import LatentLaw, latent_law, one_scrambling
-from poc_book.mean_field import MeanField, solve, teacher_span
+from poc_book.mean_field import solve
 from poc_book.model import Atoms, Gaussian, Hermite, Problem
 from poc_book.sphere import uniform
 
@@ -18,18 +17,6 @@ pytestmark = pytest.mark.slow
 
 CUBIC = Problem(Gaussian(8), Hermite([1, 3], [0.5, 1.0]), Atoms(np.eye(2, 8), [0.6, 0.4], Hermite(3, 1.0)), 1.0, True, "cubic")
 TWO = Problem(Gaussian(12), Hermite(4, 1.0), Atoms(np.eye(2, 12), [0.7, 0.3], Hermite(4, 1.0)), name="two teachers")
-
-
-def test_one_direction_taken_as_several():
-    "Misspecified, with two degrees: law and coupling error of its exact limit."
-    problem, times = problems.misspecified(12), np.array([0.0, 1.0, 4.0])
-    through, risk, error, words = solve_moments(problem, latent(problem, teacher_span(problem)), times, 1e-3, 0)
-    found = latent_law(MeanField(problem, times, risk, error, words, True, through), 256)
-    exact = fluctuate(solve(problem, times, 1e-7), 3.0, 1.05)
-    off = np.abs(found.law - exact.law), np.abs(found.coupling - exact.coupling)
-    print(f"off by {off[0]} and {off[1]}, claimed {found.error} and {found.coupling_error}")
-    assert np.all(off[0] <= found.error + 1e-4) and np.all(off[1] <= found.coupling_error + 1e-4)
-    assert found.error[-1] < 0.01 * found.law[-1]
 
 
 def test_odd_degrees_and_both_signs_against_networks():
