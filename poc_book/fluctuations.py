@@ -145,8 +145,8 @@ def clock_range(exact: RadialLimit, dim: int) -> tuple[float, float]:
 
 def clock_cells(exact: RadialLimit, dim: int, zones, step: float, growth: float = 1.0) -> np.ndarray:
     """Edges (C + 1,) of cells on the waiting clock at time 0. In `zones` (Z, 3), of a back, a front and how much the clock has
-    shrunk there, they are that often `step` long; elsewhere half the distance to the next or twice that from the last is added.
-    Before the last front none is longer than `step` and a fraction `growth` of the clock."""
+    `shrunk` there, they are `shrunk` times `step` long; elsewhere half the distance to the next or twice that from the last is
+    added. None before the last front is longer than `step` and `growth` times the clock above 8, where neurons leave."""
     (first, last), (back, front, shrunk) = clock_range(exact, dim), np.transpose(zones)
     edges = [first]
     while edges[-1] < last:
@@ -188,7 +188,7 @@ def fronts(exact: RadialLimit, dim: int, times) -> np.ndarray:
 
 
 def leaving(psi, later) -> tuple[float, float]:
-    "Front and shrinkage, if neurons at clocks `psi` (S,), increasing, are at `later`."
+    "Front, which is where 8 is left, and shrinkage, if neurons at clocks `psi` (S,), increasing, are at `later`."
     i = min(int(np.searchsorted(later, 8.0)), len(psi) - 2)
     shrinkage = (psi[i + 1] - psi[i]) / (later[i + 1] - later[i])
     return min(psi[i] + (8 - later[i]) * shrinkage, psi[-1]), max(shrinkage, 1.0)
@@ -200,6 +200,7 @@ def time_panels(rate: Callable, times, longest: float, order: int):
     the rule (order + 1, order) that integrates from the start of a panel of length 1 to each."""
     grid = times[-1] * np.append(0.0, np.geomspace(1e-5, 1, 2000))
     clock = cumulative_trapezoid(rate(grid), grid, initial=0)
+    require(clock[-1] < 1e5 * longest, "longest", longest, f"above {clock[-1] / 1e5:.1e}, for fewer than 1e5 panels")
     pieces = [[0.0]]
     for a, b in pairwise(np.unique(np.append(0, times))):
         start, stop = np.interp([a, b], grid, clock)
@@ -298,7 +299,6 @@ def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: fl
     require(check_positive("ratio", ratio) > 1.001, "ratio", ratio, "above 1.001")
     longest, step = check_positive("longest", 10 / degree(problem) if longest is None else longest), check_positive("step", step)
     require(step >= 1e-3, "step", step, "at least 1e-3")
-    require(longest > limit.times[-1] / 1e5, "longest", longest, f"above {limit.times[-1] / 1e5:.1e}, for fewer than 1e5 panels")
     edges, t, rule = time_panels(pace(exact), limit.times, longest, GAUSS)
     cells, nodes = partial(clock_cells, exact, problem.dim), partial(gauss_nodes, exact, problem.dim)
     asked, passing = np.isin(edges, limit.times), np.transpose(fronts(exact, problem.dim, np.maximum(edges, 1e-3)))
@@ -453,10 +453,10 @@ def fluctuate(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest:
 def function_error_law(problem: Problem, times, tol: float | None = None) -> np.ndarray:
     """For uniform initial neurons: $\\lim_mmE\\|f_m-f_{MF}\\|^2$ at flow `times` (T,), to the fraction `tol`.
 
-    He_k, Misspecified, Circle and their like: no sampling, two discretisations must agree (default 1e-3); seconds on two cores,
-    for He_4 in 8 dimensions up to flow time 1e4 as well. Several teacher directions and a short kernel: averages over scrambled
-    starts with their claimed error (`latent_law`; default 0.1). Raises `NotResolved` beyond `tol`, `BadInput` for other
-    problems."""
+    He_k, Misspecified, Circle and their like: no sampling, two discretisations must agree (default 1e-3); seconds on two cores
+    where the limit's horizon is tens of flow times. A short kernel and teachers of several directions: averages over scrambled
+    starts with their claimed error, in which that of the limit is not (`latent_law`; default 0.1). Raises `NotResolved` beyond
+    `tol`, `BadInput` for other problems."""
     tol = None if tol is None else check_positive("tol", tol)
     if radial(problem) is None:
         if not isinstance(several(problem), Latent): raise BadInput("problem", problem.name, NO_LIMIT)

@@ -16,33 +16,35 @@ from poc_book.sphere import uniform
 pytestmark = pytest.mark.slow
 
 CUBIC = Problem(Gaussian(8), Hermite([1, 3], [0.5, 1.0]), Atoms(np.eye(2, 8), [0.6, 0.4], Hermite(3, 1.0)), 1.0, True, "cubic")
+SIGNED = Problem(Gaussian(8), Hermite(4, 1.0), Atoms(np.eye(2, 8), [0.7, -0.3], Hermite(4, 1.0)), 1.0, True, "signed")
 TWO = Problem(Gaussian(12), Hermite(4, 1.0), Atoms(np.eye(2, 12), [0.7, 0.3], Hermite(4, 1.0)), name="two teachers")
 
 
-def test_odd_degrees_and_both_signs_against_networks():
-    times, m, draws = np.array([0.0, 1.0, 3.0]), 64, 48
-    limit = solve(CUBIC, times, 2e-3)
+@pytest.mark.parametrize("problem", [CUBIC, SIGNED], ids=lambda p: p.name)
+def test_both_signs_against_networks(problem):
+    "Signs are assigned, not drawn: each has a mean of its own, which differ for even degrees."
+    times, m, draws = np.array([0.0, 1.0, 3.0]), 64, 96
+    limit = solve(problem, times, 2e-3)
     found, seen = latent_law(limit, 128), []
     for i in range(draws):
         w = uniform(jax.random.fold_in(jax.random.key(3), i), m, 8)
-        points = flow(CUBIC, w, times, 1e-6).points
-        seen.append([m * limit.limit.function_error(t, CUBIC.measure(x)) for t, x in zip(times, points)])
+        points = flow(problem, w, times, 1e-6).points
+        seen.append([m * limit.limit.function_error(t, problem.measure(x)) for t, x in zip(times, points)])
     mean, error = np.mean(seen, 0), np.std(seen, 0, ddof=1) / np.sqrt(draws)
     z = np.abs(mean - found.law) / np.hypot(error, found.error / 3.5 + found.law / m)
     print(f"law {found.law} +- {found.error}, networks {mean} +- {error}")
     assert z.max() < 4 and found.law[-1] < 0.9 * found.law[0]
-    alone = [one_scrambling(limit, 128, [0, i, 11]).shares.sum(0) for i in range(2)]
-    assert np.all(np.abs(np.array(alone) - found.law) < 10 * found.error + 1e-12)
+    if problem is SIGNED: assert found.law[0] == pytest.approx(1 - 3 / (8 * 10), rel=1e-2)  # 1 - E<w, w'>^4
 
 
 def test_errors_that_are_met():
-    "What four seeds claim covers the mean of all."
+    "What four seeds claim of 64 starts covers the mean of two scramblings of 1024."
     limit = solve(TWO, [0.0, 4.0, 12.0], 1e-3)
+    mean = np.mean([one_scrambling(limit, 1024, [seed, 5]).shares.sum(0) for seed in range(2)], 0)
     laws = [latent_law(limit, 64, seed) for seed in range(4)]
-    mean = np.mean([x.law for x in laws], 0)
     off = np.array([np.abs(x.law - mean) / x.error for x in laws])
-    print(f"largest of {off.size} distances from the mean of 4 seeds, over the claimed error: {off.max():.2f}")
-    assert off.max() < 1.2 and laws[0].error[-1] < 0.3 * laws[0].law[-1]
+    print(f"largest of {off.size} distances over the claimed error: {off.max():.2f}; claimed {laws[0].error} of {laws[0].law}")
+    assert off.max() < 1 and laws[0].error[-1] < 0.3 * laws[0].law[-1]
 
 
 def test_the_law_of_a_problem_by_name(monkeypatch):
