@@ -45,7 +45,7 @@ def test_errors_that_are_met():
     mean, own = many.mean(0), special.stdtrit(3, 0.995) * many.std(0, ddof=1) / 2
     laws = [latent_law(limit, 64, seed) for seed in range(3)]
     off = np.array([np.abs(x.law - mean) / np.hypot(x.error, own) for x in laws])
-    print(f"{mean} +- {own}: largest of {off.size} distances over the error: {off.max():.2f}; claimed", [x.error[-1] for x in laws])
+    print(f"{mean} +- {own}: largest of {off.size} distances over the error {off.max():.2f}, of", [x.error[-1] for x in laws])
     assert off.max() < 1 and laws[0].error[-1] < 0.3 * laws[0].law[-1]
 
 
