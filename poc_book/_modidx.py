@@ -465,8 +465,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                 'poc_book/latent_law.py'),
                                      'poc_book.latent_law.Harmonic.gradients': ( 'latent_law.html#harmonic.gradients',
                                                                                  'poc_book/latent_law.py'),
-                                     'poc_book.latent_law.Harmonic.sideways': ( 'latent_law.html#harmonic.sideways',
-                                                                                'poc_book/latent_law.py'),
                                      'poc_book.latent_law.LatentLaw': ('latent_law.html#latentlaw', 'poc_book/latent_law.py'),
                                      'poc_book.latent_law.Scrambling': ('latent_law.html#scrambling', 'poc_book/latent_law.py'),
                                      'poc_book.latent_law.Starts': ('latent_law.html#starts', 'poc_book/latent_law.py'),

@@ -180,11 +180,11 @@ def onto(edges, order: int, psi) -> sparse.csr_array:
 
 def fronts(exact: RadialLimit, dim: int, times) -> np.ndarray:
     """The waiting clocks at time 0 of the neurons about to leave the equator at flow `times` (T,), where 8 is left on the clock,
-    and how much there has shrunk to a step of length 1 by then, (2, T)."""
+    and how much there has shrunk to a step of length 1 by then, (T, 2)."""
     psi = np.append(np.arange(10.0), np.geomspace(10, max(11, *clock_range(exact, dim)), 80))
     p = exact.reduction.exponent
-    log_rho, log_r, _ = carried(exact, log_odds(psi, p), np.append(0, times))
-    return np.transpose([leaving(psi, waiting_clock(2 * x, p)) for x in (log_rho - log_r)[1:]])
+    log_rho, log_r, _ = carried(exact, log_odds(psi, p), np.append(0, np.maximum(times, 1e-3)))
+    return np.array([leaving(psi, waiting_clock(2 * x, p)) for x in (log_rho - log_r)[1:]])
 
 
 def leaving(psi, later) -> tuple[float, float]:
@@ -284,10 +284,10 @@ def behind(passing, later=None) -> list[tuple[float, float, float]]:
     return [(a - MARGIN * shrunk, b, shrunk) for (a, shrunk), (b, _) in zip(passing, until)]
 
 
-def pace(exact: RadialLimit) -> Callable:
+def pace(limit: MeanField) -> Callable:
     "How fast neurons can move at flow times t, as a share of their speed at the start: the root of the risk's share."
-    first = exact.risk(np.zeros(1))
-    return lambda t: np.sqrt(np.clip(exact.risk(t) / first, 0, 1))
+    first = limit.risk_at(np.zeros(1))
+    return lambda t: np.sqrt(np.clip(limit.risk_at(t) / first, 0, 1))
 
 
 def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: float | None = None) -> Iterator[Stage]:
@@ -299,9 +299,9 @@ def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: fl
     require(check_positive("ratio", ratio) > 1.001, "ratio", ratio, "above 1.001")
     longest, step = check_positive("longest", 10 / degree(problem) if longest is None else longest), check_positive("step", step)
     require(step >= 1e-3, "step", step, "at least 1e-3")
-    edges, t, rule = time_panels(pace(exact), limit.times, longest, GAUSS)
+    edges, t, rule = time_panels(pace(limit), limit.times, longest, GAUSS)
     cells, nodes = partial(clock_cells, exact, problem.dim), partial(gauss_nodes, exact, problem.dim)
-    asked, passing = np.isin(edges, limit.times), np.transpose(fronts(exact, problem.dim, np.maximum(edges, 1e-3)))
+    asked, passing = np.isin(edges, limit.times), fronts(exact, problem.dim, edges)
     source_clock, chance = nodes(cells(behind(passing[asked]), 3.0, ratio - 1), 4)
     grid = cells([(0, 8, 1)], step)
     (clock, _), teacher = nodes(grid, GAUSS), teacher_features(reduction, parts[0])
@@ -480,7 +480,7 @@ def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
     Few neurons are carried; waiting clocks in between are read by the polynomials of their cells."""
     exact, dim = exact_limit(limit), limit.problem.dim
     V, p = exact.reduction.basis, exact.reduction.exponent
-    zones = behind(np.transpose(fronts(exact, dim, np.maximum(limit.times, 1e-3))))
+    zones = behind(fronts(exact, dim, limit.times))
     edges = clock_cells(exact, dim, zones, 2.0)
     log_rho, log_r, _ = carried(exact, log_odds(gauss_nodes(exact, dim, edges, GAUSS)[0], p), np.append(0, limit.times))
     clocks = waiting_clock(2 * (log_rho - log_r)[1:], p)

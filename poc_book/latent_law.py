@@ -20,11 +20,11 @@ from jaxtyping import Float
 from scipy import special
 
 from .checks import BadInput, NotResolved, check_integer, check_positive, require
-from .fluctuations import GAUSS, displaced, harmonic_share, harmonics, solve_panel, time_panels
+from .fluctuations import GAUSS, degree, displaced, harmonic_share, harmonics, pace, solve_panel, time_panels
 from .latent import Latent, MomentLimit, hermite
 from .mean_field import MeanField
 from .model import Problem, features, monomials, series
-from .sphere import compiled, normalise, solve_ode
+from .sphere import compiled, normalise, project, solve_ode
 
 # %% ../nbs/11_latent_law.ipynb #11a00011
 class Harmonic(NamedTuple):
@@ -35,10 +35,10 @@ class Harmonic(NamedTuple):
     turn: int
     terms: tuple[tuple[int, int, float], ...]
 
-    def features(self, y) -> Float[np.ndarray, "f n"]:
-        "$\\psi(u,r)$."
+    def features(self, y, over: int = 0) -> Float[np.ndarray, "f n"]:
+        "$\\psi(u,r)/r^{over}$; with over = 1, for l > 0, what a neuron changes that moves around V."
         u, r = y[:, :-1], y[:, -1]
-        return np.concatenate([np.sqrt(c) * features(u, p) * r**k for p, k, c in self.terms])
+        return np.concatenate([np.sqrt(c) * features(u, p) * r ** (k - over) for p, k, c in self.terms])
 
     def gradients(self, y) -> Float[np.ndarray, "f n ways"]:
         "Of the features, along the sphere."
@@ -48,13 +48,7 @@ class Harmonic(NamedTuple):
             in_u = _slopes(u, p) * (r**k)[:, None]
             in_r = k * features(u, p) * r ** max(k - 1, 0)
             found.append(np.sqrt(c) * np.concatenate([in_u, in_r[..., None]], -1))
-        slope = np.concatenate(found)
-        return slope - np.sum(slope * y, -1, keepdims=True) * y
-
-    def sideways(self, y) -> Float[np.ndarray, "f n"]:
-        "$\\psi/r$ for l > 0: what a neuron changes that moves around V."
-        u, r = y[:, :-1], y[:, -1]
-        return np.concatenate([np.sqrt(c) * features(u, p) * r ** (k - 1) for p, k, c in self.terms])
+        return np.asarray(project(y, np.concatenate(found)))
 
 
 def _slopes(u, power: int) -> Float[np.ndarray, "f n q"]:
@@ -74,7 +68,7 @@ def harmonics_around(problem: Problem, q: int) -> list[Harmonic]:
     "For a short kernel and teachers that span q dimensions: its parts, those without harmonics left out."
     K, n, found = series(problem)[0], problem.dim - q, []
     terms = [(p, k - p, c * comb(k, p)) for k, c in zip(K.degrees, K.coefficients) for p in range(k + 1)]
-    for l in range(max(K.degrees) + 1):
+    for l in range(degree(problem) + 1):
         number = harmonics(n, l)
         own = tuple((p, k, c * number * harmonic_share(n, k, l)) for p, k, c in terms if k >= l and (k - l) % 2 == 0)
         if number and own: found.append(Harmonic(l, number, l * (l + n - 2), own))
@@ -87,7 +81,7 @@ def _carry(view: Latent, knots, moments, rates, signs, y, times):
     def velocity(t, y):
         M = jax.tree.map(lambda value, rate: hermite(knots, value, rate, t), moments, rates)
         pull = jnp.pad(view._pull(y[:, :-1], M), ((0, 0), (0, 1)))
-        return -signs[:, None] * (pull - jnp.sum(pull * y, 1, keepdims=True) * y)
+        return -signs[:, None] * project(y, pull)
 
     def field(t, state):
         v, along = jax.linearize(lambda y: velocity(t, y), state[..., 0])
@@ -135,7 +129,7 @@ def read_and_push(block: Harmonic, starts: Starts, path, J, length: float):
     push = np.einsum("knij,kfnj->kfni", np.linalg.inv(J[:-1]), slope[:-1], optimize=True)
     onward = J[-1]
     if block.l:
-        turning = np.stack([block.sideways(y) for y in path])
+        turning = np.stack([block.features(y, 1) for y in path])
         grown = path[:, :, -1] / starts.y[:, -1]
         read = np.append(read, block.turn * (turning * grown[:, None])[..., None], -1)
         push = np.append(push, (turning / grown[:, None])[:-1, ..., None], -1)
@@ -170,13 +164,12 @@ def one_scrambling(limit: MeanField, size: int, seed: list[int], longest: float 
     Panels are at most `longest` (default 10 / degree) on the clock of the root of the risk. There are N = `size` starts, twice as
     many where degrees are odd, and again where neurons have signs. Memory for each harmonic degree 8 (q + 2) N^2 bytes, and some
     200 f (q + 2) N with f features: 4 and 70 MB at q = 6, N = 256, l = 0."""
-    (exact, view), problem, first = by_moments(limit), limit.problem, limit.risk_at(np.zeros(1))
+    (exact, view), problem = by_moments(limit), limit.problem
     q, scale = view.basis.shape[1], float(view.scale)
     parts, starts = harmonics_around(problem, q), drawn(view, size, seed)
-    longest = check_positive("longest", 10 / max(series(problem)[0].degrees) if longest is None else longest)
+    longest = check_positive("longest", 10 / degree(problem) if longest is None else longest)
     weights = starts.weights
-    speed = lambda t: np.sqrt(np.clip(limit.risk_at(t) / first, 0, 1))
-    edges, nodes, rule = time_panels(speed, limit.times, longest, GAUSS)
+    edges, nodes, rule = time_panels(pace(limit), limit.times, longest, GAUSS)
 
     moved = [np.zeros((len(weights), q + 1 + (b.l > 0), len(weights))) for b in parts]
     influence = [shown_by(b, starts, starts.y) for b in parts]
@@ -235,7 +228,7 @@ def latent_law(limit: MeanField, size: int = 256, seed: int = 0) -> LatentLaw:
     size, seed = check_integer("size", size, 64), check_integer("seed", seed, 0)
     require(size & (size - 1) == 0, "size", size, "a power of two")
     half, whole = ([one_scrambling(limit, n, [seed, i, 11]) for i in range(SCRAMBLINGS)] for n in (size // 2, size))
-    finer = one_scrambling(limit, size // 2, [seed, 0, 11], 5 / max(series(limit.problem)[0].degrees))
+    finer = one_scrambling(limit, size // 2, [seed, 0, 11], 5 / degree(limit.problem))
 
     def judged(value):
         some, all_ = (np.array([value(x) for x in runs]) for runs in (half, whole))
