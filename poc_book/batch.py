@@ -8,9 +8,9 @@ __all__ = ['EXPONENT', 'KINDS', 'PROBLEMS', 'SWEEP', 'DATA', 'CELL', 'Value', 'r
            'imported', 'digest', 'mentioned', 'reached', 'needs', 'sources', 'read_margins', 'fingerprint',
            'sweep_fingerprint', 'swap', 'alive', 'partial_folder', 'clean_up', 'fresh', 'provenance', 'seal', 'execute',
            'checkpoints', 'run_chapter', 'ChapterFailed', 'locked', 'follow', 'expected_seconds', 'read_json', 'start',
-           'start_chapter', 'snakemake', 'parallel', 'compiler', 'environment', 'figure_records', 'list_figures',
-           'announce', 'read_log', 'time_left', 'watch', 'make_figures', 'run', 'report', 'drop_damaged', 'make_sweep',
-           'recent', 'count', 'sweep_report']
+           'warm', 'start_chapter', 'snakemake', 'parallel', 'compiler', 'environment', 'figure_records',
+           'list_figures', 'announce', 'read_log', 'time_left', 'watch', 'make_figures', 'run', 'report',
+           'drop_damaged', 'make_sweep', 'recent', 'count', 'sweep_report']
 
 # %% ../nbs/92_batch.ipynb #d6bc3828
 import ast
@@ -41,6 +41,7 @@ import yaml
 from tqdm import tqdm
 
 from .checks import BadInput, check_name, declared, read_cells, require, versions
+from .warm_start import template
 
 # %% ../nbs/92_batch.ipynb #8e01ea58
 class Value(yaml.SafeLoader):
@@ -326,8 +327,7 @@ def execute(book: Book, parameters: Mapping[str, Any], chapter: str, output: Pat
 
     class OwnKernel(AsyncKernelManager):
         "A kernel of the running interpreter, spoken to through files: a port may be taken before the kernel has it."
-        seldom = "import gc, runpy; gc.set_threshold(100_000, 20, 100); "  # imports and tracing make much that stays: 1/5 faster
-        launch = seldom + "runpy.run_module('ipykernel_launcher', run_name='__main__', alter_sys=True)"
+        launch = "from poc_book.warm_start import kernel; kernel()"
         kernel_spec = KernelSpec(argv=[sys.executable, "-c", launch, "-f", "{connection_file}"], language="python")
 
         def __init__(self, **settings): super().__init__(**settings, transport="ipc", ip=f"{sockets}/kernel")
@@ -441,6 +441,18 @@ def start(book: Book, profile: str, chapters: list[str], resume: bool) -> subpro
     if len(chapters) == 1: return start_chapter(book, profile, chapters[0], resume)
     stamps = [home / ".stamps" / c for c in chapters]
     return snakemake(book, profile, stamps, "snakemake", ["params"], parallel(len(chapters)), resume)
+
+
+@contextmanager
+def warm(book: Book, count: int) -> Iterator[None]:
+    "A template for the kernels of more than two chapters; for fewer it does not pay."
+    if count <= 2 or "POC_BOOK_TEMPLATE" in os.environ:
+        yield
+        return
+    with template(environment(book, False, parallel(count))) as address:
+        os.environ["POC_BOOK_TEMPLATE"] = address
+        try: yield
+        finally: del os.environ["POC_BOOK_TEMPLATE"]
 
 
 def start_chapter(book: Book, profile: str, chapter: str, resume: bool) -> subprocess.Popen:
@@ -598,11 +610,12 @@ def make_figures(root: Path, profile: str, only: str | None = None, resume: bool
 
 def run(book: Book, profile: str, stale: list[str], resume: bool) -> int:
     "Let Snakemake run the `stale` chapters; the number of figures made."
-    process = start(book, profile, stale, resume)
-    try: return watch(process, book, profile, stale)
-    finally:
-        process.terminate()
-        process.wait()
+    with warm(book, len(stale)):
+        process = start(book, profile, stale, resume)
+        try: return watch(process, book, profile, stale)
+        finally:
+            process.terminate()
+            process.wait()
 
 # %% ../nbs/92_batch.ipynb #52d539e1
 def report(book: Book, profile: str, failed: list[str]) -> int:
