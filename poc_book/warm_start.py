@@ -26,9 +26,8 @@ LIBRARIES = ("diffrax", "equinox", "h5netcdf", "ipykernel.kernelapp", "jax.numpy
              "scipy.interpolate", "scipy.linalg", "scipy.optimize", "scipy.special", "tqdm", "xarray", "yaml")
 
 
-def serve(address: str) -> None:
-    "Be the template at `address` until the parent has ended. Who asks while it still imports has to wait."
-    parent = os.getppid()
+def serve(address: str, parent: int) -> None:
+    "Be the template at `address` until its `parent` has ended. Who asks while it still imports has to wait."
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(address)
@@ -74,7 +73,7 @@ def run_kernel() -> None:
 # %% ../nbs/97_warm_start.ipynb #97a00008
 def ask(address: str) -> bool:
     "Have the template at `address` fork a kernel in the place of this process, and wait for its end; False if none answers."
-    parent = os.getppid()
+    parent = int(os.environ["JPY_PARENT_PID"])  # as Jupyter tells every kernel
     with socket.socket(socket.AF_UNIX) as line:
         try: line.connect(address)
         except OSError: return False
@@ -96,8 +95,9 @@ def kernel() -> None:
 def template(environment: Mapping[str, str]) -> Iterator[str]:
     "The address of a template with this `environment`, which is there as long as the context."
     with TemporaryDirectory(prefix="poc-") as folder:
-        address, command = f"{folder}/template", "import sys; from poc_book.warm_start import serve; serve(sys.argv[1])"
-        process = subprocess.Popen([sys.executable, "-c", command, address], stdin=subprocess.DEVNULL, env=environment,
+        address = f"{folder}/template"
+        command = f"from poc_book.warm_start import serve; serve({address!r}, {os.getpid()})"
+        process = subprocess.Popen([sys.executable, "-c", command], stdin=subprocess.DEVNULL, env=environment,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         try: yield address
         finally:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import poc_book
 from poc_book.batch import compiler
 from poc_book.checks import BadInput
 from poc_book.cli import main
+from poc_book.warm_start import template
 
 # Tests that run side by side share the cores, as threads that wait for one spin; told before JAX is imported.
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
@@ -23,7 +25,7 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
 gc.set_threshold(100_000, 20, 100)  # tracing makes much that stays
 CHECKOUT = Path(__file__).resolve().parents[1]
 os.environ.update(compiler(CHECKOUT) | os.environ)
-ENGINE = ("__init__", "__main__", "checks", "results", "batch", "cli")
+ENGINE = ("__init__", "__main__", "checks", "results", "batch", "cli", "warm_start")
 HEAD = "profile = 'smoke'\nout = None\nseed = 0\nsteps = 3"
 DRAW = """
 import matplotlib.pyplot as plt
@@ -104,12 +106,21 @@ def type_of_arguments(request):
     with any_type() if TYPES and request.node.get_closest_marker("any_type") else nullcontext(): yield
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[None]:
+    "Tiny books fork their kernels from one template, as the chapters of a batch do; `POC_BOOK_TEMPLATE=` is without."
+    with template(os.environ | {"PYTHONPATH": str(CHECKOUT)}) as address:
+        os.environ["POC_BOOK_TEMPLATE"] = address
+        yield
+        del os.environ["POC_BOOK_TEMPLATE"]
+
+
 @pytest.fixture
-def book(tmp_path: Path) -> TinyBook: return TinyBook(tmp_path / "book")
+def book(tmp_path: Path, warm) -> TinyBook: return TinyBook(tmp_path / "book")
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> TinyBook:
+def finished(tmp_path_factory: pytest.TempPathFactory, warm) -> TinyBook:
     "A book whose smoke figures are made; not to be changed."
     book = TinyBook(tmp_path_factory.mktemp("finished") / "book")
     book.first = book.run("figures", "--profile", "smoke")

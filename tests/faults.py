@@ -41,7 +41,7 @@ def completes(book: TinyBook) -> None:
 
 def victim(book: TinyBook, kind: str) -> int | None:
     "A process of the batch: the shell that runs a chapter's worker, the worker, or its kernel."
-    words = {"shell": b" chapter ", "worker": b"chapter", "kernel": b"ipykernel_launcher"}[kind]
+    words = {"shell": b" chapter ", "worker": b"chapter", "kernel": b"import kernel"}[kind]
     for pid in processes(book):
         try: line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError: continue
@@ -57,7 +57,7 @@ def test_kill_9_at_a_random_moment(made: TinyBook, seed):
     made.notebook("02_square", HEAD, LIGHT)
     batch, found = made.start(*FIGURES), []
     if kind != "batch": assert until(lambda: found.append(victim(made, kind)) or found[-1], 60)
-    time.sleep(draw.uniform(0, 3) if kind == "batch" else draw.uniform(0, 1))  # sooner than any of them ends
+    time.sleep(draw.uniform(0, 3) if kind == "batch" else draw.uniform(0, 0.3))  # sooner than any of them ends
     os.kill(batch.pid if kind == "batch" else found[-1], signal.SIGKILL)
     _, said = batch.communicate(timeout=120)
     codes = {"batch": (-signal.SIGKILL,), "shell": (0, 1), "worker": (1,), "kernel": (1,)}  # a shell's worker may end its work

@@ -258,6 +258,24 @@ def test_a_batch_ends_with_the_process_it_serves(made: TinyBook):
     assert until(lambda: not processes(made), 20)
 
 
+def test_more_than_two_chapters_fork_their_kernels_from_a_template_that_ends_with_the_batch(book: TinyBook, monkeypatch):
+    monkeypatch.delenv("POC_BOOK_TEMPLATE")
+    book.notebook("01_line", HEAD, "import sys; assert 'jax' in sys.modules")
+    book.notebook("02_square", HEAD, "import os; assert os.environ['POC_BOOK_REDRAW'].endswith('02_square PROFILE=smoke')")
+    book.notebook("03_value", HEAD, "from poc_book.curve import value\nassert value(2) == 2")
+    run = book.run(*FIGURES)
+    assert run.returncode == 0 and stale(book) == set(), run.stderr
+    assert until(lambda: not processes(book), 20)
+
+    book.settings("[smoke]\nseed = 1\n")
+    batch = book.start(*FIGURES)
+    template = lambda: [pid for pid in processes(book) if b"import serve" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert until(template)
+    batch.kill()
+    batch.wait()
+    assert until(lambda: not processes(book), 20)
+
+
 def test_the_snakefile_also_works_by_itself(book: TinyBook):
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "profile=smoke", "--quiet", "all"]
     environment = os.environ | {"PYTHONPATH": str(book.root)}
