@@ -29,7 +29,6 @@ from scipy.integrate import cumulative_trapezoid
 
 from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, magnitude, require
 from .finite_width import Field
-from .latent import Latent
 from poc_book.mean_field import (
     Limit,
     MeanField,
@@ -454,12 +453,12 @@ def function_error_law(problem: Problem, times, tol: float | None = None) -> np.
     """For uniform initial neurons: $\\lim_mmE\\|f_m-f_{MF}\\|^2$ at flow `times` (T,), to the fraction `tol`.
 
     He_k, Misspecified, Circle and their like: no sampling, two discretisations must agree (default 1e-3); seconds on two cores
-    where the limit's horizon is tens of flow times. A short kernel and teachers of several directions: averages over scrambled
-    starts with their claimed error, in which that of the limit is not (`latent_law`; default 0.1). Raises `NotResolved` beyond
-    `tol`, `BadInput` for other problems."""
+    where the limit's horizon is tens of flow times. A short kernel and teachers of several directions, or monomials on the cube:
+    averages over scrambled starts with their claimed error, in which that of the limit is not (`latent_law`; default 0.1). Raises
+    `NotResolved` beyond `tol`, `BadInput` for other problems."""
     tol = None if tol is None else check_positive("tol", tol)
     if radial(problem) is None:
-        if not isinstance(several(problem), Latent): raise BadInput("problem", problem.name, NO_LIMIT)
+        if several(problem) is None: raise BadInput("problem", problem.name, NO_LIMIT)
         from poc_book.latent_law import latent_law  # here, as it is built on this module
         found = latent_law(solve(problem, times))
         return within(tol or 0.1, problem, found.times, found.law, found.error / found.law)

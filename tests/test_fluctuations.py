@@ -21,8 +21,6 @@ from poc_book.sphere import normalise, uniform
 
 pytestmark = pytest.mark.slow
 
-LIMITED = "a problem whose limit is exact"
-
 
 WIDTHS, DRAWS = (48, 192), (240, 60)
 
@@ -126,7 +124,6 @@ def test_high_dimension_approaches_its_limit():
 
 
 @pytest.mark.parametrize("call, field", [
-    (lambda: function_error_law(problems.xor(6), [1.0]), LIMITED),
     (lambda: function_error_law(problems.he(4, 6), [1.0], tol=0.0), "tol = 0.0"),
     (lambda: function_error_law(problems.he(4, 6), []), "times"), (lambda: infinite_dimension_law(2, 0.5), "degree = 2"),
     (lambda: infinite_dimension_law(4, 1.5), "risk = 1.5"), (lambda: extrapolate([8], [np.ones((1, 2))]), "widths"),
