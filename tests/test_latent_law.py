@@ -1,4 +1,6 @@
 "The 1/m law with several teacher directions: against networks of a problem shown nowhere, and its claimed error."
+from math import comb
+
 import jax
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ from poc_book import problems
 from poc_book.checks import BadInput, NotResolved
 from poc_book.finite_width import flow
 from poc_book.fluctuations import function_error_law
-from poc_book.latent_law import LatentLaw, latent_law, one_scrambling
-from poc_book.mean_field import solve
+from poc_book.latent_law import LatentLaw, beyond, characters, latent_law, one_scrambling
+from poc_book.mean_field import several, solve
 from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, SoftPlus
 from poc_book.sphere import uniform
 
@@ -56,6 +58,15 @@ def test_the_cube_against_networks(problem, last):
     error = np.hypot(found.std(0, ddof=1) / np.sqrt(3), np.std(seen, 0, ddof=1) / np.sqrt(draws))
     print(f"law {law}, networks {mean}, their errors {error}")
     assert np.all(np.abs(mean - law) < 4 * np.hypot(error, law / m)) and law[-1] < 0.3 * law[0]
+
+
+def test_what_the_limit_holds_is_followed_whatever_its_size():
+    "A parity of eight bits: its own character is among the blocks, which are all there are in so few dimensions."
+    eight = Problem(Boolean(9), SoftPlus(16.0), Monomials((tuple(range(8)),), (1.0,)), 9.0, True, "eight")
+    blocks = characters(several(eight))
+    assert sum(b.number * len(b.inside) for b in blocks) == 9 + sum(comb(9, k) for k in (0, 2, 4, 6, 8))
+    w = np.asarray(uniform(jax.random.key(0), 4, 9))
+    assert beyond(blocks, w, np.full(4, 0.25)) == 0
 
 
 def test_errors_that_are_met():
