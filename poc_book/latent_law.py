@@ -140,7 +140,7 @@ class Characters(NamedTuple):
         "Of the features, along the sphere."
         return self.scale * np.sqrt(self.number) * project(w, np.asarray(_characters(w, self.inside, self.beta, True)))
 
-
+# %% ../nbs/11_latent_law.ipynb #11a00017
 @compiled
 def _squares(w, beta: float, top: int):
     "Of unit rows w (n, d): the sum of $\\phi_S^2$ over all S of 0, 2, 4, ... `top` bits, (n,)."
@@ -173,7 +173,7 @@ def beyond(blocks: Sequence[Characters], w, weights) -> float:
     even = 1 / 4 + np.mean(z * L + L**2, 1)
     return max(0.0, scale**2 * float(weights @ (even - np.asarray(_squares(w, beta, int(top))))))
 
-
+# %% ../nbs/11_latent_law.ipynb #11a00019
 Part = Harmonic | Characters
 
 
