@@ -25,7 +25,7 @@ from .checks import BadInput, NotResolved, check_integer, check_positive, requir
 from .fluctuations import GAUSS, degree, displaced, harmonic_share, harmonics, pace, solve_panel, time_panels
 from .latent import NODES, Cube, Latent, MomentLimit, hermite, scrambled
 from .mean_field import MeanField
-from .model import Boolean, Problem, character_correlation, features, monomials, series
+from .model import Boolean, Problem, character_correlation, character_nodes, features, monomials, series
 from .sphere import compiled, normalise, project, solve_ode
 
 # %% ../nbs/11_latent_law.ipynb #11a00011
@@ -80,21 +80,13 @@ def harmonics_around(problem: Problem, q: int) -> list[Harmonic]:
 TOP = 6  # bits of the characters whose answer to the network is followed
 
 
-def _nodes(d: int, beta: float) -> tuple[np.ndarray, np.ndarray, float]:
-    "Of the integral of `character_correlation`: nodes, weights, and half the weight of what the integrand tends to at 0."
-    end, reach = -np.log(NODES), min(np.sqrt(d), np.sqrt(2 * np.log(2 / NODES)))
-    step = 2 * np.pi / (reach + end / beta)
-    xi = np.arange(1, int((end / np.pi - 1) * beta / step)) * step
-    return xi, step / beta / np.sinh(np.pi * xi / beta) / xi, step / np.pi / 2
-
-
 @compiled
 def _characters(w, inside, beta: float, sloped: bool):
     """For unit w (n, d), SoftPlus(beta), and characters with the bits `inside` (f, d): $\\phi$ but for a constant, (f, n).
 
     Or, `sloped`, its gradient, (f, n, d). By the integral of `character_correlation`."""
-    xi, weights, at_0 = _nodes(w.shape[1], beta)
-    step = xi[0]
+    xi, weights, step = character_nodes(w.shape[1], beta, NODES)
+    at_0 = step / np.pi / 2  # half the weight of what the integrand tends to at xi = 0
     cosine, sine = jnp.cos(step * w), jnp.sin(step * w)
     bits, mine = inside.sum(1), inside[:, None]
 
@@ -144,12 +136,12 @@ class Characters(NamedTuple):
 @compiled
 def _squares(w, beta: float, top: int):
     "Of unit rows w (n, d): the sum of $\\phi_S^2$ over all S of 0, 2, 4, ... `top` bits, (n,)."
-    xi, weights, at_0 = _nodes(w.shape[1], beta)
+    xi, weights, step = character_nodes(w.shape[1], beta, NODES)
 
     def one(w):
         cosine, sine = jnp.cos(xi * w[:, None]), jnp.sin(xi * w[:, None])  # (d, nodes)
         slopes = sine / cosine
-        pairs = (slopes * weights * jnp.prod(cosine, 0)) @ slopes.T + at_0 * w[:, None] * w
+        pairs = (slopes * weights * jnp.prod(cosine, 0)) @ slopes.T + step / np.pi / 2 * w[:, None] * w
 
         def times(polynomial, pair):
             c, s = (jnp.outer(x, x) for x in pair)

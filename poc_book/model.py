@@ -8,9 +8,9 @@ __all__ = ['DEGREES', 'Hermite', 'SoftPlus', 'Expansion', 'derivative', 'expand'
            'in_blocks', 'MultiExpansion', 'expand_jointly', 'Polynomial', 'joined', 'monomials', 'features',
            'feature_gradient', 'moment_tensor', 'prefers_moments', 'fuses', 'on_devices', 'pull', 'pair_sum',
            'pair_pull', 'check_values', 'called', 'check_pointwise', 'Problem', 'output', 'series', 'kernel',
-           'character_correlation', 'teacher_sums', 'correlation', 'reduced', 'potential', 'velocity',
-           'closed_gradient', 'node_gradient', 'risk', 'teacher_norm', 'elsewhere', 'function_error', 'static_error',
-           'uniform_norm']
+           'character_nodes', 'character_correlation', 'teacher_sums', 'correlation', 'reduced', 'potential',
+           'velocity', 'closed_gradient', 'node_gradient', 'risk', 'teacher_norm', 'elsewhere', 'function_error',
+           'static_error', 'uniform_norm']
 
 # %% ../nbs/02_model.ipynb #7411ae1d
 from collections import Counter
@@ -805,6 +805,15 @@ def kernel(problem: Problem, w, v):
     return jnp.tensordot(act(w), act(v), axes=(-1, -1)) / len(x)
 
 # %% ../nbs/02_model.ipynb #d1e2f3a4
+def character_nodes(d: int, beta: float, tol: float) -> tuple[np.ndarray, np.ndarray, float]:
+    "Of the integral over xi in `character_correlation`: nodes, multiples of a step, their weights, and the step."
+    reach = min(np.sqrt(d), np.sqrt(2 * np.log(2 / tol)))  # of w.x: with a probability of tol it goes beyond (Hoeffding)
+    step = 2 * np.pi / (reach - np.log(tol) / beta)
+    end = -np.log(tol) / np.pi - 1  # in units of beta: there q / xi^2 has fallen to tol
+    xi = np.arange(1, int(end * beta / step)) * step
+    return xi, step / beta / np.sinh(np.pi * xi / beta) / xi, step
+
+
 def character_correlation(
         w: Float[Array, "n d"], chosen: tuple[int, ...], beta: float, tol: float = 1e-13) -> tuple[Array, Array]:
     """For unit rows w and independent signs x: $E\\prod_{j\\in S}x_j\\,\\sigma(w\\cdot x)$ with SoftPlus(beta), (n,).
@@ -814,11 +823,8 @@ def character_correlation(
     if len(chosen) % 2:  # odd: what is left of SoftPlus is z / 2
         single = w[:, chosen[0]] / 2 if len(chosen) == 1 else jnp.zeros_like(w[:, 0])
         return single, jnp.zeros_like(w).at[:, chosen[0]].set(0.5 if len(chosen) == 1 else 0.0)
-    reach = min(np.sqrt(d), np.sqrt(2 * np.log(2 / tol)))  # of w.x: with a probability of tol it goes beyond (Hoeffding)
-    step = 2 * np.pi / (reach - np.log(tol) / beta)
-    end = -np.log(tol) / np.pi - 1  # in units of beta: there q / xi^2 has fallen to tol
-    xi = np.arange(1, int(end * beta / step)) * step
-    weights = (step / beta / np.sinh(np.pi * xi / beta) / xi).astype(w.dtype)
+    xi, weights, step = character_nodes(d, beta, tol)
+    weights = weights.astype(w.dtype)
     inside = np.isin(np.arange(d), chosen)
     cosine, sine = jnp.cos(step * w), jnp.sin(step * w)
 
