@@ -1,4 +1,5 @@
 "A tiny book in a temporary folder: the engine of this checkout, two short chapters, a module of its own."
+import ctypes
 import gc
 import json
 import os
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import psutil
 import pytest
 from annotated import TYPES, any_type
 
@@ -104,6 +106,17 @@ if TYPES: pytest.raises = raises
 @pytest.fixture(autouse=True)
 def type_of_arguments(request):
     with any_type() if TYPES and request.node.get_closest_marker("any_type") else nullcontext(): yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_code_is_let_go() -> Iterator[None]:
+    "Between modules a worker of over 1 GB forgets its compiled code, 2 GB in the end; on disk it is kept."
+    yield
+    jax, own = sys.modules.get("jax"), ctypes.CDLL(None)
+    if jax and psutil.Process().memory_info().rss > 1e9:
+        jax.clear_caches()
+        gc.collect()
+        if hasattr(own, "malloc_trim"): own.malloc_trim(0)  # glibc's: back to the system
 
 
 @pytest.fixture(scope="session")

@@ -488,7 +488,7 @@ WORDED = [st.tuples(*(S(x.split("|")) if isinstance(x, str) else x for x in line
 COMMANDS = st.lists(NONSENSE, max_size=3) | st.one_of(WORDED)
 
 
-@settings(fuzz, max_examples=120)
+@settings(fuzz, max_examples=60)
 @given(arguments=COMMANDS)
 def test_bad_commands_end_with_code_2_and_one_line(arguments, capsys, monkeypatch): refused(arguments, capsys, monkeypatch)
 
