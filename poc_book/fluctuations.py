@@ -454,8 +454,8 @@ def function_error_law(problem: Problem, times, tol: float | None = None) -> np.
 
     He_k, Misspecified, Circle and their like: no sampling, two discretisations must agree (default 1e-3); seconds on two cores
     where the limit's horizon is tens of flow times. A short kernel and teachers of several directions, or monomials on the cube:
-    averages over scrambled starts with their claimed error, in which that of the limit is not (`latent_law`; default 0.1). Raises
-    `NotResolved` beyond `tol`, `BadInput` for other problems."""
+    averages over scrambled starts with their claimed error (`latent_law`; default 0.1). Raises `NotResolved` beyond `tol`,
+    `BadInput` for other problems."""
     tol = None if tol is None else check_positive("tol", tol)
     if radial(problem) is None:
         if several(problem) is None: raise BadInput("problem", problem.name, NO_LIMIT)

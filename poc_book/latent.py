@@ -451,12 +451,26 @@ def hermite(knots, values, rates, t):
 
 
 class MomentLimit(eqx.Module):
-    "A limit known by its moments: `view` (`Latent` or `Cube`), knots (K,), moments (K, ...) and their rates."
+    """A limit known by its moments: `view` (`Latent` or `Cube`), knots (K,), moments (K, ...) and their rates.
+
+    The moments are a mean over R `scramblings` (K, R, ...)."""
     problem: Problem
     view: Latent | Cube
     knots: Float[Array, " k"]
     moments: Any
     rates: Any
+    scramblings: Any
+
+    @classmethod
+    def of(cls, problem: Problem, view: Latent | Cube, knots, scramblings):
+        mean = jax.tree.map(lambda x: x.mean(1), scramblings)
+        rates = jax.tree.map(lambda M: interpolate.CubicSpline(knots, M)(knots, 1), mean)
+        return cls(problem, view, knots, mean, rates, scramblings)
+
+    def apart(self, count: int):
+        "That many limits, each from scramblings of its own and about sqrt(count) times as far off as all together."
+        own = [jax.tree.map(lambda x: x[:, i::count], self.scramblings) for i in range(count)]
+        return [MomentLimit.of(self.problem, self.view, self.knots, x) for x in own]
 
     def at(self, t): return jax.tree.map(lambda M, rate: hermite(self.knots, M, rate, t), self.moments, self.rates)
 
@@ -568,7 +582,4 @@ def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | Non
     method = f"{view.words}, {SCRAMBLINGS} x {started} starts"
     if tol is not None and error[-1] > tol:
         raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name}, {method}")
-    mean = jax.tree.map(lambda x: x.mean(1), moments)
-    rates = jax.tree.map(lambda M: interpolate.CubicSpline(knots, M)(knots, 1), mean)
-    limit = MomentLimit(problem, view, knots, mean, rates)
-    return limit, risk, error, method
+    return MomentLimit.of(problem, view, knots, moments), risk, error, method

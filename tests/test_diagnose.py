@@ -10,11 +10,13 @@ import xarray as xr
 from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.diagnose import (
+    Finding,
     Report,
     _average_finding,
     as_markdown,
     diagnose,
     growth,
+    law_finding,
     load_problem,
     lowest_degree,
     network_findings,
@@ -86,6 +88,18 @@ def test_the_interval_covers_as_often_as_it_says():
     assert 0.92 < inside / 400 < 0.98
 
 
+def test_a_law_is_believed_where_networks_of_both_widths_have_it():
+    "Made-up networks of mean 2 that scatter by a tenth; the law's error counts."
+    noise = np.exp(0.1 * np.random.default_rng(2).normal(size=(6, 3)))
+    scaled = xr.DataArray(2 * noise, dims=("seed", "width"), coords=dict(width=[32, 64, 128]))
+    measured = Finding(-0.4, "no", "networks")
+    assert law_finding(scaled, (2.05, 0.0), measured).value == -1
+    assert law_finding(scaled, (1.2, 0.0), measured)[:2] == measured[:2]
+    assert law_finding(scaled, (1.2, 0.9), measured).verdict == "yes"
+    one_width_off = scaled * xr.DataArray([1.0, 1.0, 1.6], dims="width")
+    assert "not the law" in law_finding(one_width_off, (2.0, 0.0), measured).reason
+
+
 def test_growth_of_a_known_power():
     for power in (0.5, 1.0, 3.0):
         assert abs(growth(errors(-1.0, 0.1, power)) - power) < 1e-9
@@ -101,6 +115,8 @@ def test_report_of_h2(report, tmp_path):
     "k* = 2: the assumptions are not all met, although the errors are of the rate 1/m."
     text = as_markdown(report)
     assert report.findings["information exponent"].verdict == "no" and "information exponent" in report.verdict
+    for error in ("function", "coupling"):
+        assert report.findings[f"rate of the {error} error"].reason.startswith("by the law")
     assert all(f"| {name} |" in text for name in report.findings)
     paths = save_report(report, tmp_path / "card")
     card = json.loads((tmp_path / "card" / "report.json").read_text())
