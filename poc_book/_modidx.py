@@ -434,6 +434,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'poc_book.latent.MomentLimit': ('latent.html#momentlimit', 'poc_book/latent.py'),
                                  'poc_book.latent.MomentLimit.apart': ('latent.html#momentlimit.apart', 'poc_book/latent.py'),
                                  'poc_book.latent.MomentLimit.at': ('latent.html#momentlimit.at', 'poc_book/latent.py'),
+                                 'poc_book.latent.MomentLimit.bare': ('latent.html#momentlimit.bare', 'poc_book/latent.py'),
                                  'poc_book.latent.MomentLimit.function_error': ( 'latent.html#momentlimit.function_error',
                                                                                  'poc_book/latent.py'),
                                  'poc_book.latent.MomentLimit.of': ('latent.html#momentlimit.of', 'poc_book/latent.py'),

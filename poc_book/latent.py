@@ -472,6 +472,11 @@ class MomentLimit(eqx.Module):
         own = [jax.tree.map(lambda x: x[:, i::count], self.scramblings) for i in range(count)]
         return [MomentLimit.of(self.problem, self.view, self.knots, x) for x in own]
 
+    def bare(self):
+        "Without what the risk does not ask for: problems of one kind, in any dimension, then share its program."
+        lean = eqx.tree_at(lambda x: (x.problem, x.scramblings), self, (None, None))
+        return eqx.tree_at(lambda x: x.view.basis, lean, None) if isinstance(self.view, Latent) else lean
+
     def at(self, t): return jax.tree.map(lambda M, rate: hermite(self.knots, M, rate, t), self.moments, self.rates)
 
     def velocity(self, t, w, signs=1.0): return self.view.velocity(w, self.at(t), signs)

@@ -581,6 +581,7 @@ def particle_risk(limit: MomentLimit | ParticleLimit, times, count):
 
 def particle_risks(limit: MomentLimit | ParticleLimit, times) -> np.ndarray:
     "The risk of a limit at `times` (T,); up to 128 of them share one program."
+    if isinstance(limit, MomentLimit): limit = limit.bare()
     return np.asarray(particle_risk(limit, padded(times, 128), np.asarray(len(times))))[: len(times)]
 
 
