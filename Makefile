@@ -32,9 +32,8 @@ profiles: $(READY)  ## list the parameters of every chapter in every profile
 check: lint  ## what a change should pass before a commit, in two minutes: style, types and the quick tests
 	$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal -m 'not slow'
 
-test: $(READY)  ## all unit tests, then every notebook at smoke size: the engine's, and the chapters
+test: $(READY)  ## all unit tests, the engine's notebooks among them, then the chapters at smoke size
 	POC_BOOK_TYPES=1 $(BIN)/python -m pytest -q -rs --numprocesses 2 --dist worksteal
-	$(BIN)/nbdev-test --file-re '^(00|9)' --n-workers 2
 	@$(MAKE) --no-print-directory figures PROFILE=smoke
 	$(BIN)/python -m pytest -q -rs tests/compilations.py
 

@@ -108,12 +108,12 @@ def type_of_arguments(request):
     with any_type() if TYPES and request.node.get_closest_marker("any_type") else nullcontext(): yield
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def compiled_code_is_let_go() -> Iterator[None]:
-    "Between modules a worker of over 1 GB forgets its compiled code, 2 GB in the end; on disk it is kept."
+    "After a test a worker of over 1.2 GB forgets its compiled code, 2 GB in the end; on disk it is kept."
     yield
     jax, own = sys.modules.get("jax"), ctypes.CDLL(None)
-    if jax and psutil.Process().memory_info().rss > 1e9:
+    if jax and psutil.Process().memory_info().rss > 1.2e9:
         jax.clear_caches()
         gc.collect()
         if hasattr(own, "malloc_trim"): own.malloc_trim(0)  # glibc's: back to the system

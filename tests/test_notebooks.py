@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from conftest import CHECKOUT
 from nbclient import NotebookClient
+from nbdev import test as nbdev
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -24,6 +25,13 @@ PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 
 def codes(notebook, tag=None) -> list[str]:
     return [c["source"] for c in read_cells(notebook) if c["type"] == "code" and (tag is None or tag in c["tags"])]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", sorted({*NOTEBOOKS} - {*CHAPTERS}), ids=lambda p: p.stem)
+def test_a_notebook_of_the_engine_runs(notebook):
+    "As `nbdev-test` does it, here where libraries are imported; chapters run at smoke size in a batch."
+    assert nbdev.test_nb(notebook)[0]
 
 
 @pytest.mark.parametrize("notebook", CHAPTERS, ids=lambda p: p.stem)
