@@ -33,7 +33,7 @@ check: lint  ## what a change should pass before a commit, in two minutes: style
 	$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal -m 'not slow'
 
 test: $(READY)  ## all unit tests, the engine's notebooks among them, then the chapters at smoke size
-	POC_BOOK_TYPES=1 $(BIN)/python -m pytest -q -rs --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -q -rs --numprocesses 2 --dist worksteal
 	@$(MAKE) --no-print-directory figures PROFILE=smoke
 	$(BIN)/python -m pytest -q -rs tests/compilations.py
 
