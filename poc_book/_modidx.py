@@ -164,6 +164,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'poc_book.diagnose._Nested.measures': ('your_problem.html#_nested.measures', 'poc_book/diagnose.py'),
                                    'poc_book.diagnose._average_finding': ('your_problem.html#_average_finding', 'poc_book/diagnose.py'),
                                    'poc_book.diagnose._in_dimension': ('your_problem.html#_in_dimension', 'poc_book/diagnose.py'),
+                                   'poc_book.diagnose._is_quick': ('your_problem.html#_is_quick', 'poc_book/diagnose.py'),
                                    'poc_book.diagnose._risk_and_error': ('your_problem.html#_risk_and_error', 'poc_book/diagnose.py'),
                                    'poc_book.diagnose.as_json': ('your_problem.html#as_json', 'poc_book/diagnose.py'),
                                    'poc_book.diagnose.as_markdown': ('your_problem.html#as_markdown', 'poc_book/diagnose.py'),

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import interpolate, special
 
-from .checks import NotResolved
+from .checks import NotResolved, require
 from poc_book.model import (
     Atoms,
     Boolean,
@@ -468,12 +468,13 @@ class MomentLimit(eqx.Module):
         return cls(problem, view, knots, mean, rates, scramblings)
 
     def apart(self, count: int):
-        "That many limits, each from scramblings of its own and about sqrt(count) times as far off as all together."
+        "That many limits, a divisor of 16, each from scramblings of its own, about sqrt(count) times as far off as together."
+        require(count >= 1 and SCRAMBLINGS % count == 0, "count", count, f"a divisor of {SCRAMBLINGS}")
         own = [jax.tree.map(lambda x: x[:, i::count], self.scramblings) for i in range(count)]
         return [MomentLimit.of(self.problem, self.view, self.knots, x) for x in own]
 
     def bare(self):
-        "Without what the risk does not ask for: problems of one kind, in any dimension, then share its program."
+        "Without what the risk does not ask for: problems of as many directions, in any dimension, then share its program."
         lean = eqx.tree_at(lambda x: (x.problem, x.scramblings), self, (None, None))
         return eqx.tree_at(lambda x: x.view.basis, lean, None) if isinstance(self.view, Latent) else lean
 

@@ -367,25 +367,26 @@ def latent_law(limit: MeanField, size: int = 256, seed: int = 0) -> LatentLaw:
     the cube: its `LatentLaw`.
 
     The mean over `SCRAMBLINGS` of `size` starts, a power of two, each along a limit of its own, from an eighth of the limit's
-    starts. Errors are 99 % intervals of that mean, what half as many starts along the common limit change, and what panels of
-    half the length change on one of these. The steps of the limit's solver are not in them. On the cube all that characters
-    of more than `TOP` bits show is, an estimate, no bound: how they answer is not followed. Raises `BadInput` for another
-    limit, `NotResolved` where the law does not stay finite. At d = 16 to flow time 12 with 256 starts: seconds on two cores for
-    two directions, half a minute for six; on the cube minutes at d = 10 with SoftPlus(16). It grows with the clock of the root
-    of the risk."""
+    starts. Errors are 99 % intervals of that mean, what half as many starts change, what the common limit changes in the mean
+    of these, and panels of half the length in one. The steps of the limit's solver are not in them. On the cube all that
+    characters of more than `TOP` bits show is, an estimate, no bound: how they answer is not followed. Raises `BadInput` for
+    another limit, `NotResolved` where the law does not stay finite. At d = 16 to flow time 12 with 256 starts: seconds on two
+    cores for two directions, half a minute for six; on the cube minutes at d = 10 with SoftPlus(16). It grows with the clock of
+    the root of the risk."""
     exact, view = by_moments(limit)
     size, seed = check_integer("size", size, 64), check_integer("seed", seed, 0)
     require(size & (size - 1) == 0, "size", size, "a power of two")
     own = [eqx.tree_at(lambda x: x.limit, limit, part) for part in exact.apart(SCRAMBLINGS)]
-    half, whole = ([one_scrambling(x, n, [seed, i, 11]) for i, x in enumerate(limits)]
-                   for n, limits in ((size // 2, [limit] * SCRAMBLINGS), (size, own)))
+    follow = lambda limits, size: [one_scrambling(x, size, [seed, i, 11]) for i, x in enumerate(limits)]
+    whole, half, common = follow(own, size), follow(own, size // 2), follow([limit] * SCRAMBLINGS, size // 2)
     finer = one_scrambling(limit, size // 2, [seed, 0, 11], panel(limit.problem) / 2)
 
     def judged(value):
-        some, all_ = (np.array([value(x) for x in runs]) for runs in (half, whole))
+        all_, some, alike = (np.array([value(x) for x in runs]) for runs in (whole, half, common))
         mean = all_.mean(0)
-        deviation = all_.std(0, ddof=1) / np.sqrt(SCRAMBLINGS)
-        return mean, QUANTILE * deviation + np.abs(mean - some.mean(0)) + np.abs(value(finer) - some[0])
+        deviation = QUANTILE * all_.std(0, ddof=1) / np.sqrt(SCRAMBLINGS)
+        fewer, limits, panels = mean - some.mean(0), (some - alike).mean(0), value(finer) - alike[0]
+        return mean, deviation + np.abs(fewer) + np.abs(limits) + np.abs(panels)
     shares = np.mean([x.shares for x in whole], 0)
     law, coupling = judged(lambda x: x.shares.sum(0)), judged(lambda x: x.coupling)
     unanswered = shares[-1] if isinstance(view, Cube) else 0.0

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from poc_book.checks import BadInput
+from poc_book import diagnose as module
+from poc_book.checks import BadInput, NotResolved
 from poc_book.cli import main
 from poc_book.diagnose import (
     Finding,
@@ -16,6 +17,7 @@ from poc_book.diagnose import (
     as_markdown,
     diagnose,
     growth,
+    last_laws,
     law_finding,
     load_problem,
     lowest_degree,
@@ -25,6 +27,7 @@ from poc_book.diagnose import (
     save_report,
     teacher_findings,
 )
+from poc_book.mean_field import solve
 from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, Sample
 from poc_book.problems import circle, he, misspecified, random_teachers, staircase, xor
 from poc_book.results import load
@@ -88,16 +91,33 @@ def test_the_interval_covers_as_often_as_it_says():
     assert 0.92 < inside / 400 < 0.98
 
 
-def test_a_law_is_believed_where_networks_of_both_widths_have_it():
-    "Made-up networks of mean 2 that scatter by a tenth; the law's error counts."
-    noise = np.exp(0.1 * np.random.default_rng(2).normal(size=(6, 3)))
-    scaled = xr.DataArray(2 * noise, dims=("seed", "width"), coords=dict(width=[32, 64, 128]))
-    measured = Finding(-0.4, "no", "networks")
-    assert law_finding(scaled, (2.05, 0.0), measured).value == -1
-    assert law_finding(scaled, (1.2, 0.0), measured)[:2] == measured[:2]
-    assert law_finding(scaled, (1.2, 0.9), measured).verdict == "yes"
-    one_width_off = scaled * xr.DataArray([1.0, 1.0, 1.6], dims="width")
-    assert "not the law" in law_finding(one_width_off, (2.0, 0.0), measured).reason
+def made(level, spread, seeds, widths=(32, 64, 128)):
+    "Made-up m times squared errors, of mean `level` by width, that scatter by a share of it."
+    noise = np.exp(spread * np.random.default_rng(2).normal(size=(seeds, len(widths))))
+    return xr.DataArray(np.broadcast_to(level, len(widths)) * noise, dims=("seed", "width"), coords=dict(width=list(widths)))
+
+
+def test_a_law_is_believed_where_networks_of_both_widths_have_it_and_can_tell():
+    yes, no = Finding(-0.9, "yes", "networks"), Finding(-0.4, "no", "networks")
+    steady = made(2.0, 0.1, 6)
+    assert law_finding(steady, (2.05, 0.0), yes)[:2] == (-1.0, "yes")
+    assert law_finding(steady, (2.05, 0.0), no)[:2] == (-1.0, "unknown")
+    assert law_finding(steady, (1.2, 0.0), no)[:2] == no[:2]
+    for scaled, law in ((made([2.0, 2.0, 3.2], 0.1, 6), (2.0, 0.0)), (made(1e6, 0.1, 4), (2.0, 0.0))):
+        assert "not the law" in law_finding(scaled, law, yes).reason
+    for scaled, law in ((steady, (1.2, 0.9)), (made(2.0, 0.3, 2), (2.0, 0.0)), (made([1.0, 2.0, 4.0], 0.3, 2), (2.0, 0.0))):
+        assert "too uncertain to tell" in law_finding(scaled, law, yes).reason and law_finding(scaled, law, no)[:2] == no[:2]
+
+
+def test_a_law_that_is_not_resolved_or_takes_long_costs_no_report(monkeypatch):
+    def lost(*_): raise NotResolved("times", [0.0, 1.0], "times up to which the law stays finite")
+    limit = solve(he(4, 8), [0.0, 1.0])
+    assert last_laws(limit, 0).keys() == {"function", "coupling"}
+    monkeypatch.setattr(module, "fluctuate", lost)
+    assert last_laws(limit, 0) == {}
+    assert last_laws(solve(xor(6), [0.0, 1.0], 0.05), 0) == {}
+    monkeypatch.setattr(module, "FEATURES", 5)
+    assert last_laws(solve(random_teachers(8), [0.0, 1.0], 0.05), 0) == {}
 
 
 def test_growth_of_a_known_power():
@@ -116,7 +136,7 @@ def test_report_of_h2(report, tmp_path):
     text = as_markdown(report)
     assert report.findings["information exponent"].verdict == "no" and "information exponent" in report.verdict
     for error in ("function", "coupling"):
-        assert report.findings[f"rate of the {error} error"].reason.startswith("by the law")
+        assert "by the law" in report.findings[f"rate of the {error} error"].reason
     assert all(f"| {name} |" in text for name in report.findings)
     paths = save_report(report, tmp_path / "card")
     card = json.loads((tmp_path / "card" / "report.json").read_text())

@@ -17,7 +17,8 @@ from poc_book.sphere import uniform
 
 pytestmark = pytest.mark.slow
 
-CUBIC = Problem(Gaussian(8), Hermite([1, 3], [0.5, 1.0]), Atoms(np.eye(2, 8), [0.6, 0.4], Hermite(3, 1.0)), 1.0, True, "cubic")
+THREE = Atoms(np.eye(3, 8), [0.5, 0.3, 0.2], Hermite(3, 1.0))
+CUBIC = Problem(Gaussian(8), Hermite([1, 3], [0.5, 1.0]), THREE, 1.0, True, "cubic")
 SIGNED = Problem(Gaussian(8), Hermite(4, 1.0), Atoms(np.eye(2, 8), [0.7, -0.3], Hermite(4, 1.0)), 1.0, True, "signed")
 ONE_LATITUDE = Problem(Gaussian(6), SoftPlus(4.0), Atoms(np.eye(1, 6), [1.0], SoftPlus(4.0)), name="one neuron")
 TWO = Problem(Gaussian(12), Hermite(4, 1.0), Atoms(np.eye(2, 12), [0.7, 0.3], Hermite(4, 1.0)), name="two teachers")
@@ -68,14 +69,27 @@ def test_what_the_limit_holds_is_followed_whatever_its_size():
 
 
 def test_errors_that_are_met():
-    "What three seeds claim of 64 starts, against four scramblings of 256 and their own 99 %."
-    limit = solve(TWO, [0.0, 4.0, 12.0], 1e-3)
-    many = np.array([one_scrambling(limit, 256, [seed, 5]).shares.sum(0) for seed in range(4)])
+    "What three seeds claim of 64 starts along one limit, against four scramblings of 256 along others and their own 99 %."
+    times = [0.0, 4.0, 12.0]
+    limit, others = solve(TWO, times, 4e-3), [solve(TWO, times, 4e-3, seed=seed) for seed in range(5, 9)]
+    many = np.array([one_scrambling(other, 256, [seed, 5]).shares.sum(0) for seed, other in enumerate(others)])
     mean, own = many.mean(0), special.stdtrit(3, 0.995) * many.std(0, ddof=1) / 2
     laws = [latent_law(limit, 64, seed) for seed in range(3)]
     off = np.array([np.abs(x.law - mean) / np.hypot(x.error, own) for x in laws])
     print(f"{mean} +- {own}: largest of {off.size} distances over the error {off.max():.2f}, of", [x.error[-1] for x in laws])
     assert off.max() < 1 and laws[0].error[-1] < 0.3 * laws[0].law[-1]
+
+
+def test_limits_apart_are_independent_and_together_the_limit():
+    limit = solve(TWO, [0.0, 4.0], 4e-3).limit
+    parts = limit.apart(8)
+    whole, own = limit.moments[0], np.array([part.moments[0] for part in parts])
+    np.testing.assert_allclose(own.mean(0), whole, atol=1e-12)
+    together = np.std([part.moments[0][-1] for part in limit.apart(4)], axis=0, ddof=1)
+    ratio = np.linalg.norm(own[:, -1].std(0, ddof=1)) / np.linalg.norm(together)
+    print(f"deviation of eighths over that of quarters {ratio:.2f}, independent 1.41")
+    assert 0.7 < ratio < 3
+    with pytest.raises(BadInput, match="count = 3"): limit.apart(3)
 
 
 def test_the_law_of_a_problem_by_name(monkeypatch):

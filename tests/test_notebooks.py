@@ -2,6 +2,7 @@
 import ast
 import re
 import shutil
+import signal
 import sys
 import tomllib
 from importlib.metadata import packages_distributions, requires
@@ -31,7 +32,9 @@ def codes(notebook, tag=None) -> list[str]:
 @pytest.mark.parametrize("notebook", sorted({*NOTEBOOKS} - {*CHAPTERS}), ids=lambda p: p.stem)
 def test_a_notebook_of_the_engine_runs(notebook):
     "As `nbdev-test` does it, here where libraries are imported; chapters run at smoke size in a batch."
-    assert nbdev.test_nb(notebook)[0]
+    interrupt = signal.getsignal(signal.SIGINT)
+    try: assert nbdev.test_nb(notebook)[0]
+    finally: signal.signal(signal.SIGINT, interrupt)
 
 
 @pytest.mark.parametrize("notebook", CHAPTERS, ids=lambda p: p.stem)
