@@ -331,6 +331,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'poc_book.fluctuations.exact_limit': ('fluctuations.html#exact_limit', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.exchange': ('fluctuations.html#exchange', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.extrapolate': ('fluctuations.html#extrapolate', 'poc_book/fluctuations.py'),
+                                       'poc_book.fluctuations.fine_and_coarse': ( 'fluctuations.html#fine_and_coarse',
+                                                                                  'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.fluctuate': ('fluctuations.html#fluctuate', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.fronts': ('fluctuations.html#fronts', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.function_error_law': ( 'fluctuations.html#function_error_law',

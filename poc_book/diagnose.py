@@ -34,7 +34,7 @@ import poc_book
 from . import figures
 from .checks import BadInput, NotResolved, check_concrete, check_integer, check_name, check_positive, require
 from .experiments import rate
-from .fluctuations import degree, fluctuate
+from .fluctuations import fine_and_coarse
 from .latent import Latent, MomentLimit
 from .latent_law import harmonics_around, latent_law
 from .mean_field import Limit, MeanField, has_one_direction, is_certified, radial
@@ -222,7 +222,7 @@ def last_laws(limit: MeanField, seed: int) -> dict[str, tuple[float, float]]:
     ends = eqx.tree_at(lambda x: x.times, limit, limit.times[[0, -1]])
     try:
         if radial(limit.problem) is not None:
-            fine, coarse = fluctuate(ends, 3.0, 1.05, 8 / degree(limit.problem)), fluctuate(ends)
+            fine, coarse = fine_and_coarse(ends)
             pairs = dict(function=(fine.law, coarse.law), coupling=(fine.coupling, coarse.coupling))
             return {name: (float(x[-1]), float(abs(x[-1] - y[-1]))) for name, (x, y) in pairs.items()}
         if not _is_quick(limit): return {}

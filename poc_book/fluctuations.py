@@ -7,10 +7,10 @@ __all__ = ['GAUSS', 'NO_LIMIT', 'PANELS', 'MARGIN', 'harmonics', 'harmonic_share
            'carried', 'clock_range', 'clock_cells', 'gauss_nodes', 'onto', 'fronts', 'leaving', 'time_panels',
            'solve_panel', 'displaced', 'degree', 'exact_limit', 'Stage', 'teacher_features', 'carry', 'behind', 'pace',
            'stages', 'own_features', 'exchange', 'Panel', 'displacement', 'unfold', 'Fluctuations', 'mean_squares',
-           'teacher_gap', 'block_shares', 'observe', 'fluctuate', 'function_error_law', 'within', 'shadows', 'Side',
-           'Networks', 'compare', 'simulate_sizes', 'simulate', 'standard_error', 'Extrapolated', 'extrapolate',
-           'Second', 'risk_correction', 'infinite_dimension_law', 'small_risk_ratio', 'two_time_law', 'push_norm',
-           'gronwall_law']
+           'teacher_gap', 'block_shares', 'observe', 'fluctuate', 'fine_and_coarse', 'function_error_law', 'within',
+           'shadows', 'Side', 'Networks', 'compare', 'simulate_sizes', 'simulate', 'standard_error', 'Extrapolated',
+           'extrapolate', 'Second', 'risk_correction', 'infinite_dimension_law', 'small_risk_ratio', 'two_time_law',
+           'push_norm', 'gronwall_law']
 
 # %% ../nbs/11_fluctuations.ipynb #576ce23d
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -449,6 +449,11 @@ def fluctuate(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest:
                         sources.weights, influence)
 
 
+def fine_and_coarse(limit: MeanField) -> tuple[Fluctuations, Fluctuations]:
+    "For an exact limit, as `fluctuate`: at two resolutions, which differ by about the error of the coarse one."
+    return fluctuate(limit, 3.0, 1.05, 8 / degree(limit.problem)), fluctuate(limit)
+
+
 def function_error_law(problem: Problem, times, tol: float | None = None) -> np.ndarray:
     """For uniform initial neurons: $\\lim_mmE\\|f_m-f_{MF}\\|^2$ at flow `times` (T,), to the fraction `tol`.
 
@@ -463,7 +468,7 @@ def function_error_law(problem: Problem, times, tol: float | None = None) -> np.
         found = latent_law(solve(problem, times))
         return within(tol or 0.1, problem, found.times, found.law, found.error / found.law)
     limit = solve(problem, times)
-    fine, coarse = fluctuate(limit, 3.0, 1.05, 8 / degree(problem)).law, fluctuate(limit).law
+    fine, coarse = (found.law for found in fine_and_coarse(limit))
     return within(tol or 1e-3, problem, limit.times, fine, np.abs(fine / coarse - 1))
 
 

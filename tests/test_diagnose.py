@@ -113,7 +113,7 @@ def test_a_law_that_is_not_resolved_or_takes_long_costs_no_report(monkeypatch):
     def lost(*_): raise NotResolved("times", [0.0, 1.0], "times up to which the law stays finite")
     limit = solve(he(4, 8), [0.0, 1.0])
     assert last_laws(limit, 0).keys() == {"function", "coupling"}
-    monkeypatch.setattr(module, "fluctuate", lost)
+    monkeypatch.setattr(module, "fine_and_coarse", lost)
     assert last_laws(limit, 0) == {}
     assert last_laws(solve(xor(6), [0.0, 1.0], 0.05), 0) == {}
     monkeypatch.setattr(module, "FEATURES", 5)
