@@ -428,6 +428,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'poc_book.latent.Cube.step_on': ('latent.html#cube.step_on', 'poc_book/latent.py'),
                                  'poc_book.latent.Cube.velocity': ('latent.html#cube.velocity', 'poc_book/latent.py'),
                                  'poc_book.latent.Latent': ('latent.html#latent', 'poc_book/latent.py'),
+                                 'poc_book.latent.Latent._gradient': ('latent.html#latent._gradient', 'poc_book/latent.py'),
                                  'poc_book.latent.Latent._pull': ('latent.html#latent._pull', 'poc_book/latent.py'),
                                  'poc_book.latent.Latent.draw': ('latent.html#latent.draw', 'poc_book/latent.py'),
                                  'poc_book.latent.Latent.function_error': ('latent.html#latent.function_error', 'poc_book/latent.py'),

@@ -125,18 +125,23 @@ class Latent(eqx.Module):
         add = lambda sums, block: (jax.tree.map(jnp.add, sums, some(*block)), None)
         return jax.lax.scan(add, first, (u[1:], charge[1:]))[0]
 
-    def _pull(self, u, M):
-        "The gradient in u (n, q) of $-F(u)+\\int K(u,v)a(v)d\\rho(v)$, per unit of scale."
+    def _gradient(self, u, M):
+        "Of $-F(w)+\\int K(w,v)a(v)d\\rho(v)$, per unit of scale: in u (n, q), and in r over r, (n,)."
         rest = 1 - jnp.sum(u * u, 1)
-        found = jnp.zeros_like(u)
+        in_u, in_r = jnp.zeros_like(u), jnp.zeros(len(u))
         for (p, i), k, m, F in zip(self.powers, self.kernel, M, self.teacher, strict=True):
             left, right = _halves(u, p)
             G = k * m - F
             towards = G @ right
             slope = _gradient(u, towards, p // 2) + _gradient(u, G.T @ left, p - p // 2)
-            found = found + rest[:, None] ** i * slope
-            if i: found = found - 2 * i * (rest ** (i - 1) * jnp.sum(left * towards, 0))[:, None] * u
-        return found / self.scale
+            in_u = in_u + rest[:, None] ** i * slope
+            if i: in_r = in_r + 2 * i * rest ** (i - 1) * jnp.sum(left * towards, 0)
+        return in_u / self.scale, in_r / self.scale
+
+    def _pull(self, u, M):
+        "The gradient in u (n, q) along the sphere, where $r^2=1-|u|^2$."
+        in_u, in_r = self._gradient(u, M)
+        return in_u - in_r[:, None] * u
 
     def rates(self, charge, u):
         u = u / jnp.maximum(jnp.linalg.norm(u, axis=1, keepdims=True), 1)  # an error must not lead out of the ball
@@ -146,9 +151,11 @@ class Latent(eqx.Module):
 
     def step_on(self, charge, u, h):
         "Where a step of gradient descent of length h in flow time leads: the gradient is not projected, the neuron is."
-        moved = u - h * jnp.sign(charge)[:, None] * self._pull(u, self.moments(charge, u))
-        square = jnp.sum(moved * moved - u * u, 1, keepdims=True)  # of the rest, 1 - |u|^2 stays
-        return moved / jnp.sqrt(1 + square)
+        in_u, in_r = self._gradient(u, self.moments(charge, u))
+        h = h * jnp.sign(charge)
+        moved = u - h[:, None] * in_u
+        rest = (1 - jnp.sum(u * u, 1)) * (1 - h * in_r) ** 2
+        return moved / jnp.sqrt(jnp.sum(moved * moved, 1) + rest)[:, None]
 
     def risk(self, M):
         gap = sum(jnp.sum((k * m - 2 * F) * m) for k, m, F in zip(self.kernel, M, self.teacher, strict=True))
