@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RADII', 'FEW', 'BLOCK', 'NODES', 'TWINS', 'SCRAMBLINGS', 'QUANTILE', 'scrambled', 'directions', 'radii', 'spread',
-           'Latent', 'latent', 'Cube', 'cube', 'hermite', 'MomentLimit', 'Carried', 'solve_moments', 'risk_by_steps']
+           'Latent', 'latent', 'Cube', 'cube', 'hermite', 'MomentLimit', 'Carried', 'solve_moments', 'risk_by_steps',
+           'departure', 'endless_parity']
 
 # %% ../nbs/04_latent.ipynb #4a000010
 import os
@@ -633,3 +634,30 @@ def risk_by_steps(problem: Problem, view: Latent | Cube, times, step: float, see
     moments = _descend(apart, *view.draw(size, [seed, 0]), marks, np.asarray(2 * step))
     flowing = _scrambling(view, size, 2 * np.asarray(times), view.step / 10, [seed, 0])
     return np.asarray(_risk_of_each(apart, moments)) - _risk(apart, flowing, np.arange(len(marks)))
+
+# %% ../nbs/04_latent.ipynb #4a000087
+def departure(v, rate: float) -> Float[np.ndarray, " n"]:
+    "The clock S at which $\\dot v_j=rate\\prod_{i\\ne j}v_i$ from v (n, 4) is infinite."
+    def until_infinite(a):  # the integral over y of 1 / sqrt(prod(a_j^2 + y))
+        pairs = [(a[:, 0] * a[:, j] + a[:, k] * a[:, l]) ** 2 for j, k, l in ((1, 2, 3), (2, 1, 3), (3, 1, 2))]
+        return 2 * special.elliprf(*pairs)
+    square = v * v
+    sunk = np.sqrt(square - square.min(1, keepdims=True))
+    now, turn = until_infinite(np.abs(v)), until_infinite(sunk)
+    return np.where(rate * np.prod(v, 1) > 0, now, 2 * turn - now) / (2 * abs(rate))
+
+
+def endless_parity(view: Cube, times, seed: int = 0, size: int = 2**17) -> Float[np.ndarray, "T"]:
+    """For the view of a parity of four bits: its risk at `times` t/d as $d\\to\\infty$, by `size` starts.
+
+    A formal limit (derived above): what finite d adds is seen in the chapter to fall with d, and not bounded."""
+    one = len(view.sets) == 1 and len(view.sets[0]) == view.relevant == 4
+    require(one, "view.sets", view.sets, "one set of four bits")
+    x = np.arange(1, 400) / 10  # of the even integrand, beyond which nothing is left
+    density = np.pi * x / view.beta / np.sinh(np.pi * x / view.beta)
+    kappa = -np.sum(x**2 * np.exp(-x * x / 2) * density) / 10 / np.pi
+    corner = np.array([1, -4, 6, -4, 1]) @ np.logaddexp(0, view.beta * np.arange(-2.0, 3)) / view.beta / 16
+
+    clock = np.sort(departure(special.ndtri(scrambled(size, 4, [seed])), kappa))
+    left = 1 - abs(float(view.target[0] * view.scale) * corner) * np.arange(size) / size
+    return np.interp(times, np.cumsum(np.diff(clock, prepend=0) / left), left**2)
