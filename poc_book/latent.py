@@ -618,7 +618,8 @@ def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | Non
 def _descend(view, fixed, state, marks, h):
     "Moments after `marks` (K,) steps of length h in flow time, 0 and increasing."
     def until(state, ends):
-        state = jax.lax.fori_loop(*ends, lambda _, y: view.step_on(fixed, y, h), state)
+        first, last = ends
+        state = jax.lax.fori_loop(first, last, lambda _, y: view.step_on(fixed, y, h), state)
         return state, view.moments(fixed, state)
     return jax.lax.scan(until, state, (jnp.append(0, marks[:-1]), marks))[1]
 
@@ -631,7 +632,8 @@ def risk_by_steps(problem: Problem, view: Latent | Cube, times, step: float, see
     apart = replace(view, basis=None) if isinstance(view, Latent) else view
     size, marks = view.sizes[0], np.round(np.asarray(times) / step).astype(int)
     require(bool(np.allclose(marks * step, times)), "times", times, f"multiples of the step of {step}")
-    moments = _descend(apart, *view.draw(size, [seed, 0]), marks, np.asarray(2 * step))
+    fixed, state = view.draw(size, [seed, 0])
+    moments = _descend(apart, fixed, state, marks, np.asarray(2 * step))
     flowing = _scrambling(view, size, 2 * np.asarray(times), view.step / 10, [seed, 0])
     return np.asarray(_risk_of_each(apart, moments)) - _risk(apart, flowing, np.arange(len(marks)))
 
