@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EXPONENT', 'KINDS', 'PROBLEMS', 'SWEEP', 'DATA', 'CELL', 'Value', 'read_settings', 'check_value', 'Book',
-           'find_chapters', 'select', 'open_book', 'resolve', 'sweep_grid', 'run_path', 'sweep_runs', 'parsed',
+           'find_chapters', 'select', 'open_book', 'resolve', 'sweep_grid', 'run_path', 'sweep_runs', 'parsed', 'bare',
            'imported', 'digest', 'mentioned', 'reached', 'needs', 'sources', 'read_margins', 'fingerprint',
            'sweep_fingerprint', 'swap', 'alive', 'partial_folder', 'clean_up', 'fresh', 'provenance', 'seal', 'execute',
            'checkpoints', 'run_chapter', 'ChapterFailed', 'locked', 'follow', 'expected_seconds', 'read_json', 'start',
@@ -15,6 +15,7 @@ __all__ = ['EXPONENT', 'KINDS', 'PROBLEMS', 'SWEEP', 'DATA', 'CELL', 'Value', 'r
 # %% ../nbs/92_batch.ipynb #d6bc3828
 import ast
 import configparser
+import copy
 import fcntl
 import hashlib
 import itertools
@@ -174,6 +175,18 @@ def parsed(code: str) -> ast.Module:
 
 
 @cache
+def bare(code: str) -> str:
+    "What code does, as its syntax tree without comments, docstrings and layout."
+    tree = copy.deepcopy(parsed(code))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr): continue
+        first = body[0].value
+        if isinstance(first, ast.Constant) and isinstance(first.value, str): del body[0]
+    return ast.dump(tree)
+
+
+@cache
 def imported(tree: ast.Module) -> set[str]:
     "The modules of the book that a syntax tree imports."
     found: set[str] = set()
@@ -204,7 +217,7 @@ def mentioned(code: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def reached(book: Book, codes: list[str]) -> tuple[dict[Path, str], set[str]]:
-    "The modules that `codes` import, directly or through others, with their SHA-256, and the file names in all of this code."
+    "The modules that `codes` import, directly or through others, with the SHA-256 of what they do, and the file names in all."
     found: dict[Path, str] = {}
     words: set[str] = set()
     while codes:
@@ -212,8 +225,9 @@ def reached(book: Book, codes: list[str]) -> tuple[dict[Path, str], set[str]]:
         words |= files
         modules = {book.root / "poc_book" / f"{name}.py" for name in names} - found.keys()
         for module in filter(Path.is_file, modules):
-            found[module] = digest(module.read_bytes())
-            codes.append(module.read_text(encoding="utf-8"))
+            code = module.read_text(encoding="utf-8")
+            found[module] = digest(bare(code).encode())
+            codes.append(code)
     return found, words
 
 
@@ -230,10 +244,12 @@ def needs(book: Book, chapter: str) -> list[str]:
 
 def sources(book: Book, chapter: str) -> dict[str, str]:
     "The files a chapter depends on, each with the SHA-256 of what counts in it; of a page, its problem's kept results too."
-    cells = read_cells(book.chapters[chapter])
-    try: found, words = reached(book, [c["source"] for c in cells if c["type"] == "code"])
+    cells = [c for c in read_cells(book.chapters[chapter]) if c["type"] == "code"]
+    try:
+        own = [[bare(c["source"]), c["tags"]] for c in cells]
+        found, words = reached(book, [c["source"] for c in cells])
     except SyntaxError as error: raise BadInput(chapter, f"{error.text or ''}", f"Python code ({error.msg})") from None
-    found[book.chapters[chapter]] = digest(json.dumps(cells).encode())
+    found[book.chapters[chapter]] = digest(json.dumps(own).encode())
     problem = chapter.removeprefix(f"{book.chapters[chapter].stem}_")
     words |= {f"{problem}{kind}.nc" for kind in ("", "_budget", "_again", "_orders", "_alone")}  # as in experiments.kept_path
     data = [p for name in ("poc_book", "nbs", "results") for p in (book.root / name).rglob("*") if p.suffix in DATA]

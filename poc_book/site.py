@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['DIRECTIVE', 'INTERACTIVE', 'LIGHT', 'CAPTION', 'ENGINE', 'Definition', 'REFERENCE', 'MATHJAX', 'navigation', 'fold',
-           'readable', 'interactive', 'copy_files', 'frame', 'framed', 'read_notebook', 'markdown', 'as_page',
-           'executed', 'elsewhere', 'meta', 'toctree', 'label', 'hub', 'signature', 'entry', 'entries', 'module_page',
-           'modules', 'section', 'runs_page', 'write_page', 'measured', 'speed_page', 'write_reference', 'table',
-           'landing', 'write_pages', 'copy_mathjax', 'build', 'make_site', 'Quiet', 'server', 'serve_forever']
+           'readable', 'interactive', 'copy_files', 'frame', 'framed', 'read_notebook', 'as_it_is_now', 'markdown',
+           'as_page', 'executed', 'elsewhere', 'meta', 'toctree', 'label', 'hub', 'signature', 'entry', 'entries',
+           'module_page', 'modules', 'section', 'runs_page', 'write_page', 'measured', 'speed_page', 'write_reference',
+           'table', 'landing', 'write_pages', 'copy_mathjax', 'build', 'make_site', 'Quiet', 'server', 'serve_forever']
 
 # %% ../nbs/94_site.ipynb #9f460189
 import ast
@@ -121,6 +121,19 @@ def framed(outputs: list[dict], frames: Mapping[str, str]) -> list[dict]:
 def read_notebook(path: Path) -> dict[str, Any]:
     "A notebook as Jupyter keeps it."
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def as_it_is_now(notebook: Path, run: Path) -> list[dict[str, Any]]:
+    "The cells of a notebook with the outputs of its `run`, and after its parameters those that were set."
+    tags = lambda cell: cell["metadata"].get("tags", [])
+    done = [cell for cell in read_notebook(run)["cells"] if cell["cell_type"] == "code"]
+    injected = [cell for cell in done if "injected-parameters" in tags(cell)]
+    outputs = iter([cell["outputs"] for cell in done if cell not in injected])
+    cells = []
+    for cell in read_notebook(notebook)["cells"]:
+        cells.append(cell | {"outputs": next(outputs)} if cell["cell_type"] == "code" else cell)
+        if "parameters" in tags(cell): cells += injected
+    return cells
 
 
 def markdown(text: str) -> dict[str, Any]:
@@ -273,7 +286,11 @@ def write_page(book: Book, profile: str, name: str, place: Path) -> dict[str, An
         shutil.copy(notebook, place)
     frames = {p.stem: frame(folder, place, p.stem) for p in figure_records(place) if folder}
     suffix = label(notebook, name) and f": {label(notebook, name)}"
-    return as_page(read_notebook(place / f"{name}.ipynb")["cells"], meta(notebook, name, folder), frames, suffix)
+    page = place / f"{name}.ipynb"
+    if folder:
+        cells = as_it_is_now(notebook, page)
+        page.write_text(json.dumps(read_notebook(page) | {"cells": cells}, indent=1), encoding="utf-8")
+    return as_page(read_notebook(page)["cells"], meta(notebook, name, folder), frames, suffix)
 
 # %% ../nbs/94_site.ipynb #b147fdc4
 def measured(path: Path) -> dict[str, dict]:

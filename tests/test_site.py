@@ -7,9 +7,13 @@ from html.parser import HTMLParser
 import pytest
 from conftest import CHECKOUT, TinyBook
 
+from poc_book.batch import fresh, open_book
+
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("sphinx", reason="no Sphinx: install the extra [site]")
+
+from poc_book.site import write_page  # noqa: E402
 
 
 @pytest.fixture
@@ -48,6 +52,13 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
     for kind in ("svg", "nc", "json"): assert f'href="files/01_line/line.{kind}"' in page
     assert (site / "files/01_line/line.nc").read_bytes() == (tiny.home / "01_line" / "line.nc").read_bytes()
     assert "Tiny" in (site / "index.html").read_text() and "Seconds." in (site / "expect.html").read_text()
+
+    path = tiny.root / "nbs" / "01_line.ipynb"
+    path.write_text(path.read_text().replace("A chapter.", "A line, and what it is."))
+    assert fresh(open_book(tiny.root), "smoke", "01_line")  # prose runs nothing
+    now = write_page(open_book(tiny.root), "smoke", "01_line", tiny.root / "page")["cells"]
+    assert "what it is" in str(now[0]) and "said of itself" in str(now[-1])
+
     old = (site / "index.html").read_bytes()
     write(tiny, "index", "# Tiny\n> A book.", "Read [nothing](03_none.ipynb).")
     broken = tiny.run("site", "--profile", "smoke")
