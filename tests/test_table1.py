@@ -1,6 +1,7 @@
 "What Table 1 rests on: where neurons arrive, who is alike, and the measured constants, against independent references."
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -117,7 +118,7 @@ def test_bounds_of_the_mean_push_enclose_the_best_direction():
     angle = np.linspace(0, np.pi, 1001)
     best = (np.linalg.norm(A @ np.array([np.cos(angle), np.sin(angle)]), axis=2).transpose(0, 2, 1) @ weights).max(1)
     print("best direction", best, "bounds", lower, upper)
-    assert np.all(lower <= best * (1 + 1e-12)) and np.all(best <= upper) and np.all(upper < 1.15 * lower)
+    assert np.all(lower <= best * (1 + 1e-12)) and np.all(best <= upper) and np.all(upper < 1.05 * lower)
 
     flat = np.pad(A, ((0, 0), (0, 0), (0, 1), (0, 1)))  # nothing along e, and 9 among the n - 2 that are left
     assert np.all(two_sided(flat, none + 9, weights, 10)[1] > 9 * np.sqrt(8 / 9))
@@ -140,7 +141,7 @@ def test_a_small_matrix_stands_for_all_directions():
     brute = frame @ mean_square(whole, slope, weights, 0)[0] @ frame.T
     off = np.abs(brute[:, :3, :3] - square).max(), np.abs(brute[:, range(3, 6), range(3, 6)] - beyond[:, None]).max()
     print("on V and theta'", off[0], "further", off[1], "largest", np.abs(brute).max())
-    assert off[0] < 1e-10 and off[1] < 0.1 * beyond.max()
+    assert off[0] < 1e-10 and off[1] < 0.02 * np.abs(brute).max()
 
 
 def test_carried_neurons_have_the_averages_of_all():
@@ -156,15 +157,15 @@ def test_carried_neurons_have_the_averages_of_all():
 
 
 def test_a_limit_within_moves_neurons_as_the_whole():
-    limit = solve(random_teachers(9), np.linspace(0, 2, 9), 1e-3)
+    limit = solve(random_teachers(9), np.linspace(0, 2, 9), 0.02)
     frame = np.concatenate([np.asarray(limit.limit.view.basis).T, np.eye(2, 9, 6)])
     w = np.asarray(uniform(jax.random.key(0), 5, 8))
     gap = np.abs(within(limit).transport(w) @ frame - limit.transport(w @ frame)).max()
     print(f"{gap:.1e}")
     assert gap < 1e-6
-    for short in (circle(3), random_teachers(7)):
-        with pytest.raises(BadInput): within(solve(short, [0.0, 0.1], None if short.name == "circle" else 1e-2))
-    with pytest.raises(BadInput): within(solve(xor(6), [0.0, 0.1], 0.1))
+    refused = solve(circle(3), [0.0, 0.1]), eqx.tree_at(lambda x: x.limit, limit, None)
+    for other, says in zip(refused, ("at least 4", "one radius or by moments")):
+        with pytest.raises(BadInput, match=says): within(other)
 
 
 def test_the_linear_part_of_softplus_pushes_every_neuron():
@@ -174,8 +175,8 @@ def test_the_linear_part_of_softplus_pushes_every_neuron():
     H = np.abs(interaction_hessian(problem, w, np.eye(2, 7))[:, 0, :, 1])
     gap = np.abs(H - np.abs(pushed_by_one(problem, w))).max()
     sizes = np.linalg.norm(pushed_by_one(xor(512), np.asarray(uniform(jax.random.key(0), 64, 512))), axis=1)
-    print(f"{gap:.1e}, at d = 512 from {sizes.min():.3f} to {sizes.max():.3f}")
-    assert gap < 1e-5 and 1.9 < sizes.min() <= sizes.max() < 2.1
+    print(f"{gap:.1e}, at d = 512 mean {sizes.mean():.4f}, from {sizes.min():.3f} to {sizes.max():.3f}")
+    assert gap < 1e-5 and abs(sizes.mean() - 2) < 0.03 and sizes.min() > 1.8
 
 
 def test_time_to_learn_agrees_with_chapter_nine():
