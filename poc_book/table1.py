@@ -19,7 +19,15 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from .checks import BadInput, check_finite, check_flag, check_integer, check_positive, magnitude, require
+from poc_book.checks import (
+    BadInput,
+    check_finite,
+    check_flag,
+    check_integer,
+    check_positive,
+    magnitude,
+    require,
+)
 from .latent import NODES, RADII, Latent, MomentLimit, directions, radii, scrambled, spread
 from .mean_field import LEVELS, MeanField, RadialLimit, follow, radial, rough, solve
 from .model import Atoms, Gaussian, Measure, Monomials, Problem, SoftPlus, character_correlation, series
@@ -139,19 +147,22 @@ CAP = 0.1
 def mean_square(A, turned, weights, around: int) -> tuple[np.ndarray, np.ndarray]:
     """Of A (c, n, D, D) and `weights` (n,): $EA^TA$, (c, D, D), and of any further direction $E\\|Af\\|^2$, (c,).
 
-    With `around` directions around the teachers' span the last coordinate is that of the neuron's own direction e: the matrix is
-    that of the others, and `turned` (c, n) is $\\|Af\\|$ perpendicular to e. Without, A is whole, and there are no others."""
-    if not around: return np.einsum("cnai,n,cnaj->cij", A, weights, A, optimize=True), np.zeros(len(A))
-    known = A[..., :-1]
+    With `around` directions around the teachers' span the last coordinate is that of the neuron's
+    own direction e: the matrix is that of the others, and `turned` (c, n) is $\\|Af\\|$ for f
+    perpendicular to e. With around = 0, A is whole, and there are no others."""
+    known = A[..., :-1] if around else A
+    square = np.einsum("cnai,n,cnaj->cij", known, weights, known, optimize=True)
+    if not around: return square, np.zeros(len(A))
     along = np.sum(A[..., -1] ** 2, -1)
-    beyond = (along + (around - 2) * turned**2) / (around - 1)
-    return np.einsum("cnai,n,cnaj->cij", known, weights, known, optimize=True), beyond @ weights
+    beyond = (along + (around - 2) * turned**2) / (around - 1)  # f is one of n - 1 that are alike
+    return square, beyond @ weights
 
-
+# %% ../nbs/10_table1.ipynb #2300a009
 def two_sided(A, turned, weights, around: int, rounds: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """$\\sup_vE\\|Av\\|$ from below, by one v, and from above, by the inequality above: (c,) each. As `mean_square`.
+    """$\\sup_vE\\|Av\\|$ from below, by one v, and from above, by the inequality: (c,) each.
 
-    The first b is the size of A; then it is that of Av for the v found, and a tenth of that of A, as v may not be the best."""
+    Arguments as of `mean_square`. The first b is the size of A; then it is that of Av for the v
+    found, and a tenth of that of A, as v may not be the best."""
     whole = np.sqrt(np.sum(A**2, (2, 3)) + turned**2) + 1e-300
     b, lower, upper = whole, np.zeros(len(A)), np.full(len(A), np.inf)
     for _ in range(rounds):
@@ -171,44 +182,52 @@ GROUPS = 8  # independent scramblings of the starts, for standard errors
 
 
 def placed(q: int, dim: int, size: int, seed: int) -> Float[np.ndarray, "n D"]:
-    """For even problems of q directions in `dim` >= q + 2: `size` uniform neurons as `within` sees them, u, the part along one
-    direction around V, and the length of the rest. `GROUPS` scramblings, one after the other, of a power of two each."""
+    """For even problems of q directions in `dim` >= q + 2: `size` uniform neurons, up to their sign.
+
+    As `within` sees them: u, the part along one direction around V, and the length of the rest.
+    `GROUPS` scramblings, one after the other, of a power of two each."""
     n, found = dim - q, []
     for group in range(GROUPS):
         z = scrambled(size // GROUPS // RADII, q + 1, [seed, group, 23])
         u = spread(directions(z[:, 1:q], q), radii(z[:, 0], q, dim, RADII))
-        side = 2 * ((z[:, q:] + np.arange(RADII) / RADII) % 1).ravel() - 1  # another for each radius of a direction
+
+        along = (z[:, q:] + np.arange(RADII) / RADII) % 1  # another for each radius of a direction
+        side = 2 * along.ravel() - 1
         tau = np.sign(side) * np.sqrt(special.betaincinv(0.5, (n - 1) / 2, np.abs(side)))
         r = np.sqrt(1 - np.sum(u * u, 1))
         found.append(np.column_stack([u, r * tau, r * np.sqrt(1 - tau**2)]))
     return np.concatenate(found)
 
-
+# %% ../nbs/10_table1.ipynb #2300a0b2
 class Sample(NamedTuple):
-    "Neurons at time 0: w (n, D), `weights` (n,), which sum to about 1, and the `group` of each, independent of the others."
+    "Neurons at time 0: w (n, D), `weights` (n,), and the `group` of each, independent of others."
     w: np.ndarray
     weights: np.ndarray
     group: np.ndarray
 
 
 def worth_carrying(w, path, away, q: int, count: int, seed: int) -> Sample:
-    """Of neurons w (N, D), as many in each of the `GROUPS`, with their `path` (T, N, D) and whether they are `away` (T, N):
-    `count` of them, drawn with the chances above."""
+    """Of neurons w (N, D), as many in each of the `GROUPS`: `count`, drawn with the chances above.
+
+    `path` (T, N, D) is theirs, and `away` (T, N) says where they are outside the balls."""
     size = np.maximum(np.linalg.norm(path[..., :q], axis=-1), 1e-9)
     later = np.tri(len(path), dtype=bool)[..., None]
     guess = np.where(later & away[:, None], size[:, None] ** 3 / size, 0)  # (t, s, N)
     score = (guess / np.maximum(guess.mean(-1, keepdims=True), 1e-300)).max((0, 1))
+
     chance = 0.7 * score / score.mean() + 0.3  # the guess may be wrong
     for _ in range(20): chance = np.minimum(1, chance * count / chance.sum())
 
-    order = np.argsort(score)
+    order = np.argsort(score)  # as many of each size as the chances say
     marks = np.random.default_rng(seed).random() + np.append(0, np.cumsum(chance[order]))
     taken = order[np.diff(np.floor(marks)) > 0]
     return Sample(w[taken], 1 / chance[taken] / len(w), taken * GROUPS // len(w))
 
 # %% ../nbs/10_table1.ipynb #2300a015
 class Bounds(NamedTuple):
-    "$J_{avg}$ from below and from above with standard errors, apart from the grid of s, t and w'; units 1 / flow time."
+    """$J_{avg}$ from below and from above with standard errors, apart from the grid of s, t and w'.
+
+    In units of 1 / flow time, or as a multiple."""
     lower: float
     lower_error: float
     upper: float
@@ -223,21 +242,24 @@ def jackknife(A, turned, sample: Sample, around: int) -> np.ndarray:
     return np.sqrt((groups.size - 1) * np.var(np.array(without)[..., 0], axis=0))
 
 
-def average_bounds(limit: MeanField, sample: Sample, others: np.ndarray, tau: float, places: Measure, around: int = 0) -> Bounds:
-    """For a limit and a sample of its neurons, all coordinates or those of `within` with `around` directions around V: `Bounds`.
+def average_bounds(limit: MeanField, sample: Sample, others: np.ndarray, tau: float,
+                   places: Measure, around: int = 0) -> Bounds:
+    """For a limit and a sample of its neurons in all coordinates: `Bounds` of $J_{avg}(\\tau)$.
 
-    The suprema run over every eighth of the limit's times and w' among `others` (c, D); balls are those around `places`.
+    Or in the coordinates of `within`, with `around` directions around V. The suprema run over every
+    eighth of the limit's times and w' among `others` (c, D); balls are those around `places`.
     Memory 16 c n D^2 bytes."""
-    path, steps = propagated(limit, sample.w, limit.times[::8], 1e-4)  # changes 1e-6 of a mean that is sampled to some 5 %
+    path, steps = propagated(limit, sample.w, limit.times[::8], 1e-4)  # far below what sampling costs
     away, problem = outside(limit.problem, path, tau, places), limit.limit.problem
-    rest = np.linalg.norm(path[..., path.shape[-1] - 2 :], axis=-1)
+    rest = np.linalg.norm(path[..., -2:], axis=-1)
     top, errors = np.full(2, -1.0), np.zeros(2)
     for s in range(len(path)):
         J, H = tangent(path[s]), interaction_hessian(problem, path[s], others).swapaxes(0, 1)
-        slope = series(problem)[0].slope(others @ path[s].T) / problem.scale if around else np.zeros(H.shape[:2])
+        slope = np.zeros(H.shape[:2])
+        if around: slope = np.abs(series(problem)[0].slope(others @ path[s].T)) / problem.scale
         for t in range(s, len(path)):
             if t > s: J = steps[t] @ J
-            turned = np.abs(slope) * (rest[t] / rest[s] * away[t])
+            turned = slope * (rest[t] / rest[s] * away[t])
             A = (J * away[t][:, None, None]) @ H
             lower, upper = two_sided(A, turned, sample.weights, around, 1)
             hope = upper >= max(top[0], lower.max())  # the others are not the largest
@@ -250,7 +272,7 @@ def average_bounds(limit: MeanField, sample: Sample, others: np.ndarray, tau: fl
 
 # %% ../nbs/10_table1.ipynb #2300a017
 def tried(atoms: Float[np.ndarray, "k D"], count: int, seed: int) -> Float[np.ndarray, "c D"]:
-    "As w', in the coordinates of `within`: the atoms and `count` random directions of V, at two latitudes, and the pole."
+    "As w': the atoms and `count` random directions of V, at two latitudes, and the pole."
     q = atoms.shape[1] - 2
     drawn = np.random.default_rng(seed).normal(size=(count, q))
     equator = np.pad(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), ((0, 0), (0, 2)))
@@ -259,10 +281,13 @@ def tried(atoms: Float[np.ndarray, "k D"], count: int, seed: int) -> Float[np.nd
     return np.concatenate([equator, np.sqrt(0.75) * equator + 0.5 * pole, pole])
 
 
-def stability_around(limit: MeanField, tau: float, starts: int, seed: int, count: int = 26) -> tuple[float, Bounds]:
-    """For an even limit as `within` takes it: its last time T, and `Bounds` of $J_{avg}(\\tau)\\,T$ up to T.
+def stability_around(limit: MeanField, tau: float, starts: int, seed: int,
+                     count: int = 26) -> tuple[float, Bounds]:
+    """For an even limit as `within` takes it: its last time T, and `Bounds` of $J_{avg}(\\tau)\\,T$.
 
-    From `starts` neurons out of some sixteen times as many, w' among the teachers and `count` random directions of V."""
+    From `starts` neurons out of some sixteen times as many; w' among the teachers, `count` random
+    directions of V, and the same halfway up around it. The cost does not depend on d but through
+    T: the solver's steps are of order one."""
     require(is_even(limit.problem), "limit.problem", limit.problem.name, "an even problem")
     starts, seed = check_integer("starts", starts, 16), check_integer("seed", seed, 0)
     small, d, T = within(limit), limit.problem.dim, float(limit.times[-1])
@@ -280,23 +305,24 @@ def _pair_slope(w, beta: float): return character_correlation(w, (0, 1), beta, N
 
 
 def pushed_by_one(problem: Problem, w: Float[np.ndarray, "n d"]) -> Float[Array, "n d"]:
-    "For SoftPlus(beta) on the cube and unit w: $H(w,e_1)e_2$ by the formula above, but for signs; units 1 / flow time."
+    "For SoftPlus(beta) on the cube and unit w: $H(w,e_1)e_2$ but for signs, in 1 / flow time."
     beta = problem.activation.beta
     linear = np.eye(1, problem.dim, 1) / 2
     slope = linear + np.tanh(beta / 2) * np.asarray(_pair_slope(w, beta))
     return float(problem.scale) / 2 * project(w, slope)
 
-
+# %% ../nbs/10_table1.ipynb #2300a034
 def stability_from_start(limit: MeanField, tau: float, neurons: int, seed: int) -> tuple[float, Bounds]:
-    """For SoftPlus on the cube: the last time T of a limit and a lower bound of $J_{avg}(\\tau)\\,T$ up to T, at s = t = 0.
+    """For SoftPlus on the cube: a limit's last time T, and a lower bound of $J_{avg}(\\tau)\\,T$.
 
-    There is no upper one: it is infinite. The error is that of so many random neurons."""
+    At s = t = 0, with the error of so many random neurons. The upper bound is infinite."""
     problem, T = limit.problem, float(limit.times[-1])
-    w = np.asarray(uniform(own_key(check_integer("seed", seed, 0)), check_integer("neurons", neurons, 2), problem.dim))
-    size = np.linalg.norm(pushed_by_one(problem, w), axis=1) * outside(problem, w, tau, endpoints(problem))
+    w = np.asarray(uniform(own_key(seed), neurons, problem.dim))
+    size = np.linalg.norm(pushed_by_one(problem, w), axis=1)
+    size = size * outside(problem, w, tau, endpoints(problem))
     return T, Bounds(T * size.mean(), T * size.std() / np.sqrt(len(w)), np.inf, 0.0)
 
-
+# %% ../nbs/10_table1.ipynb #2300a036
 def stability_on_cube(limit: MeanField, tau: float, neurons: int, seed: int) -> tuple[float, Bounds]:
     """For a small cube: T and `Bounds` of $J_{avg}(\\tau)\\,T$ up to T from random neurons in all coordinates.
 
