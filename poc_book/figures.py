@@ -461,7 +461,7 @@ def assumptions(data: xr.Dataset) -> Figure:
     right.yaxis.minorticks_off()
     title = "local strong convexity, caps of radius 0.1"
     label(left, "time in units of T, flow time to half the risk", r"$C_{LSC}(t)$", title, legend=False)
-    label(right, "dimension d", r"$J_{avg}\,T$", "average stability: lower bounds, to upper ones where known")
+    label(right, "dimension d", r"$J_{avg}\,T$", "average stability, from below and above")
     return fig
 
 # %% ../nbs/91_figures.ipynb #3fa48551
