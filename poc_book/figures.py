@@ -446,12 +446,13 @@ def sample_size(data: xr.Dataset) -> Figure:
 
 # %% ../nbs/91_figures.ipynb #52515fef
 def assumptions(data: xr.Dataset) -> Figure:
-    "C_LSC over time and J_avg T over dimensions, by problem."
+    "C_LSC over time, and bounds of J_avg T over dimensions, by problem."
     fig, (left, right) = panels(2, width=4.8)
     for i, name in enumerate(data.problem.values):
         at, style = data.sel(problem=name), dict(color=COLOURS[i], label=TITLES[str(name)])
         left.plot(at.clock, at.convexity, STYLES[i % 4], **style)
-        right.errorbar(at.dim, at.average, 2 * at.error, ls=STYLES[i % 4], marker="o", ms=3, capsize=3, **style)
+        right.fill_between(at.dim, at.lower, at.upper, color=COLOURS[i], alpha=0.3)
+        right.plot(at.dim, at.lower, STYLES[i % 4], marker="o", ms=3, **style)
     left.axhline(0, color=GREY, lw=0.8)
     left.set_yscale("symlog", linthresh=0.1)
     right.set(xscale="log", yscale="log")
@@ -460,7 +461,7 @@ def assumptions(data: xr.Dataset) -> Figure:
     right.yaxis.minorticks_off()
     title = "local strong convexity, caps of radius 0.1"
     label(left, "time in units of T, flow time to half the risk", r"$C_{LSC}(t)$", title, legend=False)
-    label(right, "dimension d", r"$J_{avg}\,T$", "average stability, two standard errors")
+    label(right, "dimension d", r"$J_{avg}\,T$", "average stability, from below and above")
     return fig
 
 # %% ../nbs/91_figures.ipynb #3fa48551

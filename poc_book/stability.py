@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['tangent', 'jacobian', 'radial_hessian', 'local_hessian', 'projected', 'tangent_top', 'interaction_hessian',
            'mixed_hessian', 'carry_matrix', 'propagators', 'stability_matrix', 'Scalars', 'is_single_index',
-           'one_direction', 'stability_scalars', 'bound_constant', 'Estimate', 'stability_norms', 'j_max', 'is_even',
-           'atoms_of', 'outside', 'maximise', 'j_avg', 'average_push', 'cap', 'local_strong_convexity',
+           'one_direction', 'stability_scalars', 'bound_constant', 'Estimate', 'propagated', 'stability_norms', 'j_max',
+           'is_even', 'atoms_of', 'outside', 'maximise', 'j_avg', 'average_push', 'cap', 'local_strong_convexity',
            'self_concordance']
 
 # %% ../nbs/07_stability.ipynb #2420d1ae
@@ -244,7 +244,7 @@ def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
     return w[1:], steps
 
 
-def _propagated(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
+def propagated(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
     "`propagators`, in closed form where the limit is exact."
     times, exact = check_times(times), limit.limit
     if isinstance(exact, RadialLimit) and limit.times[-1] >= times[-1] > 0: return _frames(exact, w0, times)
@@ -259,7 +259,7 @@ def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
     if is_single_index(limit):
         alpha0 = np.asarray(w0 @ one_direction(limit).reduction.basis)[:, 0]
         return np.exp(stability_scalars(limit, alpha0, times).log_norm)
-    path, steps = _propagated(limit, w0, times)
+    path, steps = propagated(limit, w0, times)
     norms = np.zeros((len(steps), *path.shape[:2]))
     for j in range(len(steps)):
         J = tangent(path[j])
@@ -336,7 +336,7 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     candidates, starts = check_integer("candidates", candidates), check_integer("starts", starts)
     problem = limit.problem
     places = atoms_of(problem) if places is None else problem.checked("places", places)
-    path, steps = _propagated(limit, check_sphere("w0", w0, problem.dim), times, 1e-6)  # far below what sampling costs
+    path, steps = propagated(limit, check_sphere("w0", w0, problem.dim), times, 1e-6)  # far below what sampling costs
     T, d = len(path), path.shape[-1]
     out = outside(problem, path, tau, places)
     table, errors, spread = np.zeros((3, T, T))

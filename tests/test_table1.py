@@ -1,18 +1,32 @@
 "What Table 1 rests on: where neurons arrive, who is alike, and the measured constants, against independent references."
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from poc_book.checks import BadInput
 from poc_book.mean_field import solve
 from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, SoftPlus
-from poc_book.problems import he, staircase, xor
+from poc_book.problems import circle, he, random_teachers, staircase, xor
 from poc_book.single_index import time_to_risk
 from poc_book.sphere import normalise, uniform
-from poc_book.stability import local_strong_convexity, outside
-from poc_book.table1 import endpoints, exponent, missed, transitive, until_learned
+from poc_book.stability import interaction_hessian, local_strong_convexity, outside
+from poc_book.table1 import (
+    endpoints,
+    mean_square,
+    missed,
+    placed,
+    pushed_by_one,
+    transitive,
+    tried,
+    two_sided,
+    until_learned,
+    within,
+    worth_carrying,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -95,13 +109,74 @@ def test_convexity_on_the_cube_by_differences_of_the_potential():
     assert 0 <= reference - ours < 0.1 * ours
 
 
-def test_exponents_weigh_their_errors():
-    x = np.array([4, 8, 16])
-    off = 2.0 * x**1.5 * np.array([1, 1, 3])
-    loose, tight = (exponent(x, off, off * [0.01, 0.01, s]) for s in (10.0, 0.01))
-    print(f"outlier with a large error: {loose[0]:.4f} +- {loose[1]:.4f}; with a small one {tight[0]:.2f}")
-    assert abs(loose[0] - 1.5) < 0.01 and tight[0] > 2
-    assert abs(loose[1] - 0.01 * np.sqrt(2) / np.log(2)) < 1e-3
+def test_bounds_of_the_mean_push_enclose_the_best_direction():
+    "Two directions, so that all v can be tried; and a further one that is pushed most."
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(3, 50, 2, 2)) * rng.exponential(size=(50, 1, 1))
+    weights, none = rng.dirichlet(np.ones(50)), np.zeros((3, 50))
+    lower, upper = two_sided(A, none, weights, 0)
+    angle = np.linspace(0, np.pi, 1001)
+    best = (np.linalg.norm(A @ np.array([np.cos(angle), np.sin(angle)]), axis=2).transpose(0, 2, 1) @ weights).max(1)
+    print("best direction", best, "bounds", lower, upper)
+    assert np.all(lower <= best * (1 + 1e-12)) and np.all(best <= upper) and np.all(upper < 1.08 * lower)
+
+    flat = np.pad(A, ((0, 0), (0, 0), (0, 1), (0, 1)))  # nothing along e, and 9 among the n - 2 that are left
+    assert np.all(two_sided(flat, none + 9, weights, 10)[1] > 9 * np.sqrt(8 / 9))
+
+
+def test_a_small_matrix_stands_for_all_directions():
+    "E H^T H of Circle at the start, d = 6: random neurons in all coordinates, and the same ones as `within` sees them."
+    limit = solve(circle(6), [0.0, 1.0])
+    small, w = within(limit), np.asarray(uniform(jax.random.key(2), 40000, 6))
+    V = np.asarray(limit.limit.reduction.basis)
+    frame = np.concatenate([V.T, np.linalg.svd(V.T)[2][2:]])
+    others = tried(np.asarray(small.problem.teacher.points), 2, 0)[[0, 7, 9, -1]]
+    y = w @ frame.T
+    inner = np.column_stack([y[:, :3], np.linalg.norm(y[:, 3:], axis=1)])
+    weights = np.full(len(w), 1 / len(w))
+    H = interaction_hessian(small.problem, inner, others).swapaxes(0, 1)
+    slope = np.abs(4 * (others @ inner.T) ** 3)  # K = s^4
+    square, beyond = mean_square(H, slope, weights, 4)
+    whole = interaction_hessian(limit.problem, w, np.pad(others[:, :3], ((0, 0), (0, 3))) @ frame).swapaxes(0, 1)
+    brute = frame @ mean_square(whole, slope, weights, 0)[0] @ frame.T
+    off = np.abs(brute[:, :3, :3] - square).max(), np.abs(brute[:, range(3, 6), range(3, 6)] - beyond[:, None]).max()
+    print("on V and theta'", off[0], "further", off[1], "largest", np.abs(brute).max())
+    assert off[0] < 1e-10 and off[1] < 0.02 * np.abs(brute).max()
+
+
+def test_carried_neurons_have_the_averages_of_all():
+    "Weights undo the chances: also where the guess is far from uniform, and where none is away."
+    w = placed(2, 12, 4096, 0)
+    path = np.stack([w, w[::-1]])
+    away = np.linalg.norm(w[:, :2], axis=1) > 0.2
+    few = worth_carrying(w, path, np.stack([away, away]), 2, 512, 1)
+    exact = np.array([1, 1, 1, 9]) / 12
+    print("E w^2", few.weights @ few.w**2, "weights", few.weights.sum(), "from", few.weights.min(), "to", few.weights.max())
+    assert np.abs(few.weights @ few.w**2 - exact).max() < 0.02 and len(few.w) == 512
+    assert few.weights.max() > 2 * few.weights.min() and set(few.group) == set(range(8))
+
+
+def test_a_limit_within_moves_neurons_as_the_whole():
+    limit = solve(random_teachers(9), np.linspace(0, 2, 9), 0.02)
+    frame = np.concatenate([np.asarray(limit.limit.view.basis).T, np.eye(2, 9, 6)])
+    w = np.asarray(uniform(jax.random.key(0), 5, 8))
+    gap = np.abs(within(limit).transport(w) @ frame - limit.transport(w @ frame)).max()
+    print(f"{gap:.1e}")
+    assert gap < 1e-6
+    refused = solve(circle(3), [0.0, 0.1]), eqx.tree_at(lambda x: x.limit, limit, None)
+    for other, says in zip(refused, ("at least 4", "one radius or by moments")):
+        with pytest.raises(BadInput, match=says): within(other)
+
+
+def test_the_linear_part_of_softplus_pushes_every_neuron():
+    "Against all inputs of a small cube, and in a dimension where they cannot be enumerated: about scale / 4."
+    problem = staircase(7)
+    w = np.asarray(uniform(jax.random.key(0), 20, 7))
+    H = np.abs(interaction_hessian(problem, w, np.eye(2, 7))[:, 0, :, 1])
+    gap = np.abs(H - np.abs(pushed_by_one(problem, w))).max()
+    sizes = np.linalg.norm(pushed_by_one(xor(512), np.asarray(uniform(jax.random.key(0), 64, 512))), axis=1)
+    print(f"{gap:.1e}, at d = 512 mean {sizes.mean():.4f}, from {sizes.min():.3f} to {sizes.max():.3f}")
+    assert gap < 1e-5 and abs(sizes.mean() - 2) < 0.03 and sizes.min() > 1.8
 
 
 def test_time_to_learn_agrees_with_chapter_nine():
