@@ -477,6 +477,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'poc_book/latent_law.py'),
                                      'poc_book.latent_law.Characters.gradients': ( 'latent_law.html#characters.gradients',
                                                                                    'poc_book/latent_law.py'),
+                                     'poc_book.latent_law.Correction': ('latent_law.html#correction', 'poc_book/latent_law.py'),
                                      'poc_book.latent_law.Forces': ('latent_law.html#forces', 'poc_book/latent_law.py'),
                                      'poc_book.latent_law.Harmonic': ('latent_law.html#harmonic', 'poc_book/latent_law.py'),
                                      'poc_book.latent_law.Harmonic.features': ( 'latent_law.html#harmonic.features',

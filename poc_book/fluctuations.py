@@ -650,8 +650,8 @@ def risk_correction(limit: MeanField, step: float = 1.0, ratio: float = 1.07, lo
     their claimed error is above a tenth of the largest correction."""
     if isinstance(limit.limit, MomentLimit):
         from poc_book.latent_law import latent_correction  # here, as it is built on this module
-        value, error = latent_correction(limit)
-        return within(0.1, limit.problem, limit.times, value, error / np.abs(value).max())
+        by_starts = latent_correction(limit)
+        return within(0.1, limit.problem, limit.times, by_starts.risk, by_starts.error / np.abs(by_starts.risk).max())
     second, found = Second(), []
     for panel in unfold(stages(limit, step, ratio, longest)):
         shift = second.step(panel) if panel.length else np.zeros(panel.stage.blocks[0].c.size)

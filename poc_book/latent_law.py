@@ -7,8 +7,8 @@ __all__ = ['TOP', 'Part', 'BLOCK', 'LATE', 'SCRAMBLINGS', 'QUANTILE', 'STEP', 'T
            'harmonics_around', 'Characters', 'beyond', 'characters', 'by_moments', 'Starts', 'drawn', 'with_jacobians',
            'read_and_push', 'shown_by', 'panel', 'parts_of', 'Answer', 'Panel', 'neurons_and_sources', 'followed',
            'Scrambling', 'one_scrambling', 'Runs', 'runs_of', 'LatentLaw', 'latent_law', 'excess', 'bent', 'Spread',
-           'spread_at', 'answered_aside', 'limit_aside', 'Forces', 'forces', 'Second', 'grown', 'one_correction',
-           'latent_correction']
+           'spread_at', 'answered_aside', 'limit_aside', 'Forces', 'forces', 'Second', 'grown', 'Correction',
+           'one_correction', 'latent_correction']
 
 # %% ../nbs/11_latent_law.ipynb #11a00006
 from collections.abc import Callable, Iterator, Sequence
@@ -338,7 +338,7 @@ def neurons_and_sources(view: Latent | Cube, size: int, seed: list[int], times_m
     weights = np.append(neurons.weights, 0 * sources.weights)
     return Starts(weights, *(np.concatenate(pair) for pair in zip(neurons[1:], sources[1:]))), sources
 
-
+# %% ../nbs/11_latent_law.ipynb #11a00037
 LATE = "times up to which the law stays finite"
 
 
@@ -388,7 +388,7 @@ def one_scrambling(limit: MeanField, size: int, seed: list[int], longest: float 
 
     Panels are at most `longest` (default `panel`) on the clock of the root of the risk. There are N = `size` starts, twice as
     many where degrees are odd, and again where neurons have signs. Memory for each harmonic degree 8 (q + 2) N^2 bytes, and some
-    200 f (q + 2) N with f features: 4 and 70 MB at q = 6, N = 256, l = 0. On the cube N is twice `size` only where neurons of
+    300 f (q + 2) N with f features: 4 and 100 MB at q = 6, N = 256, l = 0. On the cube N is twice `size` only where neurons of
     one sign do not mirror the others, and d takes the place of q + 2."""
     found = []
     for panel in followed(limit, size, seed, longest):
@@ -562,14 +562,14 @@ def answered_aside(block: Part, y, pairs, ways, here, along) -> Float[np.ndarray
     return found
 
 
-def limit_aside(y, spread: Spread, size, axes, V, along, bend) -> Float[np.ndarray, "N n"]:
-    "The mean change of the limit's velocity V (N, n), by its derivatives along the `axes` of B, of eigenvalues `size` (N, n)."
+def limit_aside(y, spread: Spread, size, axes, nu, along, bend) -> Float[np.ndarray, "N n"]:
+    "The mean change of the velocity nu (N, n) by its derivatives along the `axes` of B, which has eigenvalues `size` (N, n)."
     found = np.einsum("nk,kni->ni", size, bend) / 2
-    found += V * (size.sum(1) + spread.around)[:, None] / 2
+    found += nu * (size.sum(1) + spread.around)[:, None] / 2
     if not spread.around.any(): return found
     share = spread.around / (2 * y[:, -1])
     found += share[:, None] * np.einsum("kni,nk->ni", along, axes[:, -1])
-    found[:, -1] -= share * V[:, -1] / y[:, -1]
+    found[:, -1] -= share * nu[:, -1] / y[:, -1]
     return found
 
 
@@ -604,10 +604,10 @@ class Second:
     """Means of second order from panel to panel: displacements of neurons `twice` (N, n), of each source by itself, `alone`
     (S, n), times its sign, and of neurons by the mean shift, `shifted` (N, n), but for their signs."""
 
-    def __init__(self, limit: MeanField, parts: Sequence[Part], first: Panel):
+    def __init__(self, limit: MeanField, first: Panel):
         exact, view = by_moments(limit)
         self.scale = float(view.scale)
-        self.at, self.excess = excess(exact, parts)
+        self.at, self.excess = excess(exact, [answer.block for answer in first.answers])
         self.twice, self.shifted = np.zeros((2, *first.starts.y.shape))
         self.alone = np.zeros_like(first.sources.y)
 
@@ -642,29 +642,40 @@ TIMES_MORE = 4  # neurons that answer than sources: late the error is mostly the
 FINITE = "times up to which the correction stays finite"
 
 
-def one_correction(limit: MeanField, size: int, seed: list[int], longest: float | None = None) -> Float[np.ndarray, " T"]:
-    "From one scrambling of `size` sources, as `one_scrambling`: $\\lim_mm(EL(\\rho^m_t)-L(\\rho_t))$ at the limit's times."
+class Correction(NamedTuple):
+    """At `times` (T,), flow time: the `risk`'s correction $\\lim_mm(EL(\\rho^m_t)-L(\\rho_t))$ with its `error`, and what of it
+    is the mean `shift` of the network, $2\\langle f_{MF}-f^*,b\\rangle$; the rest is the law."""
+    times: np.ndarray
+    risk: np.ndarray
+    error: np.ndarray
+    shift: np.ndarray
+
+
+def one_correction(limit: MeanField, size: int, seed: list[int], longest: float | None = None) -> Float[np.ndarray, "2 T"]:
+    "From one scrambling of `size` sources, as `one_scrambling`: the risk's correction and what of it is `Correction.shift`."
     found, second = [], None
     for panel in followed(limit, size, seed, longest, TIMES_MORE):
-        if second is None: second = Second(limit, [answer.block for answer in panel.answers], panel)
-        try: shift = second.step(panel) if panel.length else np.zeros(len(panel.answers[second.at].X[0]))
-        except np.linalg.LinAlgError: raise NotResolved("times", limit.times, FINITE) from None
+        if second is None: second, shift = Second(limit, panel), 0.0
+        else:
+            try: b = second.step(panel)
+            except np.linalg.LinAlgError: raise NotResolved("times", limit.times, FINITE) from None
+            shift = 2 * second.excess(panel.times[-1:])[0] @ b
         if not panel.asked: continue
         law = sum(np.sum(answer.X[-1] ** 2, 0) @ panel.sources.weights for answer in panel.answers)
-        found.append(law + 2 * second.excess(panel.times[-1:])[0] @ shift)
+        found.append((law + shift, shift))
     if not np.all(np.isfinite(found)): raise NotResolved("times", limit.times, FINITE)
-    return np.array(found)
+    return np.transpose(found)
 
 
-def latent_correction(limit: MeanField, size: int = 128, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """For limits as in `latent_law`, on the cube up to d = 7: $\\lim_mm(EL(\\rho^m_t)-L(\\rho_t))$ at the limit's times (T,).
-
-    And its error, from `size` sources, a power of two, and `TIMES_MORE` as many neurons for each of `SCRAMBLINGS`.
+def latent_correction(limit: MeanField, size: int = 128, seed: int = 0) -> Correction:
+    """For limits as in `latent_law`, on the cube up to d = 7: `Correction` at the limit's times, from `size` sources, a power of
+    two, and `TIMES_MORE` as many neurons for each of `SCRAMBLINGS`.
 
     The error is made up as in `latent_law`; it grows fast where neurons are still being stretched, as second derivatives do. At
-    d = 16 to flow time 6 with 128 sources: seconds on two cores for two directions, minutes for six, and on the cube. Raises
-    `BadInput` for another limit and on cubes of more dimensions, `NotResolved` where the correction does not stay finite."""
+    d = 16 to flow time 4 with 128 sources: ten seconds for two directions, minutes for six, and on the cube. Raises `BadInput`
+    for another limit and on cubes of more dimensions, `NotResolved` where the correction does not stay finite."""
     _, view = by_moments(limit)
     all_there = not isinstance(view, Cube) or len(view.order) <= TOP + 1
     require(all_there, "problem.dim", limit.problem.dim, f"at most {TOP + 1} on the cube, where all characters are followed")
-    return runs_of(one_correction, limit, size, seed).judged(lambda x: x)
+    runs = runs_of(one_correction, limit, size, seed)
+    return Correction(limit.times, *runs.judged(lambda x: x[0]), np.mean([x[1] for x in runs.whole], 0))
