@@ -115,7 +115,7 @@ def test_a_law_that_is_not_resolved_or_takes_long_costs_no_report(monkeypatch):
     assert last_laws(limit, 0).keys() == {"function", "coupling"}
     monkeypatch.setattr(module, "fine_and_coarse", lost)
     assert last_laws(limit, 0) == {}
-    assert last_laws(solve(xor(6), [0.0, 1.0], 0.05), 0) == {}
+    assert last_laws(solve(xor(9), [0.0, 1.0], 0.05), 0) == {}
     monkeypatch.setattr(module, "FEATURES", 5)
     assert last_laws(solve(random_teachers(8), [0.0, 1.0], 0.05), 0) == {}
 
