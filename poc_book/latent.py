@@ -649,7 +649,7 @@ def departure(v, rate: float) -> Float[np.ndarray, " n"]:
     return np.where(rate * np.prod(v, 1) > 0, now, 2 * turn - now) / (2 * abs(rate))
 
 
-def endless_parity(view: Cube, times, seed: int = 0, size: int = 2**17) -> Float[np.ndarray, "T"]:
+def endless_parity(view: Cube, times, seed: int = 0, size: int = 2**17) -> Float[np.ndarray, " T"]:
     """For the view of a parity of four bits: its risk at `times` t/d as $d\\to\\infty$, by `size` starts.
 
     A formal limit (derived above): what finite d adds is seen in the chapter to fall with d, and not bounded."""
