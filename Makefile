@@ -42,9 +42,11 @@ benchmark: $(READY)  ## ratios of speed and memory on this machine, into benchma
 
 lint: $(READY)  ## style of modules and notebooks, types
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
-sync: $(READY)  ## export the modules from the notebooks and clean the notebooks
+sync: $(READY)  ## format and clean the notebooks, export the modules from them
+	$(BIN)/ruff format --quiet .
 	$(BIN)/nbdev-export
 	$(BIN)/nbdev-clean
 

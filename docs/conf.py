@@ -1,11 +1,16 @@
-"How Sphinx renders the site. Title and description are those of _quarto.yml; the pages come from poc_book.site."
+"""How Sphinx renders the site.
+
+Title and description are those of _quarto.yml; the pages come from poc_book.site.
+"""
+
 import unicodedata
 from pathlib import Path
 
 import yaml
 from sphinx.search.en import SearchEnglish
 
-website = yaml.safe_load((Path(__file__).resolve().parents[1] / "_quarto.yml").read_text(encoding="utf-8"))["website"]
+quarto = Path(__file__).resolve().parents[1] / "_quarto.yml"
+website = yaml.safe_load(quarto.read_text(encoding="utf-8"))["website"]
 project = html_title = website["title"]
 author = "The poc_book authors"
 language = "en"
@@ -36,11 +41,12 @@ html_show_copyright = html_show_sourcelink = False
 
 
 class Folded(SearchEnglish):
-    "Words without their accents, as `search.js` asks for them: who looks for Grönwall finds Gronwall."
+    "Words without their accents, as `search.js` asks for them: Grönwall finds Gronwall."
 
     def split(self, input: str) -> list[str]:
         letters = (c for c in unicodedata.normalize("NFD", input) if not unicodedata.combining(c))
         return super().split("".join(letters))
 
 
-def setup(app): app.add_search_language(Folded)
+def setup(app):
+    app.add_search_language(Folded)

@@ -18,7 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from .checks import NotResolved, check_finite, check_integer, check_positive, check_times, magnitude, require
+from poc_book.checks import (
+    NotResolved,
+    check_finite,
+    check_integer,
+    check_positive,
+    check_times,
+    magnitude,
+    require,
+)
 from .coupling import Coupling, interaction_term, local_term, source
 from .mean_field import Limit
 from .model import Measure, Problem
@@ -28,115 +36,172 @@ from .stability import interaction_hessian
 # %% ../nbs/08_balanced.ipynb #806d0e6a
 class Bracket(NamedTuple):
     "A number known to lie in [lower, upper], up to rounding."
+
     lower: float
     upper: float
 
 # %% ../nbs/08_balanced.ipynb #54350a42
 def ascend(A, v, rounds: int = 200):
-    "Monotone ascent of $\\sum_i|A_iv|$ from unit columns `v` (..., q, s), and the sums it reaches (..., s)."
+    """Monotone ascent of $\\sum_i|A_iv|$ from unit columns `v` (..., q, s), and the sums it reaches
+    (..., s)."""
     last = -np.inf
     for _ in range(rounds):
         y = np.einsum("...ipq,...qs->...ips", A, v)
         sums = np.linalg.norm(y, axis=-2)
         total = sums.sum(-2)
-        if np.all(total <= last + 1e-13 * total): break
-        v, last = np.einsum("...ipq,...ips->...qs", A, y / np.maximum(sums, 1e-300)[..., None, :]), total
+        if np.all(total <= last + 1e-13 * total):
+            break
+        v, last = (
+            np.einsum("...ipq,...ips->...qs", A, y / np.maximum(sums, 1e-300)[..., None, :]),
+            total,
+        )
         v = v / np.maximum(np.linalg.norm(v, axis=-2, keepdims=True), 1e-300)
     return v, total
 
 # %% ../nbs/08_balanced.ipynb #e00cebfe
-def largest_sum(A: Float[np.ndarray, "... m p q"]) -> tuple[np.ndarray | np.floating, np.ndarray | np.floating]:
-    """For finite blocks `A` (..., m, p, q): lower and upper bound, (...,) each, of $\\sup_{|v|=1}\\sum_i|A_iv|$.
+def largest_sum(
+    A: Float[np.ndarray, "... m p q"],
+) -> tuple[np.ndarray | np.floating, np.ndarray | np.floating]:
+    """For finite blocks `A` (..., m, p, q): lower and upper bound, (...,) each, of
+    $\\sup_{|v|=1}\\sum_i|A_iv|$.
 
-    Exact for q = 1. Otherwise the lower end is attained by a v, the upper end is certified by Cauchy-Schwarz."""
+    Exact for q = 1. Otherwise the lower end is attained by a v, the upper end is certified by
+    Cauchy-Schwarz."""
     A = np.asarray(check_finite("A", A), float)
     require(A.ndim >= 3 and A.size > 0, "A.shape", A.shape, "(..., m, p, q)")
     unit = magnitude(A, (-3, -2, -1))
-    with np.errstate(over="ignore"): lower, upper = (unit * end for end in unit_sum(A / unit[..., None, None, None]))
-    require(bool(np.all(np.isfinite(upper))), "A", f"entries up to {np.abs(A).max():.3g}", "entries with finite sums")
+    with np.errstate(over="ignore"):
+        lower, upper = (unit * end for end in unit_sum(A / unit[..., None, None, None]))
+    require(
+        bool(np.all(np.isfinite(upper))),
+        "A",
+        f"entries up to {np.abs(A).max():.3g}",
+        "entries with finite sums",
+    )
     return lower, upper
 
 
 def unit_sum(A):
     "`largest_sum` of blocks whose largest entry is about 1."
-    if A.shape[-1] == 1: return (total := np.linalg.norm(A, axis=(-2, -1)).sum(-1)), total
+    if A.shape[-1] == 1:
+        return (total := np.linalg.norm(A, axis=(-2, -1)).sum(-1)), total
     gram = lambda c: np.einsum("...ipq,...ipr,...i->...qr", A, A, 1 / c)
     top = lambda c: np.sqrt(c.sum(-1) * np.linalg.eigvalsh(gram(c))[..., -1])
     ones, q = np.ones(A.shape[:-2]), A.shape[-1]
     frame = np.linalg.eigh(gram(ones))[1]
-    mix = np.linalg.qr(np.random.default_rng(0).normal(size=(q, q)))[0]  # eigenvectors may sit where the ascent gets stuck
+    mix = np.linalg.qr(np.random.default_rng(0).normal(size=(q, q)))[
+        0
+    ]  # eigenvectors may sit where the ascent gets stuck
     v, total = ascend(A, np.concatenate([frame, frame @ mix], -1))
     best = np.take_along_axis(v, total.argmax(-1)[..., None, None], -1)
     c = np.linalg.norm(A @ best[..., None, :, :], axis=(-2, -1))
     mean = np.maximum(c.mean(-1, keepdims=True), 1e-300)
-    certificates = [top(ones), np.linalg.norm(A, 2, axis=(-2, -1)).sum(-1), *(top(c + s * mean) for s in (1e-9, 1e-3, 0.03, 0.3))]
+    certificates = [
+        top(ones),
+        np.linalg.norm(A, 2, axis=(-2, -1)).sum(-1),
+        *(top(c + s * mean) for s in (1e-9, 1e-3, 0.03, 0.3)),
+    ]
     return total.max(-1), np.maximum(np.min(certificates, axis=0), total.max(-1))
 
 # %% ../nbs/08_balanced.ipynb #98723b7a
 def one_norm(A: Float[np.ndarray, "m m *block"]) -> Bracket:
-    "For finite `A`, (m, n) or blocks (m, n, p, q): the norm $\\|A\\|_{1\\to1}$, exact for scalars, a bracket for blocks."
+    """For finite `A`, (m, n) or blocks (m, n, p, q): the norm $\\|A\\|_{1\\to1}$, exact for
+    scalars, a bracket for blocks."""
     A = np.asarray(check_finite("A", A), float)
     require(A.ndim in (2, 4) and A.size > 0, "A.shape", A.shape, "(m, n) or (m, n, p, q)")
     if A.ndim == 2:
-        with np.errstate(over="ignore"): top = float(np.abs(A).sum(0).max())
-        require(np.isfinite(top), "A", f"entries up to {np.abs(A).max():.3g}", "entries with finite sums")
+        with np.errstate(over="ignore"):
+            top = float(np.abs(A).sum(0).max())
+        require(
+            np.isfinite(top),
+            "A",
+            f"entries up to {np.abs(A).max():.3g}",
+            "entries with finite sums",
+        )
         return Bracket(top, top)
     lower, upper = largest_sum(np.swapaxes(A, 0, 1))
     return Bracket(float(lower.max()), float(upper.max()))
 
 # %% ../nbs/08_balanced.ipynb #84eaa768
 def eigensystem(H, tol: float = 1e-9):
-    "For symmetric PSD `H`: clustered eigenvalues, increasing, and orthonormal bases (rows, multiplicity) of their eigenspaces."
+    """For symmetric PSD `H`: clustered eigenvalues, increasing, and orthonormal bases (rows,
+    multiplicity) of their eigenspaces."""
     H = np.asarray(check_finite("H", H), float)
-    square = H.ndim in (2, 4) and H.shape[0] == H.shape[1] > 0 and (H.ndim == 2 or H.shape[2] == H.shape[3] > 0)
+    square = (
+        H.ndim in (2, 4)
+        and H.shape[0] == H.shape[1] > 0
+        and (H.ndim == 2 or H.shape[2] == H.shape[3] > 0)
+    )
     require(square, "H.shape", H.shape, "(m, m) or (m, m, d, d)")
     unit = float(magnitude(H))
-    flat = (H if H.ndim == 2 else H.transpose(0, 2, 1, 3).reshape(2 * (H.shape[0] * H.shape[2],))) / unit
+    flat = (
+        H if H.ndim == 2 else H.transpose(0, 2, 1, 3).reshape(2 * (H.shape[0] * H.shape[2],))
+    ) / unit
     values, Q = np.linalg.eigh(flat)
     size = max(float(np.abs(values).max()), 1e-300)
     skew = float(np.abs(flat - flat.T).max()) / size
     require(skew < 1e-9, "H", f"asymmetry {skew:.1e}", "a symmetric matrix")
-    require(bool(values[0] > -1e-9 * size), "H", f"eigenvalue {values[0] * unit:.3g}", "positive semi-definite")
-    require(float(values[-1]) * unit < np.inf, "H", f"entries up to {np.abs(H).max():.3g}", "a matrix with finite eigenvalues")
+    require(
+        bool(values[0] > -1e-9 * size),
+        "H",
+        f"eigenvalue {values[0] * unit:.3g}",
+        "positive semi-definite",
+    )
+    require(
+        float(values[-1]) * unit < np.inf,
+        "H",
+        f"entries up to {np.abs(H).max():.3g}",
+        "a matrix with finite eigenvalues",
+    )
     cuts = np.flatnonzero(np.diff(values) > check_positive("tol", tol) * size) + 1
-    return unit * np.array([max(g.mean(), 0.0) for g in np.split(values, cuts)]), np.split(Q, cuts, axis=1)
+    return unit * np.array([max(g.mean(), 0.0) for g in np.split(values, cuts)]), np.split(
+        Q, cuts, axis=1
+    )
 
 # %% ../nbs/08_balanced.ipynb #54fce74d
 def fold(flat, H):
     "A flat matrix in the shape of `H`, (m, m) or blocks (m, m, d, d)."
-    if np.ndim(H) == 2: return flat
+    if np.ndim(H) == 2:
+        return flat
     m, d = np.shape(H)[0], np.shape(H)[2]
     return flat.reshape(m, d, m, d).transpose(0, 2, 1, 3)
 
 # %% ../nbs/08_balanced.ipynb #7f78fed3
 def spectral_projectors(H, tol: float = 1e-9) -> tuple[np.ndarray, list[np.ndarray]]:
-    """For symmetric PSD `H`, (m, m) or blocks (m, m, d, d): distinct eigenvalues, increasing, and projectors like H.
+    """For symmetric PSD `H`, (m, m) or blocks (m, m, d, d): distinct eigenvalues, increasing, and
+    projectors like H.
 
-    Eigenvalues within `tol` times the largest of their neighbour are one. Raises `BadInput` for any other `H`."""
+    Eigenvalues within `tol` times the largest of their neighbour are one. Raises `BadInput` for any
+    other `H`."""
     values, bases = eigensystem(H, tol)
     return values, [fold(B @ B.T, H) for B in bases]
 
 # %% ../nbs/08_balanced.ipynb #fc8ade9c
 def balance(H, tol: float = 1e-9) -> Bracket:
-    """For `H` as in `spectral_projectors`: $\\sum_\\lambda\\|P_\\lambda\\|_{1\\to1}$, the constant of the lemma below.
+    """For `H` as in `spectral_projectors`: $\\sum_\\lambda\\|P_\\lambda\\|_{1\\to1}$, the constant
+    of the lemma below.
 
-    Exact for (m, m), where it is also $\\sum_\\lambda\\|P_\\lambda\\|_\\infty$; a certified bracket for blocks."""
+    Exact for (m, m), where it is also $\\sum_\\lambda\\|P_\\lambda\\|_\\infty$; a certified bracket
+    for blocks."""
     norms = [one_norm(fold(B @ B.T, H)) for B in eigensystem(H, tol)[1]]
     return Bracket(sum(n.lower for n in norms), sum(n.upper for n in norms))
 
 # %% ../nbs/08_balanced.ipynb #c11d13fd
 class Growth(NamedTuple):
     "The worst growth lies in [lower, upper]; `lower` is reached at `time`."
+
     lower: float
     upper: float
     time: float
 
 
 def worst_l1_growth(H, times, tol: float = 1e-3) -> Growth:
-    """For symmetric PSD `H`, (m, m) or blocks: $\\sup_t\\|e^{-tH}\\|_{1\\to1}$ over t from the first to the last of `times`.
+    """For symmetric PSD `H`, (m, m) or blocks: $\\sup_t\\|e^{-tH}\\|_{1\\to1}$ over t from the
+    first to the last of `times`.
 
-    `times` start a refinement that ends when no interval can exceed the best value by more than the factor 1 + `tol`; the
-    interval [lower, upper] is certified. Raises `BadInput` as `balance`, `NotResolved` after 5000 evaluations."""
+    `times` start a refinement that ends when no interval can exceed the best value by more than the
+    factor 1 + `tol`; the interval [lower, upper] is certified. Raises `BadInput` as `balance`,
+    `NotResolved` after 5000 evaluations."""
     t, (values, bases) = check_times(times), eigensystem(H)
     check_positive("tol", tol)
     sizes = np.array([one_norm(fold(B @ B.T, H)).upper for B in bases])
@@ -145,14 +210,24 @@ def worst_l1_growth(H, times, tol: float = 1e-3) -> Growth:
     curve, open_ = {s: norm(s) for s in t.tolist()}, list(zip(t[:-1].tolist(), t[1:].tolist()))
 
     def bound(a, b):
-        with np.errstate(over="ignore"): bend = ((b - a) * (values * np.exp(-a * values / 2))) ** 2
-        return max(curve[a].upper, curve[b].upper) + min(bend @ sizes, np.sqrt(len(H)) * bend.max()) / 8
-    while open_ := [i for i in open_ if bound(*i) > (1 + tol) * max(g.upper for g in curve.values())]:
-        if len(curve) > 5000: raise NotResolved("tol", tol, "a larger tolerance or a shorter span of times")
+        with np.errstate(over="ignore"):
+            bend = ((b - a) * (values * np.exp(-a * values / 2))) ** 2
+        return (
+            max(curve[a].upper, curve[b].upper)
+            + min(bend @ sizes, np.sqrt(len(H)) * bend.max()) / 8
+        )
+
+    while open_ := [
+        i for i in open_ if bound(*i) > (1 + tol) * max(g.upper for g in curve.values())
+    ]:
+        if len(curve) > 5000:
+            raise NotResolved("tol", tol, "a larger tolerance or a shorter span of times")
         curve |= {(a + b) / 2: norm((a + b) / 2) for a, b in open_}
         open_ = [half for a, b in open_ for half in ((a, (a + b) / 2), ((a + b) / 2, b))]
     time = max(curve, key=lambda s: curve[s].lower)
-    return Growth(curve[time].lower, max(g.upper for g in curve.values()) * (1 + tol * (len(t) > 1)), time)
+    return Growth(
+        curve[time].lower, max(g.upper for g in curve.values()) * (1 + tol * (len(t) > 1)), time
+    )
 
 # %% ../nbs/08_balanced.ipynb #59bdea78
 def mean_family(m: int) -> Float[np.ndarray, "m m"]:
@@ -161,13 +236,23 @@ def mean_family(m: int) -> Float[np.ndarray, "m m"]:
 
 
 def ring_family(m: int, frequencies: int = 3) -> Float[np.ndarray, "m m"]:
-    "For m > 2 frequencies: $\\frac1m\\sum_r\\frac2r\\cos r(\\theta_i-\\theta_j)$ on m equal angles, eigenvalues 1/r and 0."
-    theta = 2 * np.pi * np.arange(check_integer("m", m, 2 * check_integer("frequencies", frequencies) + 1)) / m
-    return np.sum([2 / (r * m) * np.cos(r * (theta[:, None] - theta)) for r in range(1, frequencies + 1)], axis=0)
+    """For m > 2 frequencies: $\\frac1m\\sum_r\\frac2r\\cos r(\\theta_i-\\theta_j)$ on m equal
+    angles, eigenvalues 1/r and 0."""
+    theta = (
+        2
+        * np.pi
+        * np.arange(check_integer("m", m, 2 * check_integer("frequencies", frequencies) + 1))
+        / m
+    )
+    return np.sum(
+        [2 / (r * m) * np.cos(r * (theta[:, None] - theta)) for r in range(1, frequencies + 1)],
+        axis=0,
+    )
 
 # %% ../nbs/08_balanced.ipynb #6fb6cd27
 def spike_family(m: int) -> Float[np.ndarray, "m m"]:
-    "For m >= 2: the projector on a vector with half its squared mass on neuron 0 and half spread over the others."
+    """For m >= 2: the projector on a vector with half its squared mass on neuron 0 and half spread
+    over the others."""
     m = check_integer("m", m, 2)
     v = np.full(m, 1 / np.sqrt(2 * (m - 1)))
     v[0] = np.sqrt(0.5)
@@ -176,26 +261,44 @@ def spike_family(m: int) -> Float[np.ndarray, "m m"]:
 
 def random_family(m: int, seed: int = 0) -> Float[np.ndarray, "m m"]:
     "For m >= 2: $GG^T/m$ with a Gaussian G of m rows and m/2 columns."
-    G = np.random.default_rng(check_integer("seed", seed, 0)).normal(size=(check_integer("m", m, 2), m // 2))
+    G = np.random.default_rng(check_integer("seed", seed, 0)).normal(
+        size=(check_integer("m", m, 2), m // 2)
+    )
     return G @ G.T / m
 
 
-FAMILIES = {"mean": mean_family, "ring": ring_family, "spike": spike_family, "random": random_family}
+FAMILIES = {
+    "mean": mean_family,
+    "ring": ring_family,
+    "spike": spike_family,
+    "random": random_family,
+}
 
 # %% ../nbs/08_balanced.ipynb #56a99828
 def limit_hessian(problem: Problem, atoms: Measure) -> Float[np.ndarray, "n n d d"]:
-    """For atoms with weights p > 0: blocks $\\sqrt{p_ip_j}\\,H(v_i,v_j)$ with the atoms' own signs, (n, n, d, d).
+    """For atoms with weights p > 0: blocks $\\sqrt{p_ip_j}\\,H(v_i,v_j)$ with the atoms' own signs,
+    (n, n, d, d).
 
-    Its eigenvectors divided by $\\sqrt{p_i}$ are the eigenfunctions of $H_\\infty$ in $L^2$ of the atoms."""
-    root = np.sqrt(np.asarray(atoms.weights)) * np.asarray(atoms.signs) * problem.signs(len(atoms.signs))
-    return root[:, None, None, None] * root[:, None, None] * interaction_hessian(problem, atoms.points)
+    Its eigenvectors divided by $\\sqrt{p_i}$ are the eigenfunctions of $H_\\infty$ in $L^2$ of the
+    atoms."""
+    root = (
+        np.sqrt(np.asarray(atoms.weights))
+        * np.asarray(atoms.signs)
+        * problem.signs(len(atoms.signs))
+    )
+    return (
+        root[:, None, None, None] * root[:, None, None] * interaction_hessian(problem, atoms.points)
+    )
 
 # %% ../nbs/08_balanced.ipynb #0911d8e4
 class Modes(eqx.Module):
-    """For an interaction Hessian at finitely many atoms: its balanced spectral decomposition without kernel (Definition 11).
+    """For an interaction Hessian at finitely many atoms: its balanced spectral decomposition
+    without kernel (Definition 11).
 
-    `functions[l]` (n, d, q) holds the q orthonormal eigenfunctions of `eigenvalues[l]`; `eta` is the certified upper end of
-    $\\eta_\\lambda$, `eta_lower` the attained one; `reach` is $\\psi_\\lambda$."""
+    `functions[l]` (n, d, q) holds the q orthonormal eigenfunctions of `eigenvalues[l]`; `eta` is
+    the certified upper end of $\\eta_\\lambda$, `eta_lower` the attained one; `reach` is
+    $\\psi_\\lambda$."""
+
     eigenvalues: Float[np.ndarray, " modes"]
     functions: tuple[Float[np.ndarray, "n d _"], ...]
     eta: Float[np.ndarray, " modes"]
@@ -203,17 +306,25 @@ class Modes(eqx.Module):
     reach: Float[np.ndarray, " modes"]
 
     @property
-    def constant(self) -> float: return 1 + float(self.eta @ self.reach)
+    def constant(self) -> float:
+        return 1 + float(self.eta @ self.reach)
 
     @property
-    def orbit_bound(self) -> float: return 1 + sum(np.sqrt(v.shape[2]) for v in self.functions)
+    def orbit_bound(self) -> float:
+        return 1 + sum(np.sqrt(v.shape[2]) for v in self.functions)
 
 # %% ../nbs/08_balanced.ipynb #b915bcc0
 def balanced_modes(problem: Problem, atoms: Measure, tol: float = 1e-9) -> Modes:
-    """For a measure of few atoms, weights > 0: the eigenfunctions of $H_\\infty$ with eigenvalue above `tol` times the largest.
+    """For a measure of few atoms, weights > 0: the eigenfunctions of $H_\\infty$ with eigenvalue
+    above `tol` times the largest.
 
     Raises `BadInput` when $H_\\infty$ vanishes or a weight is not positive."""
-    require(bool(np.all(np.asarray(atoms.weights) > 0)), "atoms.weights", atoms.weights, "positive weights")
+    require(
+        bool(np.all(np.asarray(atoms.weights) > 0)),
+        "atoms.weights",
+        atoms.weights,
+        "positive weights",
+    )
     require(check_positive("tol", tol) < 1, "tol", tol, "below 1")
     values, bases = eigensystem(limit_hessian(problem, atoms), tol)
     keep = [l for l, value in enumerate(values) if value > tol * values[-1]]
@@ -231,26 +342,37 @@ def _mode_sums(delta, modes: Modes, atom) -> list:
     return [xp.einsum("idq,id->q", xp.asarray(v)[atom], delta) for v in modes.functions]
 
 
-def potential(delta: Float[Array, "m d"], modes: Modes, atom) -> tuple[Float[Array, ""] | float, Float[Array, ""] | float]:
-    """For coupling errors `delta` (m, d) of equally weighted neurons ending at `atom` (m,): $(\\Omega,\\Psi)$.
+def potential(
+    delta: Float[Array, "m d"], modes: Modes, atom
+) -> tuple[Float[Array, ""] | float, Float[Array, ""] | float]:
+    """For coupling errors `delta` (m, d) of equally weighted neurons ending at `atom` (m,):
+    $(\\Omega,\\Psi)$.
 
-    $\\Phi=\\Omega+\\Psi$ lies between $\\Omega$ and $C_b\\Omega$, and $-H_\\infty\\Delta$ never increases it (Lemmas 13-15)."""
-    if not traced(delta): delta = np.asarray(check_finite("delta", delta))
+    $\\Phi=\\Omega+\\Psi$ lies between $\\Omega$ and $C_b\\Omega$, and $-H_\\infty\\Delta$ never
+    increases it (Lemmas 13-15)."""
+    if not traced(delta):
+        delta = np.asarray(check_finite("delta", delta))
     shape, (atoms, dim) = delta.shape, modes.functions[0].shape[:2]
     require(shape[1:] == (dim,), "delta.shape", shape, f"(m, {dim})")
     if not traced(atom):
         atom = np.asarray(check_finite("atom", atom))
-        fits = atom.dtype.kind in "iu" and atom.shape == shape[:1] and np.all((atom >= 0) & (atom < atoms))
+        fits = (
+            atom.dtype.kind in "iu"
+            and atom.shape == shape[:1]
+            and np.all((atom >= 0) & (atom < atoms))
+        )
         require(bool(fits), "atom", atom, f"for each neuron the number of one of {atoms} atoms")
     xp = module_of(delta, atom, modes.eta)
     seen = [xp.linalg.norm(x) / len(delta) for x in _mode_sums(delta, modes, atom)]
     found = xp.linalg.norm(delta, axis=-1).mean(), modes.eta @ xp.stack(seen)
-    if not traced(found[1]) and not np.isfinite(sum(found)): raise NotResolved("delta", delta, "errors with finite norms")
+    if not traced(found[1]) and not np.isfinite(sum(found)):
+        raise NotResolved("delta", delta, "errors with finite norms")
     return found
 
 # %% ../nbs/08_balanced.ipynb #c3d94f1b
 def potential_rate(delta, change, modes: Modes, atom) -> Float[Array, ""] | float:
-    "For `delta` without zero rows: the derivative of $\\Phi$ at `delta` in the direction `change`, both (m, d)."
+    """For `delta` without zero rows: the derivative of $\\Phi$ at `delta` in the direction
+    `change`, both (m, d)."""
     xp = module_of(delta, change, atom, modes.eta)
     grow = lambda x, rate: (x * rate).sum(-1) / xp.linalg.norm(x, axis=-1)
     pairs = zip(_mode_sums(delta, modes, atom), _mode_sums(change, modes, atom))
@@ -259,9 +381,11 @@ def potential_rate(delta, change, modes: Modes, atom) -> Float[Array, ""] | floa
 
 # %% ../nbs/08_balanced.ipynb #ba0b087e
 def contributions(coupling: Coupling, modes: Modes, atom) -> dict[str, np.ndarray]:
-    """For a coupling from time 0: the parts of $d\\Phi/dt$ after time 0, name -> (T - 1,), and `eps`, the mean source size.
+    """For a coupling from time 0: the parts of $d\\Phi/dt$ after time 0, name -> (T - 1,), and
+    `eps`, the mean source size.
 
-    `remainder` is of second order in Delta, `total` comes from the exact velocities of both dynamics."""
+    `remainder` is of second order in Delta, `total` comes from the exact velocities of both
+    dynamics."""
     require(coupling.times[0] == 0, "times", coupling.times, "times from 0 on")
     rows = coupling.times[1:], coupling.finite.points[1:], coupling.shadows[1:]
     parts = by_time(partial(all_parts, coupling.mean_field.limit, modes, np.asarray(atom)), *rows)
@@ -279,23 +403,38 @@ def potential_parts(limit: Limit, modes: Modes, atom, t, w, bar):
     problem, delta, rho = limit.problem, w - bar, limit.problem.measure(w)
     eps = source(limit, t, bar)
     total = problem.velocity(w, rho, rho.signs) - limit.velocity(t, bar, rho.signs)
-    terms = {"local": local_term(limit, t, bar, delta, rho.signs), "interaction": interaction_term(problem, bar, delta),
-             "source": eps}
+    terms = {
+        "local": local_term(limit, t, bar, delta, rho.signs),
+        "interaction": interaction_term(problem, bar, delta),
+        "source": eps,
+    }
     terms |= {"remainder": total - sum(terms.values()), "total": total}
     rates = {name: potential_rate(delta, term, modes, atom) for name, term in terms.items()}
     return rates | {"eps": jnp.mean(jnp.linalg.norm(eps, axis=-1))}
 
 # %% ../nbs/08_balanced.ipynb #fb35f433
 def smallest_memory(rate, known, memory) -> float:
-    """For equally long arrays with memory >= 0: the least b >= 0 with rate <= known + b memory everywhere, as in (8).
+    """For equally long arrays with memory >= 0: the least b >= 0 with rate <= known + b memory
+    everywhere, as in (8).
 
     Raises `NotResolved` when the inequality fails where there is no memory yet."""
     given = dict(rate=rate, known=known, memory=memory)
     rate, known, memory = (np.asarray(check_finite(name, x), float) for name, x in given.items())
-    require(rate.shape == known.shape == memory.shape, "memory.shape", memory.shape, f"{rate.shape}, as the rate")
+    require(
+        rate.shape == known.shape == memory.shape,
+        "memory.shape",
+        memory.shape,
+        f"{rate.shape}, as the rate",
+    )
     require(bool(np.all(memory >= 0)), "memory", memory.min(), "numbers >= 0")
-    with np.errstate(over="ignore"): lack = rate - known
-    if np.any(lack[memory == 0] > 0): raise NotResolved("rate", lack.max(), "no lack where the memory is empty")
-    with np.errstate(over="ignore"): least = float(np.max(lack[memory > 0] / memory[memory > 0], initial=0.0))
-    if not np.isfinite(least): raise NotResolved("memory", memory, "a memory that makes up for the lack with a finite factor")
+    with np.errstate(over="ignore"):
+        lack = rate - known
+    if np.any(lack[memory == 0] > 0):
+        raise NotResolved("rate", lack.max(), "no lack where the memory is empty")
+    with np.errstate(over="ignore"):
+        least = float(np.max(lack[memory > 0] / memory[memory > 0], initial=0.0))
+    if not np.isfinite(least):
+        raise NotResolved(
+            "memory", memory, "a memory that makes up for the lack with a finite factor"
+        )
     return least

@@ -58,25 +58,47 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), default_section="")
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     try:
-        parser.read_string(path.read_text(encoding="utf-8-sig"), source=path.name)  # some editors begin a file with a mark
-        return {s: {k: yaml.load(v, Value) for k, v in parser[s].items()} for s in parser.sections()}
-    except (OSError, ValueError, configparser.Error, yaml.YAMLError) as error:  # ValueError: dates and bytes that are none
+        parser.read_string(
+            path.read_text(encoding="utf-8-sig"), source=path.name
+        )  # some editors begin a file with a mark
+        return {
+            s: {k: yaml.load(v, Value) for k, v in parser[s].items()} for s in parser.sections()
+        }
+    except (
+        OSError,
+        ValueError,
+        configparser.Error,
+        yaml.YAMLError,
+    ) as error:  # ValueError: dates and bytes that are none
         why = " ".join(str(error).split())
-        raise BadInput("settings", path.name, f"readable sections of name = value ({why})") from None
+        raise BadInput(
+            "settings", path.name, f"readable sections of name = value ({why})"
+        ) from None
 
 # %% ../nbs/92_batch.ipynb #409d1d27
-KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text",
-                          list: "a list that is not empty"}
+KINDS: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "text",
+    list: "a list that is not empty",
+}
 
 
 def check_value(field: str, value: Any, default: Any) -> Any:
     "`value` as the type of `default`: bool, int, finite float, text, or a list of one of these."
     kind = type(default)
     require(kind in KINDS, f"default of {field}", default, "one of " + ", ".join(KINDS.values()))
-    if kind is float and type(value) is int and abs(value) < 1e300: value = float(value)
-    fits = type(value) is kind and (kind is not float or math.isfinite(value)) and (kind is not list or value)
+    if kind is float and type(value) is int and abs(value) < 1e300:
+        value = float(value)
+    fits = (
+        type(value) is kind
+        and (kind is not float or math.isfinite(value))
+        and (kind is not list or value)
+    )
     require(bool(fits), field, value, KINDS[kind])
-    if kind is not list: return value
+    if kind is not list:
+        return value
     require(bool(default), f"default of {field}", default, KINDS[list])
     pattern = next((d for d in default if type(d) is float), default[0])
     return [check_value(field, v, pattern) for v in value]
@@ -84,7 +106,9 @@ def check_value(field: str, value: Any, default: Any) -> Any:
 # %% ../nbs/92_batch.ipynb #5a997d34
 @dataclass(frozen=True)
 class Book:
-    "A checkout: its folder, the notebook of each chapter, and under each profile the parameters of each chapter and the sweep."
+    """A checkout: its folder, the notebook of each chapter, and under each profile the parameters
+    of each chapter and the sweep."""
+
     root: Path
     chapters: dict[str, Path]
     profiles: dict[str, dict[str, dict[str, Any]]]
@@ -99,19 +123,29 @@ PROBLEMS = ("he4", "misspecified", "circle", "random66", "staircase", "xor4")
 
 
 def find_chapters(root: Path) -> dict[str, Path]:
-    """The notebook of each chapter: index, those numbered below 90, theorem map, if they declare parameters.
+    """The notebook of each chapter: index, those numbered below 90, theorem map, if they declare
+    parameters.
 
     One that declares a `problem` is a chapter for each of `PROBLEMS`, named NOTEBOOK_PROBLEM."""
-    notebooks = [*root.glob("nbs/index.ipynb"), *sorted(root.glob("nbs/[0-8]*_*.ipynb")), *root.glob("nbs/theorem_map.ipynb")]
+    notebooks = [
+        *root.glob("nbs/index.ipynb"),
+        *sorted(root.glob("nbs/[0-8]*_*.ipynb")),
+        *root.glob("nbs/theorem_map.ipynb"),
+    ]
     found = {n: declared(n) for n in notebooks}
-    names = {n: [f"{n.stem}_{p}" for p in PROBLEMS] if "problem" in values else [n.stem] for n, values in found.items() if values}
+    names = {
+        n: [f"{n.stem}_{p}" for p in PROBLEMS] if "problem" in values else [n.stem]
+        for n, values in found.items()
+        if values
+    }
     return {name: n for n in names for name in names[n]}
 
 
 def select(chapters: Mapping[str, Path], name: str | None, field: str = "chapter") -> list[str]:
     "Those of `chapters` that a name means: itself, all of a notebook, or all for None."
     stems = {path.stem for path in chapters.values()}
-    if name is not None: check_name(field, name, [*chapters, *sorted(stems - chapters.keys())])
+    if name is not None:
+        check_name(field, name, [*chapters, *sorted(stems - chapters.keys())])
     return [c for c, path in chapters.items() if name in (None, c, path.stem)]
 
 # %% ../nbs/92_batch.ipynb #785b5665
@@ -120,37 +154,72 @@ def open_book(root: Path) -> Book:
     chapters, settings = find_chapters(root), read_settings(root / "settings.ini")
     defaults = {name: declared(notebook) for name, notebook in chapters.items()}
     for name, values in defaults.items():
-        require({"profile", "out"} <= values.keys(), f"{name} parameters", list(values), "profile and out among them")
-        for engine in ("profile", "out"): del values[engine]
-        if "problem" in values: values["problem"] = name.removeprefix(f"{chapters[name].stem}_")
+        require(
+            {"profile", "out"} <= values.keys(),
+            f"{name} parameters",
+            list(values),
+            "profile and out among them",
+        )
+        for engine in ("profile", "out"):
+            del values[engine]
+        if "problem" in values:
+            values["problem"] = name.removeprefix(f"{chapters[name].stem}_")
     profiles = [s for s in settings if ":" not in s]
-    for name in profiles: require(bool(re.fullmatch(r"\w[\w-]*", name)), "profile in settings.ini", name, "a word")
+    for name in profiles:
+        require(bool(re.fullmatch(r"\w[\w-]*", name)), "profile in settings.ini", name, "a word")
     for section, values in settings.items():
         profile, colon, chapter = section.partition(":")
         check_name(f"profile of [{section}] in settings.ini", profile, profiles)
-        if chapter == "sweep": known = set(SWEEP)
+        if chapter == "sweep":
+            known = set(SWEEP)
         else:
-            chosen = select(chapters, chapter if colon else None, f"chapter of [{section}] in settings.ini")
+            chosen = select(
+                chapters, chapter if colon else None, f"chapter of [{section}] in settings.ini"
+            )
             known = {k for c in chosen for k in defaults[c]} - {"problem"}
-        for key in values: check_name(f"parameter in [{section}] of settings.ini", key, known)
-    return Book(root, chapters, {p: {c: resolve(settings, p, c, chapters[c].stem, d) for c, d in defaults.items()}
-                                 for p in profiles}, {p: sweep_grid(settings, p) for p in profiles})
+        for key in values:
+            check_name(f"parameter in [{section}] of settings.ini", key, known)
+    return Book(
+        root,
+        chapters,
+        {
+            p: {c: resolve(settings, p, c, chapters[c].stem, d) for c, d in defaults.items()}
+            for p in profiles
+        },
+        {p: sweep_grid(settings, p) for p in profiles},
+    )
 
 
-def resolve(settings: Mapping, profile: str, chapter: str, stem: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    "The parameters of a chapter: defaults, then the profile's, then those of its sections for the notebook and the chapter."
-    chosen = settings[profile] | settings.get(f"{profile}:{stem}", {}) | settings.get(f"{profile}:{chapter}", {})
-    return {k: check_value(f"{chapter} {k} in profile {profile}", chosen.get(k, d), d) for k, d in defaults.items()}
+def resolve(
+    settings: Mapping, profile: str, chapter: str, stem: str, defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The parameters of a chapter: defaults, then the profile's, then those of its sections for the
+    notebook and the chapter."""
+    chosen = (
+        settings[profile]
+        | settings.get(f"{profile}:{stem}", {})
+        | settings.get(f"{profile}:{chapter}", {})
+    )
+    return {
+        k: check_value(f"{chapter} {k} in profile {profile}", chosen.get(k, d), d)
+        for k, d in defaults.items()
+    }
 
 # %% ../nbs/92_batch.ipynb #34ceb29b
 SWEEP: dict[str, Any] = {
-    "problems": ["he4", "circle"], "dims": [8], "widths": [16, 32], "seeds": [0], "times": [0.0, 1.0, 2.0]}
+    "problems": ["he4", "circle"],
+    "dims": [8],
+    "widths": [16, 32],
+    "seeds": [0],
+    "times": [0.0, 1.0, 2.0],
+}
 
 
 def sweep_grid(settings: Mapping, profile: str) -> dict[str, Any]:
     "The grid of a profile's sweep: the defaults `SWEEP`, then what the settings say."
     grid = resolve(settings, profile, "sweep", "sweep", SWEEP)
-    for name in grid["problems"]: check_name(f"problem of [{profile}:sweep] in settings.ini", name, PROBLEMS)
+    for name in grid["problems"]:
+        check_name(f"problem of [{profile}:sweep] in settings.ini", name, PROBLEMS)
     return grid
 
 
@@ -161,16 +230,22 @@ def run_path(book: Book, profile: str, problem: str, dim: int, width: int, seed:
 
 def sweep_runs(book: Book, profile: str) -> list[Path]:
     "The files of a profile's sweep, one for each problem, dimension, width and seed."
-    axes = [dict.fromkeys(book.sweeps[profile][name]) for name in ("problems", "dims", "widths", "seeds")]
+    axes = [
+        dict.fromkeys(book.sweeps[profile][name])
+        for name in ("problems", "dims", "widths", "seeds")
+    ]
     return [run_path(book, profile, *one) for one in itertools.product(*axes)]
 
 # %% ../nbs/92_batch.ipynb #98ecaf64
 @cache  # the chapters share most modules
 def parsed(code: str) -> ast.Module:
     "The syntax tree of a cell or a module; Jupyter's magics become plain calls."
-    try: return ast.parse(code)
-    except SyntaxError: pass
+    try:
+        return ast.parse(code)
+    except SyntaxError:
+        pass
     from IPython.core.inputtransformer2 import TransformerManager  # here, because few cells need it
+
     return ast.parse(TransformerManager().transform_cell(code))
 
 
@@ -180,9 +255,11 @@ def bare(code: str) -> str:
     tree = copy.deepcopy(parsed(code))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr): continue
+        if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr):
+            continue
         first = body[0].value
-        if isinstance(first, ast.Constant) and isinstance(first.value, str): del body[0]
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            del body[0]
     return ast.dump(tree)
 
 
@@ -191,11 +268,13 @@ def imported(tree: ast.Module) -> set[str]:
     "The modules of the book that a syntax tree imports."
     found: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import): paths = [a.name for a in node.names]
+        if isinstance(node, ast.Import):
+            paths = [a.name for a in node.names]
         elif isinstance(node, ast.ImportFrom):
             start = "poc_book." * node.level + (node.module or "")
             paths = [start, *(f"{start.rstrip('.')}.{a.name}" for a in node.names)]
-        else: continue
+        else:
+            continue
         found |= {p.split(".")[1] for p in paths if p.startswith("poc_book.")} - {""}
     return found
 
@@ -213,11 +292,14 @@ def mentioned(code: str) -> tuple[frozenset[str], frozenset[str]]:
     "The modules of the book that code imports, and the file names in it."
     tree = parsed(code)
     constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
-    return frozenset(imported(tree)), frozenset(Path(c).name for c in constants if isinstance(c, str))
+    return frozenset(imported(tree)), frozenset(
+        Path(c).name for c in constants if isinstance(c, str)
+    )
 
 
 def reached(book: Book, codes: list[str]) -> tuple[dict[Path, str], set[str]]:
-    "The modules that `codes` import, directly or through others, with the SHA-256 of what they do, and the file names in all."
+    """The modules that `codes` import, directly or through others, with the SHA-256 of what they
+    do, and the file names in all."""
     found: dict[Path, str] = {}
     words: set[str] = set()
     while codes:
@@ -235,7 +317,8 @@ CELL = re.compile(r"[\"'](\w+)#\w+[\"']")
 
 
 def needs(book: Book, chapter: str) -> list[str]:
-    "The other chapters whose results a chapter reads: its code names their cells, as in `06_coupling#3cc22a2b`."
+    """The other chapters whose results a chapter reads: its code names their cells, as in
+    `06_coupling#3cc22a2b`."""
     own = book.chapters[chapter]
     code = "\n".join(c["source"] for c in read_cells(own) if c["type"] == "code")
     named = set(CELL.findall(code)) - {own.stem}
@@ -243,16 +326,25 @@ def needs(book: Book, chapter: str) -> list[str]:
 
 
 def sources(book: Book, chapter: str) -> dict[str, str]:
-    "The files a chapter depends on, each with the SHA-256 of what counts in it; of a page, its problem's kept results too."
+    """The files a chapter depends on, each with the SHA-256 of what counts in it; of a page, its
+    problem's kept results too."""
     cells = [c for c in read_cells(book.chapters[chapter]) if c["type"] == "code"]
     try:
         own = [[bare(c["source"]), c["tags"]] for c in cells]
         found, words = reached(book, [c["source"] for c in cells])
-    except SyntaxError as error: raise BadInput(chapter, f"{error.text or ''}", f"Python code ({error.msg})") from None
+    except SyntaxError as error:
+        raise BadInput(chapter, f"{error.text or ''}", f"Python code ({error.msg})") from None
     found[book.chapters[chapter]] = digest(json.dumps(own).encode())
     problem = chapter.removeprefix(f"{book.chapters[chapter].stem}_")
-    words |= {f"{problem}{kind}.nc" for kind in ("", "_budget", "_again", "_orders", "_alone")}  # as in experiments.kept_path
-    data = [p for name in ("poc_book", "nbs", "results") for p in (book.root / name).rglob("*") if p.suffix in DATA]
+    words |= {
+        f"{problem}{kind}.nc" for kind in ("", "_budget", "_again", "_orders", "_alone")
+    }  # as in experiments.kept_path
+    data = [
+        p
+        for name in ("poc_book", "nbs", "results")
+        for p in (book.root / name).rglob("*")
+        if p.suffix in DATA
+    ]
     found |= {p: digest(p.read_bytes()) for p in data if p.name in words}
     return {str(p.relative_to(book.root)): found[p] for p in sorted(found)}
 
@@ -264,14 +356,21 @@ def read_margins(book: Book, profile: str, chapter: str) -> dict[str, str]:
 
 # %% ../nbs/92_batch.ipynb #176c69ba
 def fingerprint(book: Book, profile: str, chapter: str) -> str:
-    """One SHA-256 of all a result depends on: parameters, sources and `versions`, but not what the profile keeps in `results`
-    itself."""
-    used = {path: sha for path, sha in sources(book, chapter).items() if not path.startswith(f"results/{profile}/")}
-    return digest(json.dumps([book.profiles[profile][chapter], used, versions()], sort_keys=True).encode())
+    """One SHA-256 of all a result depends on: parameters, sources and `versions`, but not what the
+    profile keeps in `results` itself."""
+    used = {
+        path: sha
+        for path, sha in sources(book, chapter).items()
+        if not path.startswith(f"results/{profile}/")
+    }
+    return digest(
+        json.dumps([book.profiles[profile][chapter], used, versions()], sort_keys=True).encode()
+    )
 
 # %% ../nbs/92_batch.ipynb #b3897508
 def sweep_fingerprint(book: Book, profile: str) -> str:
-    "One SHA-256 of what all runs of a profile's sweep depend on; each one's own labels are in its name."
+    """One SHA-256 of what all runs of a profile's sweep depend on; each one's own labels are in its
+    name."""
     found, _ = reached(book, ["import poc_book.sweep"])
     used = {path.name: sha for path, sha in found.items()}
     return digest(json.dumps([book.sweeps[profile]["times"], used], sort_keys=True).encode())
@@ -289,24 +388,33 @@ def swap(new: Path, place: Path) -> None:
 
 def alive(pid: int) -> bool:
     "Whether a process of this number exists and has not ended (a zombie has)."
-    try: os.kill(pid, 0)
-    except ProcessLookupError: return False
-    except PermissionError: return True
-    try: return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError: return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
 
 
 def partial_folder(home: Path) -> Path:
-    "Where this process works: it shares this with no other, here or on another machine that sees the same files."
+    """Where this process works: it shares this with no other, here or on another machine that sees
+    the same files."""
     return home / f".partial-{platform.node()}-{os.getpid()}"
 
 
 def clean_up(home: Path) -> None:
-    "Remove what dead runs of this machine left, after putting back a result caught in the middle of a swap."
+    """Remove what dead runs of this machine left, after putting back a result caught in the middle
+    of a swap."""
     for partial in home.glob(f".partial-{platform.node()}-*"):
-        if alive(int(partial.name.rpartition("-")[2])): continue
+        if alive(int(partial.name.rpartition("-")[2])):
+            continue
         for old in partial.glob("old/*"):
-            if not (home / old.name).exists(): old.rename(home / old.name)
+            if not (home / old.name).exists():
+                old.rename(home / old.name)
         shutil.rmtree(partial, ignore_errors=True)
 
 # %% ../nbs/92_batch.ipynb #6f8cf13f
@@ -315,18 +423,30 @@ def fresh(book: Book, profile: str, chapter: str) -> bool:
     folder = book.home(profile) / chapter
     try:
         record = json.loads((folder / "provenance.json").read_text())
-        whole = all(digest((folder / name).read_bytes()) == sha for name, sha in record["files"].items())
+        whole = all(
+            digest((folder / name).read_bytes()) == sha for name, sha in record["files"].items()
+        )
         same = whole and record["fingerprint"] == fingerprint(book, profile, chapter)
-        return (same and record["margins"] == read_margins(book, profile, chapter)
-                and all(fresh(book, profile, c) for c in needs(book, chapter)))
-    except (OSError, ValueError, KeyError): return False
+        return (
+            same
+            and record["margins"] == read_margins(book, profile, chapter)
+            and all(fresh(book, profile, c) for c in needs(book, chapter))
+        )
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def provenance(book: Book, profile: str, chapter: str) -> dict[str, Any]:
     "What a chapter is about to run with."
-    return {"chapter": chapter, "profile": profile, "parameters": book.profiles[profile][chapter],
-            "sources": sources(book, chapter), "versions": versions(), "margins": read_margins(book, profile, chapter),
-            "fingerprint": fingerprint(book, profile, chapter)}
+    return {
+        "chapter": chapter,
+        "profile": profile,
+        "parameters": book.profiles[profile][chapter],
+        "sources": sources(book, chapter),
+        "versions": versions(),
+        "margins": read_margins(book, profile, chapter),
+        "fingerprint": fingerprint(book, profile, chapter),
+    }
 
 
 def seal(folder: Path, record: Mapping[str, Any]) -> None:
@@ -342,24 +462,38 @@ def execute(book: Book, parameters: Mapping[str, Any], chapter: str, output: Pat
     from jupyter_client.manager import AsyncKernelManager
 
     class OwnKernel(AsyncKernelManager):
-        "A kernel of the running interpreter, spoken to through files: a port may be taken before the kernel has it."
-        launch = "from poc_book.warm_start import kernel; kernel()"
-        kernel_spec = KernelSpec(argv=[sys.executable, "-c", launch, "-f", "{connection_file}"], language="python")
+        """A kernel of the running interpreter, spoken to through files: a port may be taken before
+        the kernel has it."""
 
-        def __init__(self, **settings): super().__init__(**settings, transport="ipc", ip=f"{sockets}/kernel")
+        launch = "from poc_book.warm_start import kernel; kernel()"
+        kernel_spec = KernelSpec(
+            argv=[sys.executable, "-c", launch, "-f", "{connection_file}"], language="python"
+        )
+
+        def __init__(self, **settings):
+            super().__init__(**settings, transport="ipc", ip=f"{sockets}/kernel")
 
     os.chdir(book.root)
     os.environ["POC_BOOK_REDRAW"] = f"make figures ONLY={chapter} PROFILE={parameters['profile']}"
     with TemporaryDirectory(prefix="poc-") as sockets:
         papermill.execute_notebook(
-            book.chapters[chapter].relative_to(book.root), output.relative_to(book.root), parameters, cwd="nbs",
-            kernel_name="python3", language="python", kernel_manager_class=OwnKernel, start_timeout=300,
+            book.chapters[chapter].relative_to(book.root),
+            output.relative_to(book.root),
+            parameters,
+            cwd="nbs",
+            kernel_name="python3",
+            language="python",
+            kernel_manager_class=OwnKernel,
+            start_timeout=300,
             shutdown_kernel="immediate",  # all is on disk; JAX takes seconds to leave
-            progress_bar=False, on_cell_complete=lambda cell, cell_index: print("cell", cell_index, flush=True))
+            progress_bar=False,
+            on_cell_complete=lambda cell, cell_index: print("cell", cell_index, flush=True),
+        )
 
 
 def checkpoints(book: Book, profile: str, chapter: str, resume: bool) -> tuple[Path, Path]:
-    "Where a chapter keeps what a kill shall not cost, and where it sets aside what is there when it is not to `resume`."
+    """Where a chapter keeps what a kill shall not cost, and where it sets aside what is there when
+    it is not to `resume`."""
     folder = book.home(profile) / "checkpoints" / chapter  # as in results.Chapter.checkpoint
     aside = folder.with_name(f"{chapter}.before")
     if not resume and folder.is_dir() and any(folder.iterdir()):
@@ -370,35 +504,53 @@ def checkpoints(book: Book, profile: str, chapter: str, resume: bool) -> tuple[P
 
 
 def run_chapter(book: Book, profile: str, chapter: str, resume: bool = False) -> None:
-    "Execute one chapter in a folder of its own and put it in place; on an error raise `ChapterFailed`."
-    record, started, home = provenance(book, profile, chapter), time.perf_counter(), book.home(profile)
+    """Execute one chapter in a folder of its own and put it in place; on an error raise
+    `ChapterFailed`."""
+    record, started, home = (
+        provenance(book, profile, chapter),
+        time.perf_counter(),
+        book.home(profile),
+    )
     kept = checkpoints(book, profile, chapter, resume)
     folder = partial_folder(home) / chapter
     folder.mkdir(parents=True)
     notebook = folder / f"{chapter}.ipynb"
-    given = {**record["parameters"], "profile": profile, "out": os.path.relpath(folder, book.root / "nbs")}
-    try: execute(book, given, chapter, notebook)
-    except Exception as error: raise ChapterFailed(error, notebook, home / "failed") from None
-    notebook.write_text(notebook.read_text(encoding="utf-8").replace(f"{folder.parent.name}/", ""), encoding="utf-8")
+    given = {
+        **record["parameters"],
+        "profile": profile,
+        "out": os.path.relpath(folder, book.root / "nbs"),
+    }
+    try:
+        execute(book, given, chapter, notebook)
+    except Exception as error:
+        raise ChapterFailed(error, notebook, home / "failed") from None
+    notebook.write_text(
+        notebook.read_text(encoding="utf-8").replace(f"{folder.parent.name}/", ""), encoding="utf-8"
+    )
     work = folder / "work.json"
     record |= {"seconds": round(time.perf_counter() - started, 3), "work": read_json(work)}
     work.unlink(missing_ok=True)
     seal(folder, record)
     swap(folder, home / chapter)
-    for folder in kept: shutil.rmtree(folder, ignore_errors=True)
+    for folder in kept:
+        shutil.rmtree(folder, ignore_errors=True)
 
 # %% ../nbs/92_batch.ipynb #ea33530b
 class ChapterFailed(Exception):
     "A chapter that raised an error; its message is one line naming the cell and the error."
 
     def __init__(self, error: Exception, notebook: Path, shelf: Path):
-        name, text = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error)).strip()
+        name, text = (
+            getattr(error, "ename", type(error).__name__),
+            getattr(error, "evalue", str(error)).strip(),
+        )
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(getattr(error, "traceback", [])))
         lines = text.splitlines() or re.findall(r"-> \d+ (.*)", trace) or ["no message"]
         cell = f"cell [{error.exec_count}]: " if hasattr(error, "exec_count") else ""
         super().__init__(f"{cell}{name}: {lines[-1].strip()}")
         shelf.mkdir(exist_ok=True)
-        if notebook.exists(): notebook.replace(shelf / notebook.name)
+        if notebook.exists():
+            notebook.replace(shelf / notebook.name)
         shutil.rmtree(notebook.parents[1])
 
 # %% ../nbs/92_batch.ipynb #1eed5278
@@ -409,11 +561,17 @@ def locked(book: Book, patience: float = 3) -> Iterator[None]:
     path.parent.mkdir(exist_ok=True)
     with open(path, "a+") as f:
         while True:
-            try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if time.monotonic() < deadline: time.sleep(0.1)
-                else: raise BadInput("build/.lock", f"held by process {path.read_text()}", "one at a time") from None
-            else: break
+                if time.monotonic() < deadline:
+                    time.sleep(0.1)
+                else:
+                    raise BadInput(
+                        "build/.lock", f"held by process {path.read_text()}", "one at a time"
+                    ) from None
+            else:
+                break
         f.truncate(0)
         f.write(str(os.getpid()))
         f.flush()
@@ -422,41 +580,55 @@ def locked(book: Book, patience: float = 3) -> Iterator[None]:
 # %% ../nbs/92_batch.ipynb #387288fa
 def follow(pid: int) -> None:
     "End this process soon after process `pid` has ended."
+
     def watch() -> None:
-        while alive(pid): time.sleep(0.5)
+        while alive(pid):
+            time.sleep(0.5)
         os._exit(1)
+
     threading.Thread(target=watch, daemon=True).start()
 
 # %% ../nbs/92_batch.ipynb #5e2a70c1
 def expected_seconds(book: Book, profile: str) -> dict[str, float]:
-    """The seconds that each chapter is expected to take: those of its last run, else those of `benchmarks/chapters.json`,
-    else the median of all that are known; empty if none is."""
+    """The seconds that each chapter is expected to take: those of its last run, else those of
+    `benchmarks/chapters.json`, else the median of all that are known; empty if none is."""
     table = read_json(book.root / "benchmarks" / "chapters.json").get(profile, {})
     known = {}
     for chapter in book.chapters:
         last = read_json(book.home(profile) / chapter / "provenance.json")
         seconds = last.get("seconds", table.get(chapter, {}).get("seconds"))
-        if seconds is not None: known[chapter] = float(seconds)
+        if seconds is not None:
+            known[chapter] = float(seconds)
     return {c: known.get(c, median(known.values())) for c in book.chapters} if known else {}
 
 
 def read_json(path: Path) -> dict[str, Any]:
     "What a JSON file holds; nothing if there is none, or none that is whole."
-    try: return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError): return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 # %% ../nbs/92_batch.ipynb #572bb12e
 def start(book: Book, profile: str, chapters: list[str], resume: bool) -> subprocess.Popen:
-    "Start what runs `chapters`: Snakemake on their stamps, or one chapter alone. What they say goes to `logs`."
+    """Start what runs `chapters`: Snakemake on their stamps, or one chapter alone. What they say
+    goes to `logs`."""
     home = book.home(profile)
-    for folder in (".stamps", "logs"): (home / folder).mkdir(parents=True, exist_ok=True)
+    for folder in (".stamps", "logs"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
     for chapter in chapters:
-        for path in (home / ".stamps" / chapter, home / "logs" / f"{chapter}.log"): path.unlink(missing_ok=True)
+        for path in (home / ".stamps" / chapter, home / "logs" / f"{chapter}.log"):
+            path.unlink(missing_ok=True)
     for chapter in {n for c in chapters for n in needs(book, c)}.difference(chapters):
-        (home / ".stamps" / chapter).touch()  # fresh, whoever made it: Snakemake shall not make it again
-    if len(chapters) == 1: return start_chapter(book, profile, chapters[0], resume)
+        (
+            home / ".stamps" / chapter
+        ).touch()  # fresh, whoever made it: Snakemake shall not make it again
+    if len(chapters) == 1:
+        return start_chapter(book, profile, chapters[0], resume)
     stamps = [home / ".stamps" / c for c in chapters]
-    return snakemake(book, profile, stamps, "snakemake", ["params"], parallel(len(chapters)), resume)
+    return snakemake(
+        book, profile, stamps, "snakemake", ["params"], parallel(len(chapters)), resume
+    )
 
 
 @contextmanager
@@ -467,77 +639,136 @@ def warm(book: Book, count: int) -> Iterator[None]:
         return
     with template(environment(book, False, parallel(count))) as address:
         os.environ["POC_BOOK_TEMPLATE"] = address
-        try: yield
-        finally: del os.environ["POC_BOOK_TEMPLATE"]
+        try:
+            yield
+        finally:
+            del os.environ["POC_BOOK_TEMPLATE"]
 
 
 def start_chapter(book: Book, profile: str, chapter: str, resume: bool) -> subprocess.Popen:
     "Start one chapter as Snakemake would."
     command = [sys.executable, "-m", "poc_book", "chapter", chapter, "--profile", profile]
     with open(book.home(profile) / "logs" / f"{chapter}.log", "w") as f:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=environment(book, resume, 1))
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=environment(book, resume, 1)
+        )
 
 
-def snakemake(book: Book, profile: str, targets: list[Path], log: str, triggers: list[str], jobs: int,
-              resume: bool = False) -> subprocess.Popen:
-    """Start Snakemake on `targets`, `jobs` at a time, which run again on `triggers` and when missing; what it says goes to
-    `logs/LOG.log`. It knows files by their paths from `build`: in a whole path braces would be wildcards to it."""
+def snakemake(
+    book: Book,
+    profile: str,
+    targets: list[Path],
+    log: str,
+    triggers: list[str],
+    jobs: int,
+    resume: bool = False,
+) -> subprocess.Popen:
+    """Start Snakemake on `targets`, `jobs` at a time, which run again on `triggers` and when
+    missing; what it says goes to `logs/LOG.log`. It knows files by their paths from `build`: in a
+    whole path braces would be wildcards to it."""
     home, build, rules = book.home(profile), book.root / "build", book.root / "Snakefile"
-    version = hashlib.sha256(rules.read_bytes()).hexdigest()[:12]  # Snakemake would go on with the copy of an older Snakefile
-    command = [sys.executable, "-m", "snakemake", *(str(path.relative_to(build)) for path in targets),
-               "--snakefile", str(rules), "--directory", str(build), "--cores", str(jobs),
-               "--nolock", "--rerun-incomplete", "--rerun-triggers", *triggers, "--keep-going", "--scheduler", "greedy",
-               "--runtime-source-cache-path", str(build / ".snakemake" / "source-cache" / version), "--nocolor"]
+    version = hashlib.sha256(rules.read_bytes()).hexdigest()[
+        :12
+    ]  # Snakemake would go on with the copy of an older Snakefile
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        *(str(path.relative_to(build)) for path in targets),
+        "--snakefile",
+        str(rules),
+        "--directory",
+        str(build),
+        "--cores",
+        str(jobs),
+        "--nolock",
+        "--rerun-incomplete",
+        "--rerun-triggers",
+        *triggers,
+        "--keep-going",
+        "--scheduler",
+        "greedy",
+        "--runtime-source-cache-path",
+        str(build / ".snakemake" / "source-cache" / version),
+        "--nocolor",
+    ]
     with open(home / "logs" / f"{log}.log", "w") as f:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=environment(book, resume, jobs))
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=f,
+            stderr=f,
+            env=environment(book, resume, jobs),
+        )
 
 
 def parallel(count: int) -> int:
-    "How many of `count` chapters or runs go side by side: one on a GPU, else two where there are two cores."
+    """How many of `count` chapters or runs go side by side: one on a GPU, else two where there are
+    two cores."""
     return 1 if shutil.which("nvidia-smi") else min(2, os.cpu_count() or 1, count)
 
 
 def compiler(root: Path) -> dict[str, str]:
     """How JAX compiles for a checkout, for whoever does not say otherwise.
 
-    All code is kept in `build`, for every chapter, test and command. What a solver refuses inside compiled code is NaN
-    (`EQX_ON_ERROR`): code that calls back to raise an error is not kept."""
-    return {"JAX_COMPILATION_CACHE_DIR": str(root / "build" / ".jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "EQX_ON_ERROR": "nan"}
+    All code is kept in `build`, for every chapter, test and command. What a solver refuses inside
+    compiled code is NaN (`EQX_ON_ERROR`): code that calls back to raise an error is not kept."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(root / "build" / ".jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "EQX_ON_ERROR": "nan",
+    }
 
 
 def environment(book: Book, resume: bool, jobs: int) -> dict[str, str]:
-    """The environment of the batch's processes: this checkout first, this process as master, the `compiler`, and for each of
-    `jobs` its share of the cores, for BLAS and for XLA (`NPROC`), as threads that wait for a core spin."""
+    """The environment of the batch's processes: this checkout first, this process as master, the
+    `compiler`, and for each of `jobs` its share of the cores, for BLAS and for XLA (`NPROC`), as
+    threads that wait for a core spin."""
     share = str((os.cpu_count() or 1) // jobs)
     path = os.pathsep.join(filter(None, [str(book.root), os.environ.get("PYTHONPATH")]))
-    own = {"PYTHONPATH": path, "POC_BOOK_PARENT": str(os.getpid()), "POC_BOOK_RESUME": str(int(resume))}
+    own = {
+        "PYTHONPATH": path,
+        "POC_BOOK_PARENT": str(os.getpid()),
+        "POC_BOOK_RESUME": str(int(resume)),
+    }
     return compiler(book.root) | {"OMP_NUM_THREADS": share, "NPROC": share} | os.environ | own
 
 # %% ../nbs/92_batch.ipynb #9b848f19
 def figure_records(folder: Path) -> list[Path]:
-    "The provenance of every figure in the folder of a chapter: beside its data, unlike the chapter's own JSON files."
+    """The provenance of every figure in the folder of a chapter: beside its data, unlike the
+    chapter's own JSON files."""
     return sorted(path.with_suffix(".json") for path in folder.glob("*.nc"))
 
 
 def list_figures(folder: Path) -> dict[str, float]:
-    "The figures in a folder, in the order they were made, with the seconds each took; its record is a figure's last file."
+    """The figures in a folder, in the order they were made, with the seconds each took; its record
+    is a figure's last file."""
     figures = {}
-    for path in sorted(filter(Path.exists, figure_records(folder)), key=lambda p: p.stat().st_mtime_ns):
-        picture = next(p for p in (path.with_suffix(".svg"), path.with_suffix(".webp")) if p.exists())
+    for path in sorted(
+        filter(Path.exists, figure_records(folder)), key=lambda p: p.stat().st_mtime_ns
+    ):
+        picture = next(
+            p for p in (path.with_suffix(".svg"), path.with_suffix(".webp")) if p.exists()
+        )
         figures[picture.name] = json.loads(path.read_text())["seconds"]
     return figures
 
 
 def announce(book: Book, profile: str, chapter: str, done: bool, known: set[Path]) -> None:
-    "Say where each new figure of a chapter will be, and where it is while the chapter is at work; add it to those `known`."
+    """Say where each new figure of a chapter will be, and where it is while the chapter is at work;
+    add it to those `known`."""
     home = book.home(profile)
-    for folder in [home / chapter] if done else home.glob(f".partial-{platform.node()}-*/{chapter}"):
-        try: made = list_figures(folder)
-        except (FileNotFoundError, StopIteration): continue  # the chapter has just been put in place
+    for folder in (
+        [home / chapter] if done else home.glob(f".partial-{platform.node()}-*/{chapter}")
+    ):
+        try:
+            made = list_figures(folder)
+        except (FileNotFoundError, StopIteration):
+            continue  # the chapter has just been put in place
         for name, seconds in made.items():
             path = home / chapter / name
-            if path in known: continue
+            if path in known:
+                continue
             known.add(path)
             now = "" if done else f", for now in {folder.relative_to(book.root)}"
             tqdm.write(f"{path.relative_to(book.root)}  {seconds:.1f} s{now}", file=sys.stdout)
@@ -546,16 +777,24 @@ def announce(book: Book, profile: str, chapter: str, done: bool, known: set[Path
 
 def read_log(book: Book, profile: str, chapter: str) -> list[str]:
     "What a running or finished chapter has said so far."
-    try: return (book.home(profile) / "logs" / f"{chapter}.log").read_text(errors="replace").splitlines()
-    except FileNotFoundError: return []
+    try:
+        return (
+            (book.home(profile) / "logs" / f"{chapter}.log")
+            .read_text(errors="replace")
+            .splitlines()
+        )
+    except FileNotFoundError:
+        return []
 
 # %% ../nbs/92_batch.ipynb #c7d80a15
 def time_left(expected: Mapping[str, float], began: Mapping[str, float], waiting: set[str]) -> str:
-    """How long the chapters in `waiting` will still take, in words; nothing where no seconds are known.
+    """How long the chapters in `waiting` will still take, in words; nothing where no seconds are
+    known.
 
-    Those that began need what is left of their expected seconds. Side by side they need their share of the sum, and at least
-    as long as the longest of them."""
-    if not expected or not waiting: return ""
+    Those that began need what is left of their expected seconds. Side by side they need their share
+    of the sum, and at least as long as the longest of them."""
+    if not expected or not waiting:
+        return ""
     now = time.monotonic()
     needed = [max(0.0, expected[c] - (now - began[c] if c in began else 0.0)) for c in waiting]
     seconds = max(sum(needed) / parallel(len(waiting)), *needed, 1.0)
@@ -564,16 +803,32 @@ def time_left(expected: Mapping[str, float], began: Mapping[str, float], waiting
 # %% ../nbs/92_batch.ipynb #c16b6311
 def watch(process: subprocess.Popen, book: Book, profile: str, chapters: list[str]) -> int:
     "Show the progress of `chapters` until `process` ends; the number of figures made."
-    totals = {c: sum(cell["type"] == "code" for cell in read_cells(book.chapters[c])) + 1 for c in chapters}
+    totals = {
+        c: sum(cell["type"] == "code" for cell in read_cells(book.chapters[c])) + 1
+        for c in chapters
+    }
     expected = expected_seconds(book, profile)
     seen = dict.fromkeys(chapters, 0)
     began: dict[str, float] = {}  # when a chapter started
     ended: set[str] = set()
     known: set[Path] = set()
     figures, pause = 0, 0.1
-    columns, rows = shutil.get_terminal_size()  # 80 x 24 where the terminal says 0 x 0, for which tqdm shows nothing
-    with tqdm(total=sum(totals.values()), unit=" cells", disable=None, leave=False, ncols=columns, nrows=rows) as bar:
-        say = (lambda text: print(text, file=sys.stderr, flush=True)) if bar.disable else (lambda text: None)
+    columns, rows = (
+        shutil.get_terminal_size()
+    )  # 80 x 24 where the terminal says 0 x 0, for which tqdm shows nothing
+    with tqdm(
+        total=sum(totals.values()),
+        unit=" cells",
+        disable=None,
+        leave=False,
+        ncols=columns,
+        nrows=rows,
+    ) as bar:
+        say = (
+            (lambda text: print(text, file=sys.stderr, flush=True))
+            if bar.disable
+            else (lambda text: None)
+        )
         over = False
         while not over:
             over = process.poll() is not None
@@ -584,28 +839,42 @@ def watch(process: subprocess.Popen, book: Book, profile: str, chapters: list[st
                     say(f"{chapter} started")
 
                 done = "done" in lines
-                if done or any(x.startswith("failed ") for x in lines): ended.add(chapter)
-                count = totals[chapter] if done else min(sum(x.startswith("cell ") for x in lines), totals[chapter])
+                if done or any(x.startswith("failed ") for x in lines):
+                    ended.add(chapter)
+                count = (
+                    totals[chapter]
+                    if done
+                    else min(sum(x.startswith("cell ") for x in lines), totals[chapter])
+                )
                 bar.update(count - seen[chapter])
                 seen[chapter] = count
 
-                if lines: announce(book, profile, chapter, done, known)
-                if done: figures += len(list_figures(book.home(profile) / chapter))
+                if lines:
+                    announce(book, profile, chapter, done, known)
+                if done:
+                    figures += len(list_figures(book.home(profile) / chapter))
                 left = time_left(expected, began, set(chapters) - ended)
-                if left and chapter in ended: say(left)
+                if left and chapter in ended:
+                    say(left)
 
-            working = [*sorted(began.keys() - ended), time_left(expected, began, set(chapters) - ended)]
+            working = [
+                *sorted(began.keys() - ended),
+                time_left(expected, began, set(chapters) - ended),
+            ]
             bar.set_postfix_str(", ".join(filter(None, working)))
-            if not over: time.sleep(pause)
-            pause = min(1.05 * pause, 1.0)  # a short batch is over soon, a long one need not be looked at all the time
+            if not over:
+                time.sleep(pause)
+            pause = min(
+                1.05 * pause, 1.0
+            )  # a short batch is over soon, a long one need not be looked at all the time
     return figures
 
 # %% ../nbs/92_batch.ipynb #6748d440
 def make_figures(root: Path, profile: str, only: str | None = None, resume: bool = False) -> int:
     """Bring the figures of a profile up to date; the exit code of the command.
 
-    With `only`, those of a chapter or a notebook and of the chapters it reads. With `resume`, chapters that were killed
-    continue from their checkpoints."""
+    With `only`, those of a chapter or a notebook and of the chapters it reads. With `resume`,
+    chapters that were killed continue from their checkpoints."""
     book = open_book(root)
     check_name("profile", profile, book.profiles)
     asked = select(book.chapters, only)
@@ -617,10 +886,14 @@ def make_figures(root: Path, profile: str, only: str | None = None, resume: bool
         stale = [c for c in chosen if not fresh(book, profile, c)]
         figures = run(book, profile, stale, resume) if stale else 0
         failed = [c for c in stale if not fresh(book, profile, c)]
-    if not stale: print(f"nothing to do: {len(chosen)} chapters up to date")
+    if not stale:
+        print(f"nothing to do: {len(chosen)} chapters up to date")
     else:
         seconds = time.perf_counter() - started
-        print(f"{figures} figures, {len(stale) - len(failed)} of {len(stale)} chapters, {seconds:.1f} s")
+        print(
+            f"{figures} figures, {len(stale) - len(failed)} of {len(stale)} chapters, "
+            f"{seconds:.1f} s"
+        )
     return report(book, profile, failed)
 
 
@@ -628,61 +901,100 @@ def run(book: Book, profile: str, stale: list[str], resume: bool) -> int:
     "Let Snakemake run the `stale` chapters; the number of figures made."
     with warm(book, len(stale)):
         process = start(book, profile, stale, resume)
-        try: return watch(process, book, profile, stale)
+        try:
+            return watch(process, book, profile, stale)
         finally:
             process.terminate()
             process.wait()
 
 # %% ../nbs/92_batch.ipynb #52d539e1
 def report(book: Book, profile: str, failed: list[str]) -> int:
-    "Name each failed chapter, its cell and its error in one line; 2 if all were bad input, 1 if not, 0 if none failed."
+    """Name each failed chapter, its cell and its error in one line; 2 if all were bad input, 1 if
+    not, 0 if none failed."""
     home = book.home(profile).relative_to(book.root)
     waiting = {c: [n for n in needs(book, c) if n in failed] for c in failed}
-    lines = {c: next((x for x in read_log(book, profile, c) if x.startswith("failed ")), "") for c in failed if not waiting[c]}
+    lines = {
+        c: next((x for x in read_log(book, profile, c) if x.startswith("failed ")), "")
+        for c in failed
+        if not waiting[c]
+    }
     for chapter, missing in waiting.items():
-        if missing: print(f"{chapter} not run: it reads what {', '.join(missing)} found", file=sys.stderr)
+        if missing:
+            print(f"{chapter} not run: it reads what {', '.join(missing)} found", file=sys.stderr)
     for chapter, line in lines.items():
         left = f"{shutil.disk_usage(book.root / 'build').free / 2**20:.1f} MiB left on the disk"
         unknown = f"failed: it was killed, or could not start ({left}, see {home}/logs)"
-        print(f"{chapter} {line + f' ({home}/failed/{chapter}.ipynb)' if line else unknown}", file=sys.stderr)
-    if not failed: return 0
+        print(
+            f"{chapter} {line + f' ({home}/failed/{chapter}.ipynb)' if line else unknown}",
+            file=sys.stderr,
+        )
+    if not failed:
+        return 0
     return 2 if all(re.search(r": (BadInput|NotResolved): ", x) for x in lines.values()) else 1
 
 # %% ../nbs/92_batch.ipynb #8ce9d1f1
 def drop_damaged(paths: list[Path]) -> None:
     "Remove those of these results that are not whole, so that they are made again."
     from poc_book.results import load  # here, because only a sweep reads results
+
     for path in filter(Path.exists, paths):
-        try: load(path)
-        except BadInput: path.unlink()
+        try:
+            load(path)
+        except BadInput:
+            path.unlink()
 
 
 def make_sweep(root: Path, profile: str) -> int:
-    "Make the runs of a profile's sweep that are missing or out of date, and merge them; the exit code of the command."
+    """Make the runs of a profile's sweep that are missing or out of date, and merge them; the exit
+    code of the command."""
     book = open_book(root)
-    home, target = book.home(check_name("profile", profile, book.profiles)), book.home(profile) / "sweep.nc"
+    home, target = (
+        book.home(check_name("profile", profile, book.profiles)),
+        book.home(profile) / "sweep.nc",
+    )
     runs, started = sweep_runs(book, profile), time.time()
     with locked(book):
         drop_damaged([*runs, target])
         shutil.rmtree(home / "logs" / "sweep", ignore_errors=True)
         (home / "logs" / "sweep").mkdir(parents=True)
-        targets = [*(path for path in runs if not path.exists()), target]  # it makes no part of a whole that is there
-        process = snakemake(book, profile, targets, "snakemake-sweep", ["params", "input", "mtime"], parallel(len(runs)))
-        try: count(process, runs, started)
+        targets = [
+            *(path for path in runs if not path.exists()),
+            target,
+        ]  # it makes no part of a whole that is there
+        process = snakemake(
+            book,
+            profile,
+            targets,
+            "snakemake-sweep",
+            ["params", "input", "mtime"],
+            parallel(len(runs)),
+        )
+        try:
+            count(process, runs, started)
         finally:
             process.terminate()
             process.wait()
-    if process.returncode: return sweep_report(book, profile, [path for path in [*runs, target] if not recent(path, 0)])
+    if process.returncode:
+        return sweep_report(
+            book, profile, [path for path in [*runs, target] if not recent(path, 0)]
+        )
     made = sum(recent(path, started) for path in runs)
-    if not recent(target, started): print(f"nothing to do: {len(runs)} runs up to date")
-    else: print(f"{target.relative_to(root)}: {len(runs)} runs, {made} of them new, {time.time() - started:.1f} s")
+    if not recent(target, started):
+        print(f"nothing to do: {len(runs)} runs up to date")
+    else:
+        print(
+            f"{target.relative_to(root)}: {len(runs)} runs, {made} of them new, "
+            f"{time.time() - started:.1f} s"
+        )
     return 0
 
 # %% ../nbs/92_batch.ipynb #ab6e1902
 def recent(path: Path, since: float) -> bool:
     "Whether a file exists and was written after `since`."
-    try: return path.stat().st_mtime > since
-    except FileNotFoundError: return False
+    try:
+        return path.stat().st_mtime > since
+    except FileNotFoundError:
+        return False
 
 
 def count(process: subprocess.Popen, runs: list[Path], since: float) -> None:
@@ -695,8 +1007,22 @@ def count(process: subprocess.Popen, runs: list[Path], since: float) -> None:
 
 def sweep_report(book: Book, profile: str, missing: list[Path]) -> int:
     "Name each job of a sweep that failed, in one line; 2 if all were bad input, else 1."
-    logs = {path.stem: book.home(profile) / "logs" / "sweep" / f"{path.stem}.log" for path in missing}
-    lines = {name: log.read_text(errors="replace").splitlines()[-1:] for name, log in logs.items() if log.exists()}
-    for name, last in lines.items(): print(f"{name} failed: {' '.join(last) or 'no message'}", file=sys.stderr)
-    if not lines: print(f"the sweep ended early: see build/{profile}/logs/snakemake-sweep.log", file=sys.stderr)
-    return 2 if lines and all(last and last[0].startswith("poc-book: ") for last in lines.values()) else 1
+    logs = {
+        path.stem: book.home(profile) / "logs" / "sweep" / f"{path.stem}.log" for path in missing
+    }
+    lines = {
+        name: log.read_text(errors="replace").splitlines()[-1:]
+        for name, log in logs.items()
+        if log.exists()
+    }
+    for name, last in lines.items():
+        print(f"{name} failed: {' '.join(last) or 'no message'}", file=sys.stderr)
+    if not lines:
+        print(
+            f"the sweep ended early: see build/{profile}/logs/snakemake-sweep.log", file=sys.stderr
+        )
+    return (
+        2
+        if lines and all(last and last[0].startswith("poc-book: ") for last in lines.values())
+        else 1
+    )

@@ -13,7 +13,15 @@ import jax
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-from .checks import NotResolved, check_finite, check_positive, check_sphere, check_step, check_times, require
+from poc_book.checks import (
+    NotResolved,
+    check_finite,
+    check_positive,
+    check_sphere,
+    check_step,
+    check_times,
+    require,
+)
 from .finite_width import Field
 from .fluctuations import block_shares, mean_squares, stages, unfold
 from .mean_field import MeanField
@@ -32,14 +40,17 @@ def stepped(problem: Problem, w, step: float, count: int):
     "`step_on`, once its neurons are on the sphere."
     w = np.asarray(step_on(problem, w, np.asarray(step, w.dtype), np.asarray(count)))
     there = np.all(np.abs(np.linalg.norm(w, axis=-1) - 1) < 1e-3)
-    if not there: raise NotResolved("step", step, "a step that ends on the sphere")
+    if not there:
+        raise NotResolved("step", step, "a step that ends on the sphere")
     return w
 
 
 def gradient_descent(problem: Problem, w0, step: float, times) -> tuple[np.ndarray, np.ndarray]:
-    """For unit `w0` (m, d): gradient descent on the population with steps of flow time `step`, kept at the steps nearest `times`.
+    """For unit `w0` (m, d): gradient descent on the population with steps of flow time `step`, kept
+    at the steps nearest `times`.
 
-    Returns the times of these steps (T,) and neurons (T, m, d); large steps may oscillate. `BadInput` for other values."""
+    Returns the times of these steps (T,) and neurons (T, m, d); large steps may oscillate.
+    `BadInput` for other values."""
     w, times = check_sphere("w0", w0, problem.dim), check_times(times)
     step = check_step(step, times[-1])
     counts, kept = np.unique(np.round(times / step).astype(int)), []
@@ -57,7 +68,8 @@ def curve(problem: Problem, w, v):
 
 
 def sharpness(problem: Problem, w, tol: float = 1e-4) -> float:
-    """For unit `w` (m, d): the largest eigenvalue of the Hessian of $mL/2s$ on the sphere, per flow time, by Lanczos' method.
+    """For unit `w` (m, d): the largest eigenvalue of the Hessian of $mL/2s$ on the sphere, per flow
+    time, by Lanczos' method.
 
     Steps below 2 / sharpness are stable close to a minimum. `tol` is relative."""
     w = np.asarray(check_sphere("w", w, problem.dim), np.float64)
@@ -65,12 +77,17 @@ def sharpness(problem: Problem, w, tol: float = 1e-4) -> float:
     operator = LinearOperator((w.size, w.size), matvec=act, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=w.size)
     tol = check_positive("tol", tol)
-    try: return float(eigsh(operator, 1, which="LA", return_eigenvectors=False, tol=tol, v0=start)[0])
-    except ArpackNoConvergence: raise NotResolved("tol", tol, "a tolerance that Lanczos' method reaches") from None
+    try:
+        return float(
+            eigsh(operator, 1, which="LA", return_eigenvectors=False, tol=tol, v0=start)[0]
+        )
+    except ArpackNoConvergence:
+        raise NotResolved("tol", tol, "a tolerance that Lanczos' method reaches") from None
 
 
 def swing(problem: Problem, w, step: float) -> float:
-    "The part of two further steps that turns back, mean over neurons of $|w_k-2w_{k+1}+w_{k+2}|/4$: half a swing of period two."
+    """The part of two further steps that turns back, mean over neurons of
+    $|w_k-2w_{k+1}+w_{k+2}|/4$: half a swing of period two."""
     w, step = np.asarray(check_sphere("w", w, problem.dim)), check_positive("step", step)
     one = stepped(problem, w, step, 1)
     two = stepped(problem, one, step, 1)
@@ -78,47 +95,70 @@ def swing(problem: Problem, w, step: float) -> float:
 
 # %% ../nbs/13_beyond.ipynb #be8d7c60
 class Decay(NamedTuple):
-    """How fast a risk falls: the largest c with $L_t/L_0\\le t^{-c}$ at the given times from 2 on, the exponent over the last
-    third of them, and $\\int\\sqrt{L_t/L_0}\\,dt$ over all."""
+    """How fast a risk falls: the largest c with $L_t/L_0\\le t^{-c}$ at the given times from 2 on,
+    the exponent over the last third of them, and $\\int\\sqrt{L_t/L_0}\\,dt$ over all."""
+
     c: float
     last: float
     integral: float
 
 
 def decay(times, risk) -> Decay:
-    "For risks (T,) at increasing flow times from 0, at least 9 of them from 2 on: `Decay`, the integral by the trapezoid rule."
+    """For risks (T,) at increasing flow times from 0, at least 9 of them from 2 on: `Decay`, the
+    integral by the trapezoid rule."""
     times, risk = check_times(times), np.asarray(check_finite("risk", risk, 1), float)
-    require(times[0] == 0 and np.sum(times >= 2) >= 9, "times", times, "times from 0, at least 9 of them from 2 on")
-    require(risk.shape == times.shape and bool(np.all(risk > 0)), "risk", risk, "positive, one for each time")
+    require(
+        times[0] == 0 and np.sum(times >= 2) >= 9,
+        "times",
+        times,
+        "times from 0, at least 9 of them from 2 on",
+    )
+    require(
+        risk.shape == times.shape and bool(np.all(risk > 0)),
+        "risk",
+        risk,
+        "positive, one for each time",
+    )
     fall, late = np.log(risk) - np.log(risk[0]), times >= 2
     c = np.min(-fall[late] / np.log(times[late]))
     tail = slice(-(np.sum(late) // 3), None)
     last = -np.polyfit(np.log(times[tail]), fall[tail], 1)[0]
-    with np.errstate(over="ignore"): integral = float(np.trapezoid(np.exp(fall / 2), times))
-    if not np.isfinite(integral): raise NotResolved("risk", risk, "risks whose roots have a finite integral")
+    with np.errstate(over="ignore"):
+        integral = float(np.trapezoid(np.exp(fall / 2), times))
+    if not np.isfinite(integral):
+        raise NotResolved("risk", risk, "risks whose roots have a finite integral")
     return Decay(float(c), float(last), integral)
 
 # %% ../nbs/13_beyond.ipynb #bb72aa5f
 class Directions(NamedTuple):
-    """Leading orders at the limit's times: `law` (T,) of $mE\\|f_m-f_{MF}\\|^2$ and `coupling` (T, 3) of $mE|\\Delta_i|^2$ in
-    latitude, around V and within V."""
+    """Leading orders at the limit's times: `law` (T,) of $mE\\|f_m-f_{MF}\\|^2$ and `coupling` (T,
+    3) of $mE|\\Delta_i|^2$ in latitude, around V and within V."""
+
     law: np.ndarray
     coupling: np.ndarray
 
 
 def coupling_by_direction(limit: MeanField, step: float = 4.0, ratio: float = 1.15) -> Directions:
-    "For an exact limit and uniform initial neurons: `Directions`; resolution and errors are those of `fluctuate`."
+    """For an exact limit and uniform initial neurons: `Directions`; resolution and errors are those
+    of `fluctuate`."""
     law, coupling = [], []
     for panel in unfold(stages(limit, step, ratio)):
-        if not panel.asked: continue
+        if not panel.asked:
+            continue
         law.append(block_shares(panel).sum())
-        coupling.append(np.sum([mean_squares(block, panel.stage, path(-1)) for block, _, path in panel.parts], 0))
-    if not np.all(np.isfinite(coupling)): raise NotResolved("times", limit.times, "times up to which the law stays finite")
+        coupling.append(
+            np.sum(
+                [mean_squares(block, panel.stage, path(-1)) for block, _, path in panel.parts], 0
+            )
+        )
+    if not np.all(np.isfinite(coupling)):
+        raise NotResolved("times", limit.times, "times up to which the law stays finite")
     return Directions(np.array(law), np.array(coupling))
 
 # %% ../nbs/13_beyond.ipynb #8ac5f86c
 class Spent(NamedTuple):
     "For each budget: the best flow time, neurons, samples, and the risk they reach (B,)."
+
     time: np.ndarray
     width: np.ndarray
     samples: np.ndarray
@@ -126,21 +166,33 @@ class Spent(NamedTuple):
 
 
 def best_split(times, risk, per_neuron, per_sample, budgets) -> Spent:
-    """For positive flow `times` and, at them, the limit's risk and its corrections times m and times n (T,): the best run of each
-    budget $C=m\\,n\\,t$ (B,), to leading order in 1/m and 1/n. Raises `BadInput` for corrections that are not positive."""
-    times, budgets = check_times(times), np.atleast_1d(np.asarray(check_finite("budgets", budgets), float))
+    """For positive flow `times` and, at them, the limit's risk and its corrections times m and
+    times n (T,): the best run of each budget $C=m\\,n\\,t$ (B,), to leading order in 1/m and 1/n.
+    Raises `BadInput` for corrections that are not positive."""
+    times, budgets = (
+        check_times(times),
+        np.atleast_1d(np.asarray(check_finite("budgets", budgets), float)),
+    )
     given = dict(risk=risk, per_neuron=per_neuron, per_sample=per_sample)
     L, R, P = (np.asarray(check_finite(name, x, 1), float) for name, x in given.items())
-    require(budgets.ndim == 1 and budgets.size > 0 and bool(np.all(budgets > 0)), "budgets", budgets, "positive numbers")
+    require(
+        budgets.ndim == 1 and budgets.size > 0 and bool(np.all(budgets > 0)),
+        "budgets",
+        budgets,
+        "positive numbers",
+    )
     require(L.shape == times.shape, "risk", L, "one for each time")
     require(times[0] > 0, "times", times, "times > 0")
     for name, x in (("per_neuron", R), ("per_sample", P)):
-        require(x.shape == times.shape and bool(np.all(x > 0)), name, x, "positive, one for each time")
+        require(
+            x.shape == times.shape and bool(np.all(x > 0)), name, x, "positive, one for each time"
+        )
     with np.errstate(over="ignore"):
         whole = L + 2 * np.sqrt(R) * np.sqrt(P) * (np.sqrt(times) / np.sqrt(budgets[:, None]))
         i = np.argmin(whole, 1)
         pairs = np.sqrt(budgets) / np.sqrt(times[i])  # sqrt(m n)
         shape = np.sqrt(R[i]) / np.sqrt(P[i])
         best = Spent(times[i], pairs * shape, pairs / shape, np.min(whole, 1))
-    if not np.all(np.isfinite(best)): raise NotResolved("budgets", budgets, "budgets with finite sizes and risk")
+    if not np.all(np.isfinite(best)):
+        raise NotResolved("budgets", budgets, "budgets with finite sizes and risk")
     return best

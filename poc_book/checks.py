@@ -20,7 +20,8 @@ import numpy as np
 
 # %% ../nbs/00_checks.ipynb #e5696c48
 class BadInput(ValueError):
-    "An input outside what a function can answer; its message is one line naming field, value and what is allowed."
+    """An input outside what a function can answer; its message is one line naming field, value and
+    what is allowed."""
 
     def __init__(self, field: str, value: Any, allowed: str):
         text = " ".join(repr(value).split())
@@ -33,7 +34,8 @@ class NotResolved(BadInput):
 # %% ../nbs/00_checks.ipynb #b2e63014
 def require(ok: bool | np.bool_, field: str, value: Any, allowed: str) -> None:
     "Raise `BadInput` unless `ok`."
-    if not ok: raise BadInput(field, value, allowed)
+    if not ok:
+        raise BadInput(field, value, allowed)
 
 # %% ../nbs/00_checks.ipynb #3bd759c4
 def check_concrete(field: str, value: Any) -> Any:
@@ -58,25 +60,36 @@ def check_integer(field: str, value: Any, least: int = 1, even: bool = False) ->
 def check_positive(field: str, value: Any) -> float:
     "`value` as a finite float above zero."
     check_concrete(field, value)
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
+        value, bool
+    )
     require(bool(number and 0 < value < 1e308), field, value, "a finite number > 0")
     return float(value)
 
 # %% ../nbs/00_checks.ipynb #bfe6792a
 def check_finite(field: str, value: Any, ndim: int | None = None) -> Any:
-    "`value` itself, once it is a real number or an array of them (of `ndim` dimensions, if asked), none NaN or infinite."
+    """`value` itself, once it is a real number or an array of them (of `ndim` dimensions, if
+    asked), none NaN or infinite."""
     check_concrete(field, value)
-    try: x = np.asarray(value)
-    except (TypeError, ValueError): raise BadInput(field, value, "an array of real numbers") from None
+    try:
+        x = np.asarray(value)
+    except (TypeError, ValueError):
+        raise BadInput(field, value, "an array of real numbers") from None
     require(x.dtype.kind in "iuf", field, value, "real numbers")
     require(ndim in (None, x.ndim), f"{field}.shape", x.shape, f"{ndim} dimensions")
     bad = int(x.size - np.count_nonzero(np.isfinite(x)))
-    require(bad == 0, field, f"array with {bad} non-finite entries" if x.ndim else value, "finite numbers only")
+    require(
+        bad == 0,
+        field,
+        f"array with {bad} non-finite entries" if x.ndim else value,
+        "finite numbers only",
+    )
     return value
 
 # %% ../nbs/00_checks.ipynb #6c1d80e2
 def magnitude(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
-    "The power of two at or just below the largest |x|: numbers divided by it keep their digits, and have finite squares."
+    """The power of two at or just below the largest |x|: numbers divided by it keep their digits,
+    and have finite squares."""
     return np.ldexp(1.0, np.frexp(np.max(np.abs(x), axis, initial=0.0))[1] - 1)
 
 # %% ../nbs/00_checks.ipynb #1f93be65
@@ -90,11 +103,17 @@ def check_times(times: Any) -> np.ndarray:
 
 # %% ../nbs/00_checks.ipynb #6bc81344
 def check_sphere(field: str, w: Any, dim: int | None = None) -> Any:
-    "`w` as an array of floats (itself, if it is one), once it has shape (m, d), m >= 1, d >= 3 (= `dim` if given), unit rows."
+    """`w` as an array of floats (itself, if it is one), once it has shape (m, d), m >= 1, d >= 3 (=
+    `dim` if given), unit rows."""
     x = np.asarray(check_finite(field, w))
     shape = x.shape
     want = f"shape (m, {dim or 'd'}) with m >= 1 and d >= 3"
-    require(len(shape) == 2 and shape[0] >= 1 and shape[1] >= 3 and dim in (None, shape[-1]), f"{field}.shape", shape, want)
+    require(
+        len(shape) == 2 and shape[0] >= 1 and shape[1] >= 3 and dim in (None, shape[-1]),
+        f"{field}.shape",
+        shape,
+        want,
+    )
     norms = np.linalg.norm(x, axis=1)
     worst = float(norms[np.argmax(np.abs(norms - 1))])
     loose = 1e-3 if x.dtype == np.float32 else 1e-6
@@ -104,7 +123,8 @@ def check_sphere(field: str, w: Any, dim: int | None = None) -> Any:
 
 # %% ../nbs/00_checks.ipynb #d03d0969
 def check_step(step: Any, time: float) -> float:
-    "`step` as a float, once it is a positive one that reaches `time` >= 0 in fewer than 2^31 steps."
+    """`step` as a float, once it is a positive one that reaches `time` >= 0 in fewer than 2^31
+    steps."""
     size, least = check_positive("step", step), time / 2**31
     require(least < size, "step", step, f"above {least:.1e}, for fewer than 2^31 steps")
     return size
@@ -112,22 +132,37 @@ def check_step(step: Any, time: float) -> float:
 
 def check_flag(field: str, value: Any) -> bool:
     "`value` as a bool, once it is one."
-    require(isinstance(check_concrete(field, value), (bool, np.bool_)), field, value, "True or False")
+    require(
+        isinstance(check_concrete(field, value), (bool, np.bool_)), field, value, "True or False"
+    )
     return bool(value)
 
 
 def check_name(field: str, value: Any, known: Any) -> str:
     "`value` itself, once it is one of the `known` names."
-    require(isinstance(value, str) and value in known, field, value, "one of " + ", ".join(sorted(known)))
+    require(
+        isinstance(value, str) and value in known,
+        field,
+        value,
+        "one of " + ", ".join(sorted(known)),
+    )
     return value
 
 # %% ../nbs/00_checks.ipynb #7f965e97
 def read_cells(notebook: Path) -> list[dict[str, Any]]:
     "The cells of a notebook: source, type and tags."
-    try: cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (ValueError, KeyError): raise BadInput("notebook", notebook.name, "a Jupyter notebook") from None
-    return [{"source": "".join(c["source"]), "type": c["cell_type"], "tags": c["metadata"].get("tags", [])}
-            for c in cells]
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError):
+        raise BadInput("notebook", notebook.name, "a Jupyter notebook") from None
+    return [
+        {
+            "source": "".join(c["source"]),
+            "type": c["cell_type"],
+            "tags": c["metadata"].get("tags", []),
+        }
+        for c in cells
+    ]
 
 
 def declared(notebook: Path) -> dict[str, Any]:
@@ -135,26 +170,45 @@ def declared(notebook: Path) -> dict[str, Any]:
     code = "\n".join(c["source"] for c in read_cells(notebook) if "parameters" in c["tags"])
     values: dict[str, Any] = {}
     for line in ast.parse(code).body:
-        try: values[line.targets[0].id] = ast.literal_eval(line.value)  # type: ignore[attr-defined]
+        try:
+            values[line.targets[0].id] = ast.literal_eval(line.value)  # type: ignore[attr-defined]
         except (AttributeError, ValueError):
-            raise BadInput(f"{notebook.stem} parameters", ast.unparse(line), "name = literal value") from None
+            raise BadInput(
+                f"{notebook.stem} parameters", ast.unparse(line), "name = literal value"
+            ) from None
     return values
 
 # %% ../nbs/00_checks.ipynb #e81f2b36
-KIND: dict[type, str] = {bool: "true or false", int: "a number", float: "a number", str: "text", tuple: "a list", list: "a list"}
+KIND: dict[type, str] = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    tuple: "a list",
+    list: "a list",
+}
 
 
 def check_kinds(notebook: Path, values: dict[str, Any]) -> None:
-    "Refuse those of `values` that are not of the kind of their defaults in a notebook; a list is judged by each of its values."
-    try: defaults = declared(notebook)
-    except (BadInput, SyntaxError): return  # a reader's own, at work: nothing to compare with
+    """Refuse those of `values` that are not of the kind of their defaults in a notebook; a list is
+    judged by each of its values."""
+    try:
+        defaults = declared(notebook)
+    except (BadInput, SyntaxError):
+        return  # a reader's own, at work: nothing to compare with
     for name in values.keys() & defaults.keys():
         value, default = values[name], defaults[name]
         wanted = KIND.get(type(default), "")
         require(KIND.get(type(value)) == wanted, name, value, wanted)
-        if wanted != "a list": continue
+        if wanted != "a list":
+            continue
         of = {KIND.get(type(v)) for v in value}
-        require(of == {KIND.get(type(v)) for v in default}, name, value, "a list of values such as " + repr(default[0]))
+        require(
+            of == {KIND.get(type(v)) for v in default},
+            name,
+            value,
+            "a list of values such as " + repr(default[0]),
+        )
 
 # %% ../nbs/00_checks.ipynb #4d29c05b
 VERSIONS = ("jax", "jaxlib", "diffrax", "equinox", "numpy", "scipy", "xarray", "matplotlib")

@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import NoReturn
 
 import poc_book
-from .batch import ChapterFailed, compiler, follow, make_figures, make_sweep, open_book, run_chapter, run_path, sweep_runs
+from poc_book.batch import (
+    ChapterFailed,
+    compiler,
+    follow,
+    make_figures,
+    make_sweep,
+    open_book,
+    run_chapter,
+    run_path,
+    sweep_runs,
+)
 from .checks import BadInput, check_name, require
 
 # %% ../nbs/93_cli.ipynb #fda8797a
@@ -47,7 +57,8 @@ def chapter(root: Path, profile: str, name: str) -> int:
     check_name("profile", profile, book.profiles)
     print("started", flush=True)
     resume = os.environ.get("POC_BOOK_RESUME") == "1"
-    try: run_chapter(book, profile, check_name("chapter", name, book.chapters), resume)
+    try:
+        run_chapter(book, profile, check_name("chapter", name, book.chapters), resume)
     except ChapterFailed as error:
         print("failed in", error)
         return 1
@@ -56,7 +67,8 @@ def chapter(root: Path, profile: str, name: str) -> int:
 
 
 def orders(root: Path, problem: str, alone: bool) -> int:
-    "Train small networks of a problem in both orders of the batches, beside a wider one or `alone`; its page shows what is kept."
+    """Train small networks of a problem in both orders of the batches, beside a wider one or
+    `alone`; its page shows what is kept."""
     from poc_book import experiments as ours  # here, because this computes
     from poc_book.problems import PROBLEMS
     from poc_book.results import save
@@ -64,11 +76,23 @@ def orders(root: Path, problem: str, alone: bool) -> int:
 
     protocol = ours.PROTOCOLS[check_name("problem", problem, ours.ORDER_RUNS)]
     width, reference_width = ours.ORDER_RUNS[problem]
-    M, repeats, kind = (width, ours.ALONE, "alone") if alone else (reference_width, ours.REPEATS, "orders")
+    M, repeats, kind = (
+        (width, ours.ALONE, "alone") if alone else (reference_width, ours.REPEATS, "orders")
+    )
     saved = lambda name: root / "build" / "checkpoints" / f"{kind}_{problem}" / f"{name}.npz"
-    data = ours.both_orders(PROBLEMS[problem](), key=own_key(0), width=width, reference_width=M, samples=ours.SAMPLES,
-                            batch=ours.BATCH, step=protocol.step, time=protocol.time, repeats=repeats, rounded=not alone,
-                            checkpoint=saved)
+    data = ours.both_orders(
+        PROBLEMS[problem](),
+        key=own_key(0),
+        width=width,
+        reference_width=M,
+        samples=ours.SAMPLES,
+        batch=ours.BATCH,
+        step=protocol.step,
+        time=protocol.time,
+        repeats=repeats,
+        rounded=not alone,
+        checkpoint=saved,
+    )
     print(save(data, ours.kept_path(problem, kind)).relative_to(root))
     return 0
 
@@ -85,7 +109,10 @@ def run(root: Path, profile: str, problem: str, dim: int, width: int, seed: int)
 
     book = open_book(root)
     times = book.sweeps[check_name("profile", profile, book.profiles)]["times"]
-    data, path = run_one(problem, dim, width, seed, times), run_path(book, profile, problem, dim, width, seed)
+    data, path = (
+        run_one(problem, dim, width, seed, times),
+        run_path(book, profile, problem, dim, width, seed),
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     print(save(data, path).relative_to(root))
     return 0
@@ -99,26 +126,39 @@ def merge(root: Path, profile: str) -> int:
     book = open_book(root)
     times = book.sweeps[check_name("profile", profile, book.profiles)]["times"]
     data = runs.merge(sweep_runs(book, profile))
-    require(data.time.values.tolist() == times, "time", data.time.values.tolist(), f"the times {times} of [{profile}:sweep]")
+    require(
+        data.time.values.tolist() == times,
+        "time",
+        data.time.values.tolist(),
+        f"the times {times} of [{profile}:sweep]",
+    )
     print(save(data, book.home(profile) / "sweep.nc").relative_to(root))
     return 0
 
 # %% ../nbs/93_cli.ipynb #ffa3a26c
-def diagnose(root: Path, problem: str, dim: int | None, out: str | None, tol: float | None, quick: bool) -> int:
+def diagnose(
+    root: Path, problem: str, dim: int | None, out: str | None, tol: float | None, quick: bool
+) -> int:
     "Print and write the report card of a problem of the book or of a Python file."
     from poc_book import diagnose as card  # here, because only this command computes
 
-    if problem.endswith(".py") and os.path.isfile(problem): print(f"running {problem}", flush=True)
+    if problem.endswith(".py") and os.path.isfile(problem):
+        print(f"running {problem}", flush=True)
     one = card.load_problem(problem, dim)
     folder = Path(out) if out else root / "build" / "diagnose" / f"{one.name}_d{one.dim}"
     there = next(p for p in (folder, *folder.absolute().parents) if os.path.exists(p))
     fits = all(len(os.fsencode(part)) < 256 for part in folder.parts)
     require(os.path.isdir(there) and fits, "out", str(folder), "a folder")
-    how = "in closed form: a minute" if one.closed_form else f"on {len(one.inputs.nodes())} inputs: minutes"
+    how = (
+        "in closed form: a minute"
+        if one.closed_form
+        else f"on {len(one.inputs.nodes())} inputs: minutes"
+    )
     print(f"{one.name}, d = {one.dim}, {how}", flush=True)
     report = card.diagnose(one, tol=tol, **card.QUICK if quick else {})
     print(card.as_markdown(report))
-    for path in card.save_report(report, folder): print(path)
+    for path in card.save_report(report, folder):
+        print(path)
     return 0
 
 # %% ../nbs/93_cli.ipynb #62854dd8
@@ -134,30 +174,56 @@ def parser() -> Parser:
     top = Parser(prog="poc-book", description="The figures of the book, from its notebooks.")
     commands = top.add_subparsers(dest="command", required=True)
     one = commands.add_parser("figures", help="execute the chapters that are out of date")
-    one.add_argument("--profile", default="reader", help="a section of settings.ini (default: reader)")
-    one.add_argument("--only", metavar="CHAPTER", help="one chapter, such as 04_mean_field, or all pages of 10_experiments")
-    one.add_argument("--resume", action="store_true", help="continue what was killed from its checkpoints")
+    one.add_argument(
+        "--profile", default="reader", help="a section of settings.ini (default: reader)"
+    )
+    one.add_argument(
+        "--only",
+        metavar="CHAPTER",
+        help="one chapter, such as 04_mean_field, or all pages of 10_experiments",
+    )
+    one.add_argument(
+        "--resume", action="store_true", help="continue what was killed from its checkpoints"
+    )
     grid = commands.add_parser("sweep", help="make and merge the runs of [PROFILE:sweep]")
-    grid.add_argument("--profile", default="reader", help="a section of settings.ini (default: reader)")
-    pages = commands.add_parser("site", help="render the executed chapters as a site, after `figures`")
-    pages.add_argument("--profile", default="reader", help="a section of settings.ini (default: reader)")
+    grid.add_argument(
+        "--profile", default="reader", help="a section of settings.ini (default: reader)"
+    )
+    pages = commands.add_parser(
+        "site", help="render the executed chapters as a site, after `figures`"
+    )
+    pages.add_argument(
+        "--profile", default="reader", help="a section of settings.ini (default: reader)"
+    )
     pages.add_argument("--serve", action="store_true", help="then serve it, to this machine only")
     commands.add_parser("profiles", help="list the profiles and the parameters of each chapter")
     card = commands.add_parser("diagnose", help="the report card of a problem")
-    card.add_argument("problem", help="he4, misspecified, circle, random66, staircase, xor4, or a Python file")
+    card.add_argument(
+        "problem", help="he4, misspecified, circle, random66, staircase, xor4, or a Python file"
+    )
     card.add_argument("--dim", type=int, help="the dimension (default: the paper's)")
-    card.add_argument("--tol", type=float, help="refuse a limit whose risk is claimed with a larger error")
+    card.add_argument(
+        "--tol", type=float, help="refuse a limit whose risk is claimed with a larger error"
+    )
     card.add_argument("--quick", action="store_true", help="smaller networks: a first look")
-    card.add_argument("--out", metavar="FOLDER", help="where the report goes (default: build/diagnose/)")
+    card.add_argument(
+        "--out", metavar="FOLDER", help="where the report goes (default: build/diagnose/)"
+    )
     inner = commands.add_parser("chapter", help="execute one chapter (what the Snakefile calls)")
     inner.add_argument("name")
     inner.add_argument("--profile", default="reader")
-    both = commands.add_parser("orders", help="train in both orders of the batches, into results/paper: a quarter of an hour")
+    both = commands.add_parser(
+        "orders",
+        help="train in both orders of the batches, into results/paper: a quarter of an hour",
+    )
     both.add_argument("problem", help="misspecified or he4")
-    both.add_argument("--alone", action="store_true", help="without the wider network, on more samples")
+    both.add_argument(
+        "--alone", action="store_true", help="without the wider network, on more samples"
+    )
     step = commands.add_parser("run", help="make one run of a sweep (what the Snakefile calls)")
     step.add_argument("problem")
-    for name in ("dim", "width", "seed"): step.add_argument(name, type=int)
+    for name in ("dim", "width", "seed"):
+        step.add_argument(name, type=int)
     step.add_argument("--profile", default="reader")
     last = commands.add_parser("merge", help="merge the runs of a sweep (what the Snakefile calls)")
     last.add_argument("--profile", default="reader")
@@ -168,10 +234,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     "Run a command on this checkout; its exit code."
     options = vars(parser().parse_args(arguments))
     commands: dict[str, Callable[..., int]] = {
-        "figures": figures, "sweep": sweep, "site": site, "profiles": profiles, "diagnose": diagnose, "chapter": chapter,
-        "orders": orders, "run": run, "merge": merge}
+        "figures": figures,
+        "sweep": sweep,
+        "site": site,
+        "profiles": profiles,
+        "diagnose": diagnose,
+        "chapter": chapter,
+        "orders": orders,
+        "run": run,
+        "merge": merge,
+    }
     root = Path(poc_book.__file__).resolve().parents[1]
-    if "jax" not in sys.modules: os.environ.update(compiler(root) | os.environ)  # JAX reads it when it is imported
+    if "jax" not in sys.modules:
+        os.environ.update(compiler(root) | os.environ)  # JAX reads it when it is imported
     gc.set_threshold(100_000, 20, 100)  # imports and tracing make much that stays
     try:
         if master := os.environ.get("POC_BOOK_PARENT"):
@@ -179,13 +254,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             follow(int(master))
         command, x64 = options.pop("command"), os.environ.get("JAX_ENABLE_X64", "1")
         double = x64.lower() in ("1", "true", "t", "yes", "y", "on")  # as JAX reads it
-        require(double or command == "profiles", "JAX_ENABLE_X64", x64, "1, or not set: the book computes in double precision")
+        require(
+            double or command == "profiles",
+            "JAX_ENABLE_X64",
+            x64,
+            "1, or not set: the book computes in double precision",
+        )
         return commands[command](root, **options)
     except BadInput as error:
         print(f"poc-book: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"poc-book: {error.strerror}: {error.filename}" if error.errno else f"poc-book: {error}", file=sys.stderr)
+        print(
+            f"poc-book: {error.strerror}: {error.filename}"
+            if error.errno
+            else f"poc-book: {error}",
+            file=sys.stderr,
+        )
         return 2
     except MemoryError:
         print("poc-book: out of memory: a smaller width or dimension needs less", file=sys.stderr)

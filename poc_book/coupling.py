@@ -29,16 +29,19 @@ class Coupling(eqx.Module):
     """For one set of initial neurons: the network, its shadows (T, m, d), and their difference.
 
     `finite` is the network's trajectory, `mean_field` the limit, times in flow time."""
+
     problem: Problem
     finite: Trajectory
     mean_field: MeanField
     shadows: Float[Array, "times m d"]
 
     @property
-    def times(self) -> np.ndarray: return self.mean_field.times
+    def times(self) -> np.ndarray:
+        return self.mean_field.times
 
     @property
-    def delta(self) -> Float[Array, "times m d"]: return self.finite.points - self.shadows
+    def delta(self) -> Float[Array, "times m d"]:
+        return self.finite.points - self.shadows
 
     @property
     def mean_error(self) -> Float[Array, " times"]:
@@ -53,28 +56,46 @@ class Coupling(eqx.Module):
 
 
 def couple(problem: Problem, w0, times, mean_field: MeanField | None = None) -> Coupling:
-    """For unit `w0` (m, d) and increasing `times` >= 0 in flow time: the network and its mean-field shadows.
+    """For unit `w0` (m, d) and increasing `times` >= 0 in flow time: the network and its mean-field
+    shadows.
 
     A `mean_field` solved at the same times is used again. Errors as in `flow` and `solve`."""
     times = check_times(times)
     w0 = check_sphere("w0", w0, problem.dim)
     limit = solve(problem, times) if mean_field is None else mean_field
-    require(np.array_equal(limit.times, times), "mean_field.times", limit.times, "the times of the coupling")
+    require(
+        np.array_equal(limit.times, times),
+        "mean_field.times",
+        limit.times,
+        "the times of the coupling",
+    )
     return Coupling(problem, flow(problem, w0, times), limit, limit.transport(w0))
 
 
 @compiled
 def function_errors(problem: Problem, limit: Limit, times, points, count):
-    "$\\|f_m-f_{MF}\\|^2$ at the first `count` of `times`, (T,), for the network's points (T, m, d)."
-    return first_rows(lambda t, w: limit.function_error(t, problem.measure(w)), (times, points), count)
+    """$\\|f_m-f_{MF}\\|^2$ at the first `count` of `times`, (T,), for the network's points (T, m,
+    d)."""
+    return first_rows(
+        lambda t, w: limit.function_error(t, problem.measure(w)), (times, points), count
+    )
 
 # %% ../nbs/06_coupling.ipynb #c6a4d2f9
 def wasserstein(points: Float[Array, "m d"], others: Float[Array, "m d"]) -> float:
-    """For two sets of equally weighted neurons, both (m, d): $W_1$, the least mean Euclidean distance over assignments.
+    """For two sets of equally weighted neurons, both (m, d): $W_1$, the least mean Euclidean
+    distance over assignments.
 
-    Exact; time about m^3, a second for m = 2000. Raises `BadInput` for sets of different shapes or values that are not finite."""
-    points, others = (np.asarray(check_finite(name, x, 2)) for name, x in (("points", points), ("others", others)))
-    require(len(points) > 0 and points.shape == others.shape, "others.shape", others.shape, f"{points.shape}, as that of points")
+    Exact; time about m^3, a second for m = 2000. Raises `BadInput` for sets of different shapes or
+    values that are not finite."""
+    points, others = (
+        np.asarray(check_finite(name, x, 2)) for name, x in (("points", points), ("others", others))
+    )
+    require(
+        len(points) > 0 and points.shape == others.shape,
+        "others.shape",
+        others.shape,
+        f"{points.shape}, as that of points",
+    )
     distances = spatial.distance.cdist(points, others)
     return float(distances[optimize.linear_sum_assignment(distances)].mean())
 
@@ -93,7 +114,8 @@ def local_change(limit: Limit, t, w, delta, signs):
 
 
 def interaction_term(problem: Problem, w, delta):
-    "$-\\frac1m\\sum_jH(\\bar w_i,\\bar w_j)\\Delta_j$ for shadows `w` and tangent `delta`, both (m, d)."
+    """$-\\frac1m\\sum_jH(\\bar w_i,\\bar w_j)\\Delta_j$ for shadows `w` and tangent `delta`, both
+    (m, d)."""
     found = _interaction_change(problem, w, delta)
     return found if traced(found) else np.asarray(found)
 
@@ -113,30 +135,42 @@ def source(limit: MeanField | Limit, t, w):
 # %% ../nbs/06_coupling.ipynb #72a121a6
 class Linearised(eqx.Module):
     "The joint field of shadows and linear coupling errors, as a function of (t, (2, m, d))."
+
     limit: Limit
 
     def __call__(self, t, state):
         w, delta = state
         problem, signs = self.limit.problem, self.limit.problem.signs(len(w), w.dtype, jnp)
-        change = (local_term(self.limit, t, w, delta, signs) + interaction_term(problem, w, delta)
-                  + source(self.limit, t, w))
+        change = (
+            local_term(self.limit, t, w, delta, signs)
+            + interaction_term(problem, w, delta)
+            + source(self.limit, t, w)
+        )
         return jnp.stack([self.limit.velocity(t, w, signs), change])
 
 
 def linearise(coupling: Coupling) -> Float[Array, "times m d"]:
-    """For a small coupling error: the solution of the linear coupling equation (Lemma 5) from 0, shape (T, m, d).
+    """For a small coupling error: the solution of the linear coupling equation (Lemma 5) from 0,
+    shape (T, m, d).
 
     Raises `NotResolved` when the solver gives up."""
     w0 = coupling.finite.points[0]
-    states, ok = solve_flow(Linearised(coupling.mean_field.limit), np.stack([w0, 0 * w0]), coupling.times, 1e-9)
-    if not ok: raise NotResolved("times", coupling.times, "times up to which the linear error can be followed")
+    states, ok = solve_flow(
+        Linearised(coupling.mean_field.limit), np.stack([w0, 0 * w0]), coupling.times, 1e-9
+    )
+    if not ok:
+        raise NotResolved(
+            "times", coupling.times, "times up to which the linear error can be followed"
+        )
     return np.asarray(states)[: len(coupling.times), 1]
 
 # %% ../nbs/06_coupling.ipynb #e0e6d06e
 def decompose(coupling: Coupling) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The terms of $d\\Delta/dt$ at every time: name -> (mean norm, mean component along $\\Delta_i/|\\Delta_i|$), each (T,).
+    """The terms of $d\\Delta/dt$ at every time: name -> (mean norm, mean component along
+    $\\Delta_i/|\\Delta_i|$), each (T,).
 
-    `remainder` is what the linear equation leaves out, from the exact velocities of both dynamics."""
+    `remainder` is what the linear equation leaves out, from the exact velocities of both dynamics.
+    """
     rows = zip(coupling.times, coupling.finite.points, coupling.shadows)
     sizes = [term_sizes(coupling.mean_field, *row) for row in rows]
     return {name: tuple(np.array([found[name] for found in sizes]).T) for name in sizes[0]}
@@ -145,19 +179,28 @@ def decompose(coupling: Coupling) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def term_sizes(limit: MeanField, t, w, bar):
     "Mean norms and mean components along Delta of the terms of Lemma 5 at one time."
     problem, delta, rho = limit.problem, w - bar, limit.problem.measure(w)
-    terms = {"local": local_term(limit, t, bar, delta, rho.signs), "interaction": interaction_term(problem, bar, delta),
-             "source": source(limit, t, bar)}
+    terms = {
+        "local": local_term(limit, t, bar, delta, rho.signs),
+        "interaction": interaction_term(problem, bar, delta),
+        "source": source(limit, t, bar),
+    }
     terms["total"] = problem.velocity(w, rho, rho.signs) - limit.velocity(t, bar, rho.signs)
     terms["remainder"] = terms["total"] - terms["local"] - terms["interaction"] - terms["source"]
     along = delta / np.maximum(np.linalg.norm(delta, axis=-1, keepdims=True), 1e-30)
-    return {name: (np.linalg.norm(v, axis=-1).mean(), (v * along).sum(-1).mean()) for name, v in terms.items()}
+    return {
+        name: (np.linalg.norm(v, axis=-1).mean(), (v * along).sum(-1).mean())
+        for name, v in terms.items()
+    }
 
 # %% ../nbs/06_coupling.ipynb #42fccf8f
 @compiled
 def carry_tangent(limit: Limit, start, end, w, v):
-    "$J_{end,start}v$ along the shadows `w` at `start`, for tangent `v`, both (m, d), by the variational equation."
+    """$J_{end,start}v$ along the shadows `w` at `start`, for tangent `v`, both (m, d), by the
+    variational equation."""
     signs = limit.problem.signs(len(w), w.dtype, jnp)
-    field = lambda t, y: jnp.stack([limit.velocity(t, y[0], signs), local_term(limit, t, y[0], y[1], signs)])
+    field = lambda t, y: jnp.stack(
+        [limit.velocity(t, y[0], signs), local_term(limit, t, y[0], y[1], signs)]
+    )
     found, succeeded = solve_ode(field, diffrax.Dopri5, start, end, jnp.stack([w, v]), 1e-9)
     return jnp.where(succeeded, found[0, 1], jnp.nan)
 
@@ -165,17 +208,26 @@ def carry_tangent(limit: Limit, start, end, w, v):
 @compiled
 def injections(limit: Limit, times, bars, linear, count):
     "Source plus interaction at the first `count` of `times`, (T, m, d)."
-    inject = lambda t, bar, delta: interaction_term(limit.problem, bar, delta) + source(limit, t, bar)
+    inject = lambda t, bar, delta: (
+        interaction_term(limit.problem, bar, delta) + source(limit, t, bar)
+    )
     return first_rows(inject, (times, bars, linear), count)
 
 
-def duhamel(limit: MeanField, times, bars, linear: Float[Array, "times m d"]) -> Float[Array, "times m d"]:
-    """The right-hand side of equation (3) for shadows `bars` and the linear error `linear`, trapezoidal rule on `times`.
+def duhamel(
+    limit: MeanField, times, bars, linear: Float[Array, "times m d"]
+) -> Float[Array, "times m d"]:
+    """The right-hand side of equation (3) for shadows `bars` and the linear error `linear`,
+    trapezoidal rule on `times`.
 
-    Raises `NotResolved` when the variational equation cannot be carried from one time to the next."""
+    Raises `NotResolved` when the variational equation cannot be carried from one time to the next.
+    """
     t = check_times(times)
     for field, x in (("bars", bars), ("linear", linear)):
-        found, shape = np.shape(check_finite(field, x, 3)), (t.size, np.shape(bars)[1], limit.problem.dim)
+        found, shape = (
+            np.shape(check_finite(field, x, 3)),
+            (t.size, np.shape(bars)[1], limit.problem.dim),
+        )
         require(found == shape, f"{field}.shape", found, f"{shape}, times, shadows and dimension")
     bars, linear = np.asarray(bars), np.asarray(linear)
     inject = by_time(partial(injections, limit.limit), t, bars, linear)
@@ -184,16 +236,17 @@ def duhamel(limit: MeanField, times, bars, linear: Float[Array, "times m d"]) ->
         half = (t[i + 1] - t[i]) / 2
         moved = carry_tangent(limit.limit, t[i], t[i + 1], bars[i], total[-1] + half * inject[i])
         total.append(np.asarray(moved) + half * inject[i + 1])
-    if not np.all(np.isfinite(total[-1])): raise NotResolved("times", times, "times J can be carried to")
+    if not np.all(np.isfinite(total[-1])):
+        raise NotResolved("times", times, "times J can be carried to")
     return np.stack(total)
 
 # %% ../nbs/06_coupling.ipynb #056cf5ea
 def lipschitz(coupling: Coupling) -> tuple[np.ndarray, np.ndarray]:
     """Largest local and interaction Hessian norms on the shadows at each time, (T,) each.
 
-    The local norm is the spectral norm of D on the tangent space, by dense eigenvalues for every neuron; the interaction
-    norm is the largest over all pairs of neurons, a neuron with itself included, also dense.
-    For small m only (memory m^2 d^2)."""
+    The local norm is the spectral norm of D on the tangent space, by dense eigenvalues for every
+    neuron; the interaction norm is the largest over all pairs of neurons, a neuron with itself
+    included, also dense. For small m only (memory m^2 d^2)."""
     return by_time(partial(all_norms, coupling.mean_field.limit), coupling.times, coupling.shadows)
 
 
@@ -208,12 +261,18 @@ def hessian_norms(limit: Limit, t, w):
     P = jnp.eye(w.shape[1]) - w[:, :, None] * w[:, None, :]
     D = P @ jax.vmap(jax.jacfwd(lambda u: limit.velocity(t, u[None])[0]))(w) @ P
     mixed = jax.jacfwd(jax.grad(lambda u, v: problem.kernel(u, v), 0), 1)
-    H = jax.vmap(lambda u, Pu: jax.vmap(lambda v, Pv: Pu @ mixed(u, v) @ Pv)(w, P))(w, P) / problem.scale
-    return jnp.linalg.norm(D, 2, (1, 2)).max(), jnp.linalg.norm(H.reshape(m * m, *H.shape[2:]), 2, (1, 2)).max()
+    H = (
+        jax.vmap(lambda u, Pu: jax.vmap(lambda v, Pv: Pu @ mixed(u, v) @ Pv)(w, P))(w, P)
+        / problem.scale
+    )
+    return jnp.linalg.norm(D, 2, (1, 2)).max(), jnp.linalg.norm(
+        H.reshape(m * m, *H.shape[2:]), 2, (1, 2)
+    ).max()
 
 
 def gronwall(coupling: Coupling) -> np.ndarray:
-    "The classical bound on the mean coupling error at the coupling's times, (T,), with the norms met on the shadows."
+    """The classical bound on the mean coupling error at the coupling's times, (T,), with the norms
+    met on the shadows."""
     t = coupling.times
     L = float(sum(norm.max() for norm in lipschitz(coupling)))
     still = 0 * coupling.shadows  # without error nothing interacts: only the source is injected
@@ -221,6 +280,8 @@ def gronwall(coupling: Coupling) -> np.ndarray:
     eps = np.linalg.norm(injected, axis=-1).mean(-1)
     step = np.diff(t)
     bound = [0.0]
-    for h, peak in zip(step, np.maximum(eps[1:], eps[:-1])):  # source bounded by its larger end on each step
+    for h, peak in zip(
+        step, np.maximum(eps[1:], eps[:-1])
+    ):  # source bounded by its larger end on each step
         bound.append(bound[-1] * np.exp(L * h) + peak * np.expm1(L * h) / L)
     return np.array(bound)

@@ -32,50 +32,92 @@ from tqdm import tqdm
 
 import poc_book
 from . import figures
-from .checks import BadInput, NotResolved, check_concrete, check_integer, check_name, check_positive, require
+from poc_book.checks import (
+    BadInput,
+    NotResolved,
+    check_concrete,
+    check_integer,
+    check_name,
+    check_positive,
+    require,
+)
 from .experiments import rate
 from .fluctuations import fine_and_coarse
 from .latent import Cube, MomentLimit
 from .latent_law import harmonics_around, latent_law
 from .mean_field import Limit, MeanField, has_one_direction, is_certified, radial
-from .model import Atoms, Gaussian, Measure, Monomials, Problem, SoftPlus, series, teacher_norm
+from poc_book.model import (
+    Atoms,
+    Gaussian,
+    Measure,
+    Monomials,
+    Problem,
+    SoftPlus,
+    series,
+    teacher_norm,
+)
 from .problems import PROBLEMS, he
 from .results import origin, render, save, write_atomic
 from .single_index import single_index
 from .sphere import by_time, compiled, first_rows, integrate, own_key, uniform
 from .stability import is_even, j_avg, j_max, local_strong_convexity
-from .table1 import CAP, MISSED, bounded, enclosed_exponent, endpoints, law_stability, missed, transitive, until_learned
+from poc_book.table1 import (
+    CAP,
+    MISSED,
+    bounded,
+    enclosed_exponent,
+    endpoints,
+    law_stability,
+    missed,
+    transitive,
+    until_learned,
+)
 
 # %% ../nbs/14_your_problem.ipynb #94d77fa4
 def lowest_degree(problem: Problem) -> int | None:
-    """For atoms or multi-index teachers on Gaussian inputs, SoftPlus and monomials on cubes: the lowest degree > 0 of F.
+    """For atoms or multi-index teachers on Gaussian inputs, SoftPlus and monomials on cubes: the
+    lowest degree > 0 of F.
 
-    Else None. The information exponent of the problem. A degree counts if its share of F does not vanish at 64 random neurons,
-    to 1e-10 of the norms of activation and teacher."""
+    Else None. The information exponent of the problem. A degree counts if its share of F does not
+    vanish at 64 random neurons, to 1e-10 of the norms of activation and teacher."""
     if problem.closed_form:
         (K, F), w = series(problem), uniform(own_key(0), 64, problem.dim)
         overlap = np.asarray(w @ problem.teacher.points.T)
-        if not isinstance(problem.teacher, Atoms): return min(F.exponents.sum(1)[F.exponents.sum(1) > 0].tolist(), default=None)
-        weights, least = problem.teacher.weights, 1e-10 * np.sqrt(K(1.0) * float(teacher_norm(problem)))
-        seen = (k for k, c in enumerate(F.taylor()) if k > 0 and c and np.abs(c * overlap**k @ weights).max() > least)
+        if not isinstance(problem.teacher, Atoms):
+            return min(F.exponents.sum(1)[F.exponents.sum(1) > 0].tolist(), default=None)
+        weights, least = (
+            problem.teacher.weights,
+            1e-10 * np.sqrt(K(1.0) * float(teacher_norm(problem))),
+        )
+        seen = (
+            k
+            for k, c in enumerate(F.taylor())
+            if k > 0 and c and np.abs(c * overlap**k @ weights).max() > least
+        )
         return next(seen, None)
     if isinstance(problem.teacher, Monomials) and isinstance(problem.activation, SoftPlus):
-        return min((len(s) for s, c in zip(problem.teacher.sets, problem.teacher.coefficients) if s and c), default=None)
+        return min(
+            (len(s) for s, c in zip(problem.teacher.sets, problem.teacher.coefficients) if s and c),
+            default=None,
+        )
     return None
 
 # %% ../nbs/14_your_problem.ipynb #6b9d5106
 class _Nested(eqx.Module):
     """The velocities of networks side by side, as a function of (t, all their neurons).
 
-    `weights` (n, M) are 1 / m for the first m neurons of a network and 0 for the others, which only drift along: networks of all
-    widths share one compiled program."""
+    `weights` (n, M) are 1 / m for the first m neurons of a network and 0 for the others, which only
+    drift along: networks of all widths share one compiled program."""
+
     problem: Problem
     weights: np.ndarray
 
     def measures(self, w) -> Measure:
         "All neurons (n M, d) as the measures of the networks, to be mapped over."
         apart = w.reshape(*self.weights.shape, -1)
-        return jax.vmap(lambda v, p: Measure(v, p, self.problem.signs(len(v), v.dtype, jnp)))(apart, self.weights)
+        return jax.vmap(lambda v, p: Measure(v, p, self.problem.signs(len(v), v.dtype, jnp)))(
+            apart, self.weights
+        )
 
     def __call__(self, t, w):
         velocity = lambda rho: self.problem.velocity(rho.points, rho, rho.signs)
@@ -84,17 +126,25 @@ class _Nested(eqx.Module):
 
 @compiled
 def _risk_and_error(limit: Limit, nested: _Nested, times, points, count):
-    "Risk and function error of the networks `points` (T, n M, d) at the first `count` of `times`, (T, n) each."
-    def one(t, rho): return limit.problem.risk(rho), limit.function_error(t, rho)
-    return first_rows(lambda t, w: jax.vmap(partial(one, t))(nested.measures(w)), (times, points), count)
+    """Risk and function error of the networks `points` (T, n M, d) at the first `count` of `times`,
+    (T, n) each."""
+
+    def one(t, rho):
+        return limit.problem.risk(rho), limit.function_error(t, rho)
+
+    return first_rows(
+        lambda t, w: jax.vmap(partial(one, t))(nested.measures(w)), (times, points), count
+    )
 
 
 def coupled_runs(limit: MeanField, widths: Sequence[int], repeats: int, seed: int) -> xr.Dataset:
-    """Risk and scaled errors over (seed, width, time) of networks coupled to `limit`; times in flow time.
+    """Risk and scaled errors over (seed, width, time) of networks coupled to `limit`; times in flow
+    time.
 
-    Of $\\Delta_i$ the squared mean of the norm (`scaled_coupling_error`) and the `scaled_mean_square`, both times m.
-    The networks of a seed are the first neurons of its widest. Where the limit is M particles, errors are divided by 1 + m/M,
-    what independent particles would add."""
+    Of $\\Delta_i$ the squared mean of the norm (`scaled_coupling_error`) and the
+    `scaled_mean_square`, both times m. The networks of a seed are the first neurons of its widest.
+    Where the limit is M particles, errors are divided by 1 + m/M, what independent particles would
+    add."""
     problem, times, M = limit.problem, limit.times, max(widths)
     keys = [jax.random.fold_in(own_key(seed), r) for r in range(repeats)]
     w0 = np.concatenate([uniform(key, M, problem.dim) for key in keys])
@@ -104,8 +154,11 @@ def coupled_runs(limit: MeanField, widths: Sequence[int], repeats: int, seed: in
     points = integrate(nested, np.tile(w0, (len(widths), 1)), times, problem.step_tol(1e-9))
     risk, error = by_time(partial(_risk_and_error, limit.limit, nested), times, points)
     carried = limit.limit.transport(w0, times, np.tile(problem.signs(M), repeats))
-    if not np.all(np.isfinite(carried)): raise NotResolved("times", times, "times up to which neurons can be carried")
-    apart = points.reshape(len(times), len(widths), repeats, M, -1) - carried.reshape(len(times), 1, repeats, M, -1)
+    if not np.all(np.isfinite(carried)):
+        raise NotResolved("times", times, "times up to which neurons can be carried")
+    apart = points.reshape(len(times), len(widths), repeats, M, -1) - carried.reshape(
+        len(times), 1, repeats, M, -1
+    )
     norm = np.linalg.norm(apart, axis=-1)
     mean, square = (np.einsum("twrm,wm->twr", x, shares) for x in (norm, norm**2))
 
@@ -115,19 +168,26 @@ def coupled_runs(limit: MeanField, widths: Sequence[int], repeats: int, seed: in
     if not limit.exact:  # independent particles of a proxy add their own share to both errors
         table[1:] /= 1 + m / limit.limit.points.shape[1]  # type: ignore[union-attr]
     names = ("risk", "scaled_function_error", "scaled_coupling_error", "scaled_mean_square")
-    data = xr.Dataset({n: (("seed", "width", "time"), v) for n, v in zip(names, table)},
-                      dict(seed=range(repeats), width=list(widths), time=times))
-    return data.assign(mean_field_risk=("time", limit.risk)).assign_attrs(problem=problem.name, dim=problem.dim, repeats=repeats)
+    data = xr.Dataset(
+        {n: (("seed", "width", "time"), v) for n, v in zip(names, table)},
+        dict(seed=range(repeats), width=list(widths), time=times),
+    )
+    return data.assign(mean_field_risk=("time", limit.risk)).assign_attrs(
+        problem=problem.name, dim=problem.dim, repeats=repeats
+    )
 
 # %% ../nbs/14_your_problem.ipynb #020d2315
 def growth(data: xr.Dataset) -> float:
-    "The exponent p in (mean coupling error) ~ t^p between half the time and the last, over all widths and seeds."
+    """The exponent p in (mean coupling error) ~ t^p between half the time and the last, over all
+    widths and seeds."""
     size = np.sqrt(data.scaled_coupling_error).mean(("seed", "width"))
     return float(np.log(size.isel(time=-1) / size.isel(time=data.sizes["time"] // 2)) / np.log(2))
 
 # %% ../nbs/14_your_problem.ipynb #159c8134
 class Finding(NamedTuple):
-    "A line of the report: a number (or None), the verdict yes, no or unknown, and the criterion or reason behind it."
+    """A line of the report: a number (or None), the verdict yes, no or unknown, and the criterion
+    or reason behind it."""
+
     value: float | bool | int | None
     verdict: str
     reason: str
@@ -140,72 +200,111 @@ def judged(value, good: bool, reason: str) -> Finding:
 # %% ../nbs/14_your_problem.ipynb #f6637b8d
 def _in_dimension(problem: Problem, dim: int) -> Problem:
     "A problem of one teacher direction on Gaussian inputs, in another dimension."
-    return replace(problem, inputs=Gaussian(dim), teacher=replace(problem.teacher, points=np.eye(1, dim)))
+    return replace(
+        problem, inputs=Gaussian(dim), teacher=replace(problem.teacher, points=np.eye(1, dim))
+    )
 
 
 def _average_finding(problem: Problem, value: float, error: float, tau: float) -> Finding:
-    """What is known of $J_{avg}T=O(1)$: with one teacher direction its exponent in d, enclosed by bounds in d and 1024 d.
+    """What is known of $J_{avg}T=O(1)$: with one teacher direction its exponent in d, enclosed by
+    bounds in d and 1024 d.
 
     One dimension and a lower bound say nothing of growth: otherwise unknown."""
     seen = f"from below at this d {value:.3g}, standard error {error:.2g}; tau = {tau}"
-    try: single_index(problem)
-    except BadInput: return Finding(value, "unknown", f"{seen}; no upper bound, and one dimension shows no growth")
+    try:
+        single_index(problem)
+    except BadInput:
+        return Finding(
+            value, "unknown", f"{seen}; no upper bound, and one dimension shows no growth"
+        )
     dims = problem.dim, 1024 * problem.dim
-    try: lower, upper = np.array([law_stability(_in_dimension(problem, d), tau)[1:] for d in dims]).T
-    except BadInput as reason: return Finding(value, "unknown", f"{seen}; {reason}")
-    control = np.array([law_stability(he(2, d), tau)[1:] for d in dims]).T  # by Remark 17 its exponent is not 0
+    try:
+        lower, upper = np.array([law_stability(_in_dimension(problem, d), tau)[1:] for d in dims]).T
+    except BadInput as reason:
+        return Finding(value, "unknown", f"{seen}; {reason}")
+    control = np.array(
+        [law_stability(he(2, d), tau)[1:] for d in dims]
+    ).T  # by Remark 17 its exponent is not 0
     growth = enclosed_exponent(dims, lower, upper)
-    verdict = {True: "yes", False: "no", None: "unknown"}[bounded(growth, enclosed_exponent(dims, *control))]
+    verdict = {True: "yes", False: "no", None: "unknown"}[
+        bounded(growth, enclosed_exponent(dims, *control))
+    ]
     range_ = f"from {dims[0]} to {dims[1]} in [{growth[0]:.2f}, {growth[1]:.2f}]"
     return Finding(value, verdict, f"{seen}; to risk 1/2 its exponent in d {range_}")
 
 
 def hessian_findings(limit: MeanField, neurons: int, tau: float, seed: int) -> dict[str, Finding]:
-    "What the local and interaction Hessians along the limit say, from below as suprema over samples are: LSC, J_max, J_avg T."
+    """What the local and interaction Hessians along the limit say, from below as suprema over
+    samples are: LSC, J_max, J_avg T."""
     problem, T, grid = limit.problem, float(limit.times[-1]), limit.times[::4]
-    try: problem.check_smooth()
-    except BadInput as error: return dict.fromkeys(("J_max", "J_avg T", "LSC"), Finding(None, "unknown", str(error)))
+    try:
+        problem.check_smooth()
+    except BadInput as error:
+        return dict.fromkeys(("J_max", "J_avg T", "LSC"), Finding(None, "unknown", str(error)))
     w, k = uniform(own_key(seed), neurons, problem.dim), lowest_degree(problem)
     largest = j_max(limit, w, grid)
-    reason = f"one dimension shows no poly(d); {neurons} neurons, standard error {largest.sample_gap:.2g}"
+    reason = (
+        f"one dimension shows no poly(d); {neurons} neurons, standard error "
+        f"{largest.sample_gap:.2g}"
+    )
     if k and has_one_direction(problem):
-        reason += f"; Lemma 49 from overlap d^(-1/2): norm of J about {problem.dim ** ((k - 1) / 2):.3g}"
+        reason += (
+            f"; Lemma 49 from overlap d^(-1/2): norm of J about {problem.dim ** ((k - 1) / 2):.3g}"
+        )
     found = {"J_max": Finding(largest.value, "unknown", reason)}
     places = endpoints(problem)
     if places is None:
-        return found | dict.fromkeys(("J_avg T", "LSC"), Finding(None, "unknown", "not known where neurons arrive"))
+        return found | dict.fromkeys(
+            ("J_avg T", "LSC"), Finding(None, "unknown", "not known where neurons arrive")
+        )
     average = j_avg(limit, w, grid, tau, 4, seed=seed, places=places)
     found["J_avg T"] = _average_finding(problem, average.value * T, average.sample_gap * T, tau)
     least = float(local_strong_convexity(limit, grid, CAP, seed=seed, places=places).min())
-    return found | {"LSC": judged(least, least > 0, f"least C_LSC up to T above 0 in sampled caps of radius {CAP}")}
+    return found | {
+        "LSC": judged(
+            least, least > 0, f"least C_LSC up to T above 0 in sampled caps of radius {CAP}"
+        )
+    }
 
 # %% ../nbs/14_your_problem.ipynb #ec775486
 def teacher_findings(problem: Problem) -> dict[str, Finding]:
     "What the teacher alone says: information exponent and symmetry."
     k, name = lowest_degree(problem), "information exponent"
-    reasons = {None: "neither atoms on Gaussian inputs nor SoftPlus with monomials on the cube",
-               1: "k* = 1: nothing waits; Theorem 9 and Remark 17 speak of k* > 2 and k* = 2",
-               2: "k* = 2 breaks average stability (Remark 17)"}
+    reasons = {
+        None: "neither atoms on Gaussian inputs nor SoftPlus with monomials on the cube",
+        1: "k* = 1: nothing waits; Theorem 9 and Remark 17 speak of k* > 2 and k* = 2",
+        2: "k* = 2 breaks average stability (Remark 17)",
+    }
     verdict = "no" if k == 2 else "yes" if k and k > 2 else "unknown"
     found = {name: Finding(k, verdict, reasons.get(k, "above 2 (Theorem 9)"))}
     places = endpoints(problem)
-    if places is None: return found | {"symmetry": Finding(None, "unknown", "not known where neurons arrive")}
+    if places is None:
+        return found | {"symmetry": Finding(None, "unknown", "not known where neurons arrive")}
     alike = transitive(places.points, places.charge, is_even(problem))
-    if not alike: return found | {"symmetry": judged(False, False, "the places of arrival are not alike")}
+    if not alike:
+        return found | {"symmetry": judged(False, False, "the places of arrival are not alike")}
     left = missed(problem, places)
-    reason = f"places of arrival alike, and they miss {left:.1%} of the teacher, at most {MISSED:.0%}"
+    reason = (
+        f"places of arrival alike, and they miss {left:.1%} of the teacher, at most {MISSED:.0%}"
+    )
     return found | {"symmetry": judged(True, left < MISSED, reason)}
 
 # %% ../nbs/14_your_problem.ipynb #644d5fc7
 def network_findings(data: xr.Dataset) -> dict[str, Finding]:
     "What finite networks say: rates in m and growth in t of a result of `coupled_runs`."
-    found, text = {}, "no: above -0.75; yes: meets [-1.25, -0.75] and ends below -0.5; else unknown (propagation of chaos: -1)"
+    found, text = (
+        {},
+        "no: above -0.75; yes: meets [-1.25, -0.75] and ends below -0.5; else unknown (propagation "
+        "of chaos: -1)",
+    )
     for name in ("function", "coupling"):
         slope = rate(data[f"scaled_{name}_error"].isel(time=-1))
         near = slope.low <= -0.75 and slope.high >= -1.25 and slope.high < -0.5
         found[f"rate of the {name} error"] = Finding(
-            slope.value, "no" if slope.low > -0.75 else "yes" if near else "unknown",
-            f"exponent in m, 95 % in [{slope.low:.2f}, {slope.high:.2f}]; {text}")
+            slope.value,
+            "no" if slope.low > -0.75 else "yes" if near else "unknown",
+            f"exponent in m, 95 % in [{slope.low:.2f}, {slope.high:.2f}]; {text}",
+        )
     p = growth(data)
     reason = "exponent in t of the mean coupling error between T/2 and T; one T shows no polynomial"
     return found | {"growth": Finding(p, "unknown", reason)}
@@ -213,62 +312,87 @@ def network_findings(data: xr.Dataset) -> dict[str, Finding]:
 # %% ../nbs/14_your_problem.ipynb #1a3d5e02
 STARTS = 64  # of a law that is an average over starts: seconds, to some ten per cent
 CUBE = 8  # dimensions: the law of XOR_4 takes half a minute there, and minutes at 16
-FEATURES = 250  # at most, of a harmonic: six teachers have 148 with He_4, and with He_6 610, which takes ten minutes
+# at most, of a harmonic: six teachers have 148 with He_4, and with He_6 610, which takes ten
+# minutes
+FEATURES = 250
 
 
 def last_laws(limit: MeanField, seed: int) -> dict[str, tuple[float, float]]:
-    """At the limit's last time: of m times the squared function and coupling errors, the limits in m and their errors.
+    """At the limit's last time: of m times the squared function and coupling errors, the limits in
+    m and their errors.
 
-    Nothing where they are not known or not resolved, or take minutes, as on the cube beyond `CUBE` dimensions."""
+    Nothing where they are not known or not resolved, or take minutes, as on the cube beyond `CUBE`
+    dimensions."""
     ends = eqx.tree_at(lambda x: x.times, limit, limit.times[[0, -1]])
     try:
         if radial(limit.problem) is not None:
             fine, coarse = fine_and_coarse(ends)
             pairs = dict(function=(fine.law, coarse.law), coupling=(fine.coupling, coarse.coupling))
-            return {name: (float(x[-1]), float(abs(x[-1] - y[-1]))) for name, (x, y) in pairs.items()}
-        if not _is_quick(limit): return {}
+            return {
+                name: (float(x[-1]), float(abs(x[-1] - y[-1]))) for name, (x, y) in pairs.items()
+            }
+        if not _is_quick(limit):
+            return {}
         on_cube = isinstance(getattr(limit.limit, "view", None), Cube)
         found = latent_law(ends, 2 * STARTS if on_cube else STARTS, seed)
-    except (BadInput, NotResolved): return {}
-    return dict(function=(float(found.law[-1]), float(found.error[-1])),
-                coupling=(float(found.coupling[-1]), float(found.coupling_error[-1])))
+    except (BadInput, NotResolved):
+        return {}
+    return dict(
+        function=(float(found.law[-1]), float(found.error[-1])),
+        coupling=(float(found.coupling[-1]), float(found.coupling_error[-1])),
+    )
 
 
 def _is_quick(limit: MeanField) -> bool:
-    "Whether the limit's law takes seconds: on a small cube, or several directions and no more than `FEATURES` a harmonic."
-    if not isinstance(limit.limit, MomentLimit): return False
+    """Whether the limit's law takes seconds: on a small cube, or several directions and no more
+    than `FEATURES` a harmonic."""
+    if not isinstance(limit.limit, MomentLimit):
+        return False
     view = limit.limit.view
-    if isinstance(view, Cube): return len(view.order) <= CUBE
+    if isinstance(view, Cube):
+        return len(view.order) <= CUBE
     q = view.basis.shape[1]
     parts = harmonics_around(limit.problem, q)
     return max(sum(comb(q + p - 1, p) for p, *_ in part.terms) for part in parts) <= FEATURES
 
 
 def law_finding(scaled: xr.DataArray, law: tuple[float, float], measured: Finding) -> Finding:
-    """What was `measured` beside the `law` of m times a squared error; `scaled` (seed, width) are those of networks.
+    """What was `measured` beside the `law` of m times a squared error; `scaled` (seed, width) are
+    those of networks.
 
-    The rate is -1 by the law if networks of the two largest widths have its constant V up to its error, V/m, and the half of
-    their own 95 % interval, and all this is at most half of V: else they could not tell. Repeats scatter as a share of the mean,
-    alike at both widths. A law that networks have although their measured rate says no is unknown."""
+    The rate is -1 by the law if networks of the two largest widths have its constant V up to its
+    error, V/m, and the half of their own 95 % interval, and all this is at most half of V: else
+    they could not tell. Repeats scatter as a share of the mean, alike at both widths. A law that
+    networks have although their measured rate says no is unknown."""
     V, error = law
     seen = scaled.isel(width=slice(-2, None))
     mean, R = seen.mean("seed"), seen.sizes["seed"]
     scatter = float(np.sqrt((seen / mean).var("seed", ddof=1).mean("width")))
-    student = special.stdtrit(R - 1, 0.975)  # networks of both widths share neurons: no more degrees of freedom
+    student = special.stdtrit(
+        R - 1, 0.975
+    )  # networks of both widths share neurons: no more degrees of freedom
     allowed = error + V / seen.width + student * scatter / np.sqrt(R) * V
 
     networks = ", ".join(f"{float(x):.3g} at m = {int(x.width)}" for x in mean)
     text = f"by the law m times it tends to {V:.3g} +- {error:.2g}, {R} networks have {networks}"
     if not bool((allowed < V / 2).all()):
-        return Finding(measured.value, measured.verdict, f"{measured.reason}; {text}, too uncertain to tell")
+        return Finding(
+            measured.value, measured.verdict, f"{measured.reason}; {text}, too uncertain to tell"
+        )
     if not bool((np.abs(mean - V) < allowed).all()):
-        return Finding(measured.value, measured.verdict, f"{measured.reason}; {text}, which is not the law")
-    return Finding(-1.0, "unknown" if measured.verdict == "no" else "yes", f"{text}; {measured.reason}")
+        return Finding(
+            measured.value, measured.verdict, f"{measured.reason}; {text}, which is not the law"
+        )
+    return Finding(
+        -1.0, "unknown" if measured.verdict == "no" else "yes", f"{text}; {measured.reason}"
+    )
 
 # %% ../nbs/14_your_problem.ipynb #6fcbc825
 @dataclass(frozen=True)
 class Report:
-    "The report card of a problem: its name and size, how its limit was found, findings by name, and the curves behind them."
+    """The report card of a problem: its name and size, how its limit was found, findings by name,
+    and the curves behind them."""
+
     problem: str
     dim: int
     method: str
@@ -278,105 +402,210 @@ class Report:
     @property
     def verdict(self) -> str:
         found = {f.verdict for name, f in self.findings.items() if name.startswith("rate")}
-        text = ("errors fall like 1/m" if found == {"yes"} else "errors do not fall like 1/m" if "no" in found
-                else "undecided whether errors fall like 1/m")
+        text = (
+            "errors fall like 1/m"
+            if found == {"yes"}
+            else "errors do not fall like 1/m"
+            if "no" in found
+            else "undecided whether errors fall like 1/m"
+        )
         low, high = self.curves.width.values[[0, -1]]
-        why = [n for n in ("LSC", "symmetry", "J_max", "J_avg T", "information exponent") if self.findings[n].verdict != "yes"]
-        theory = f"of the paper's assumptions not met or not known: {', '.join(why)}" if why else (
-            "nothing measured contradicts the paper's assumptions")
-        return f"{text} from m = {low} to {high} at flow time {float(self.curves.time[-1]):.3g}; {theory}"
+        why = [
+            n
+            for n in ("LSC", "symmetry", "J_max", "J_avg T", "information exponent")
+            if self.findings[n].verdict != "yes"
+        ]
+        theory = (
+            f"of the paper's assumptions not met or not known: {', '.join(why)}"
+            if why
+            else ("nothing measured contradicts the paper's assumptions")
+        )
+        return (
+            f"{text} from m = {low} to {high} at flow time {float(self.curves.time[-1]):.3g}; "
+            f"{theory}"
+        )
 
 # %% ../nbs/14_your_problem.ipynb #80b19bd1
 def as_markdown(report: Report) -> str:
     "The report as a page of markdown."
-    show = lambda v: {True: "yes", False: "no", None: ""}.get(v) if v is None or isinstance(v, bool) else f"{v:.3g}"
-    rows = [f"| {n} | {show(f.value)} | {f.verdict} | {f.reason} |" for n, f in report.findings.items()]
-    head = [f"# {report.problem}, d = {report.dim}", "", f"**{report.verdict}**", "", f"Limit: {report.method}.", "",
-            "| finding | value | verdict | criterion or reason |", "|---|---|---|---|"]
+    show = lambda v: (
+        {True: "yes", False: "no", None: ""}.get(v)
+        if v is None or isinstance(v, bool)
+        else f"{v:.3g}"
+    )
+    rows = [
+        f"| {n} | {show(f.value)} | {f.verdict} | {f.reason} |" for n, f in report.findings.items()
+    ]
+    head = [
+        f"# {report.problem}, d = {report.dim}",
+        "",
+        f"**{report.verdict}**",
+        "",
+        f"Limit: {report.method}.",
+        "",
+        "| finding | value | verdict | criterion or reason |",
+        "|---|---|---|---|",
+    ]
     return "\n".join([*head, *rows, ""])
 
 
 def as_json(report: Report) -> str:
     "The report as JSON: findings, verdict and provenance."
     findings = {name: finding._asdict() for name, finding in report.findings.items()}
-    return json.dumps(dict(problem=report.problem, dim=report.dim, method=report.method, verdict=report.verdict,
-                           findings=findings, origin=origin(report.curves)), indent=1, default=float)
+    return json.dumps(
+        dict(
+            problem=report.problem,
+            dim=report.dim,
+            method=report.method,
+            verdict=report.verdict,
+            findings=findings,
+            origin=origin(report.curves),
+        ),
+        indent=1,
+        default=float,
+    )
 
 
 def save_report(report: Report, folder: str | Path) -> list[Path]:
-    "Write report.md, report.json, report.svg, report.png and report.nc into `folder`, each whole or not at all."
+    """Write report.md, report.json, report.svg, report.png and report.nc into `folder`, each whole
+    or not at all."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     fig = figures.collapse(report.curves)
-    content = {"md": as_markdown(report).encode(), "json": as_json(report).encode(),
-               "svg": render(fig, "svg"), "png": render(fig, "png")}
-    return [save(report.curves, folder / "report.nc"), *(write_atomic(folder / f"report.{k}", v) for k, v in content.items())]
+    content = {
+        "md": as_markdown(report).encode(),
+        "json": as_json(report).encode(),
+        "svg": render(fig, "svg"),
+        "png": render(fig, "png"),
+    }
+    return [
+        save(report.curves, folder / "report.nc"),
+        *(write_atomic(folder / f"report.{k}", v) for k, v in content.items()),
+    ]
 
 # %% ../nbs/14_your_problem.ipynb #9a1f15bb
 def blame(error: BaseException) -> str:
-    "What went wrong in a reader's code and where: the last step that is neither the book's, nor Python's, nor a library's."
+    """What went wrong in a reader's code and where: the last step that is neither the book's, nor
+    Python's, nor a library's."""
     ours = (str(Path(poc_book.__file__).parent), sysconfig.get_paths()["stdlib"], "<frozen")
-    steps = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
+    steps = [
+        f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)
+    ]
     steps = [f for f in steps if "site-packages" not in f.filename]
     place = f" ({Path(steps[-1].filename).name}, line {steps[-1].lineno})" if steps else ""
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}{place}"
 
 
 def probe(problem: Problem) -> None:
-    "Raise `BadInput` unless activation and teacher can be evaluated and differentiated: before anything is computed."
+    """Raise `BadInput` unless activation and teacher can be evaluated and differentiated: before
+    anything is computed."""
     w = uniform(own_key(0), 4, problem.dim)
-    try: problem.velocity(w, problem.measure(w)), problem.risk(problem.measure(w))
+    try:
+        problem.velocity(w, problem.measure(w)), problem.risk(problem.measure(w))
     except NotResolved:
-        raise BadInput("problem", problem.name, "finite velocities and a finite risk at random neurons") from None
-    except BadInput: raise
-    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:  # NumPy, math or a branch met what JAX traces
+        raise BadInput(
+            "problem", problem.name, "finite velocities and a finite risk at random neurons"
+        ) from None
+    except BadInput:
+        raise
+    except (
+        jax.errors.JAXTypeError,
+        jax.errors.JAXIndexError,
+    ) as error:  # NumPy, math or a branch met what JAX traces
         allowed = f"an activation and a teacher written with jax.numpy ({blame(error)})"
         raise BadInput("problem", problem.name, allowed) from None
     except Exception as error:
-        raise BadInput("problem", problem.name, f"an activation and a teacher that run ({blame(error)})") from None
+        raise BadInput(
+            "problem", problem.name, f"an activation and a teacher that run ({blame(error)})"
+        ) from None
 
 # %% ../nbs/14_your_problem.ipynb #cd6b4cbb
 def time_finding(limit: MeanField, learned: bool, share: float, max_time: float) -> Finding:
-    "The time to learn: unknown where the claimed error of the risk is larger than what was learned."
+    """The time to learn: unknown where the claimed error of the risk is larger than what was
+    learned."""
     T, error = float(limit.times[-1]), float(limit.risk_error[-1])
     text = f"flow time to {share:g} of the initial risk, at most {max_time:g}"
     gained = float(limit.risk[0] - limit.risk[-1])
-    if error < gained: return judged(T if learned else None, learned, text)
-    whose = "; the inputs are a sample, and this report is about it" if limit.problem.sampled else ""
-    return Finding(T if learned else None, "unknown", f"{text}; the risk fell by {gained:.2g}, known to {error:.2g}{whose}")
+    if error < gained:
+        return judged(T if learned else None, learned, text)
+    whose = (
+        "; the inputs are a sample, and this report is about it" if limit.problem.sampled else ""
+    )
+    return Finding(
+        T if learned else None,
+        "unknown",
+        f"{text}; the risk fell by {gained:.2g}, known to {error:.2g}{whose}",
+    )
 
 
 QUICK: dict[str, Any] = dict(widths=(32, 64, 128), repeats=2, particles=512, neurons=32)
 
 
-def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, widths: Sequence[int] = (64, 128, 256),
-             repeats: int = 4, particles: int = 2048, neurons: int = 128, tau: float = 0.5, seed: int = 0,
-             tol: float | None = None) -> Report:
-    """For a problem whose limit `solve` finds: its report card up to the flow time at which its risk is `share` of the initial.
+def diagnose(
+    problem: Problem,
+    *,
+    share: float = 0.5,
+    max_time: float = 200.0,
+    widths: Sequence[int] = (64, 128, 256),
+    repeats: int = 4,
+    particles: int = 2048,
+    neurons: int = 128,
+    tau: float = 0.5,
+    seed: int = 0,
+    tol: float | None = None,
+) -> Report:
+    """For a problem whose limit `solve` finds: its report card up to the flow time at which its
+    risk is `share` of the initial.
 
-    Sizes: `widths` of `repeats` networks each, `particles` where the limit is not exact, `neurons` for Hessians (memory
-    neurons d^2 times 7 times); `QUICK` has smaller ones. `tol` is the claimed error of the limit's risk from which on the
-    report is refused; where a sample of inputs is learned by heart, that can be all of it.
-    Raises `BadInput` for bad input, `NotResolved` where a computation does not resolve."""
+    Sizes: `widths` of `repeats` networks each, `particles` where the limit is not exact, `neurons`
+    for Hessians (memory neurons d^2 times 7 times); `QUICK` has smaller ones. `tol` is the claimed
+    error of the limit's risk from which on the report is refused; where a sample of inputs is
+    learned by heart, that can be all of it. Raises `BadInput` for bad input, `NotResolved` where a
+    computation does not resolve."""
     require(isinstance(problem, Problem), "problem", problem, "a poc_book.model.Problem")
     probe(problem)
     require(0 < check_positive("share", share) < 1, "share", share, "between 0 and 1")
-    require(isinstance(check_concrete("widths", widths), (list, tuple)), "widths", widths, "a list of widths")
+    require(
+        isinstance(check_concrete("widths", widths), (list, tuple)),
+        "widths",
+        widths,
+        "a list of widths",
+    )
     sizes, seed = [check_integer("widths", m, 2) for m in widths], check_integer("seed", seed, 0)
     require(check_positive("tau", tau) <= 1, "tau", tau, "at most 1")
-    require(len(sizes) > 1 and sizes == sorted(set(sizes)), "widths", sizes, "at least two increasing widths")
-    repeats, neurons, max_time = (check_integer("repeats", repeats, 2), check_integer("neurons", neurons, 2),
-                                  check_positive("max_time", max_time))
+    require(
+        len(sizes) > 1 and sizes == sorted(set(sizes)),
+        "widths",
+        sizes,
+        "at least two increasing widths",
+    )
+    repeats, neurons, max_time = (
+        check_integer("repeats", repeats, 2),
+        check_integer("neurons", neurons, 2),
+        check_positive("max_time", max_time),
+    )
     enough = is_certified(problem) or check_integer("particles", particles, 2) >= 4 * sizes[-1]
-    require(enough, "particles", particles, f"at least {4 * sizes[-1]}, four times the widest network, as the limit is not exact")
+    require(
+        enough,
+        "particles",
+        particles,
+        f"at least {4 * sizes[-1]}, four times the widest network, as the limit is not exact",
+    )
     tol = None if tol is None else check_positive("tol", tol)
-    with tqdm(total=3, desc=f"diagnose {problem.name}", unit="part", leave=False, disable=None) as bar:
+    with tqdm(
+        total=3, desc=f"diagnose {problem.name}", unit="part", leave=False, disable=None
+    ) as bar:
         bar.set_postfix_str("the limit")
         limit, learned = until_learned(problem, share, max_time, particles, seed)
         T, error = float(limit.times[-1]), float(limit.risk_error[-1])
-        if tol and error > tol: raise NotResolved("tol", tol, f"at least {error:.1e}, the claimed error of the limit's risk")
+        if tol and error > tol:
+            raise NotResolved(
+                "tol", tol, f"at least {error:.1e}, the claimed error of the limit's risk"
+            )
         bar.update()
-        bar.set_postfix_str(f"{repeats * len(sizes)} networks of up to {sizes[-1]} neurons, to flow time {T:.3g}")
+        bar.set_postfix_str(
+            f"{repeats * len(sizes)} networks of up to {sizes[-1]} neurons, to flow time {T:.3g}"
+        )
         with ThreadPoolExecutor(1) as aside:  # compiling leaves Python free: two cores are used
             hessians = aside.submit(hessian_findings, limit, neurons, tau, seed)
             data = coupled_runs(limit, sizes, repeats, seed)
@@ -384,9 +613,15 @@ def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, w
             bar.update()
             bar.set_postfix_str("Hessians")
             along = hessians.result()
-    findings = {"time to learn": time_finding(limit, learned, share, max_time),
-                **teacher_findings(problem), **along, **network_findings(data)}
-    measured = dict(function=data.scaled_function_error, coupling=data.scaled_mean_square)  # the law is of the mean square
+    findings = {
+        "time to learn": time_finding(limit, learned, share, max_time),
+        **teacher_findings(problem),
+        **along,
+        **network_findings(data),
+    }
+    measured = dict(
+        function=data.scaled_function_error, coupling=data.scaled_mean_square
+    )  # the law is of the mean square
     for name, law in laws.items():
         line = f"rate of the {name} error"
         findings[line] = law_finding(measured[name].isel(time=-1), law, findings[line])
@@ -395,22 +630,29 @@ def diagnose(problem: Problem, *, share: float = 0.5, max_time: float = 200.0, w
 
 # %% ../nbs/14_your_problem.ipynb #ac673c51
 def load_problem(name: str, dim: int | None = None) -> Problem:
-    """A problem of the book by its name, or `problem` of the Python file `name`, in dimension `dim`.
+    """A problem of the book by its name, or `problem` of the Python file `name`, in dimension
+    `dim`.
 
     Raises `BadInput` for an unknown name, a file that does not run, or one without a `problem`."""
     given = {} if dim is None else {"dim": check_integer("dim", dim, 3)}
     require(isinstance(name, str), "problem", name, "a name of the book, or of a Python file")
-    if not name.endswith(".py"): return PROBLEMS[check_name("problem", name, PROBLEMS)](**given)
+    if not name.endswith(".py"):
+        return PROBLEMS[check_name("problem", name, PROBLEMS)](**given)
     require(os.path.isfile(name), "problem", name, "an existing Python file")
     sys.path.insert(0, os.path.dirname(os.path.abspath(name)))  # it may import what lies beside it
     wanted = "a file that runs"
     try:
         made = runpy.run_path(name).get("problem")
         wanted = "a function problem(dim)"
-        if callable(made) and not isinstance(made, Problem): made = made(**given)
-    except BadInput: raise
-    except (Exception, SystemExit) as error: raise BadInput("problem", name, f"{wanted} ({blame(error)})") from None
-    finally: del sys.path[0]
-    if not isinstance(made, Problem): raise BadInput("problem", name, "a file with problem = a Problem, or a function of dim")
+        if callable(made) and not isinstance(made, Problem):
+            made = made(**given)
+    except BadInput:
+        raise
+    except (Exception, SystemExit) as error:
+        raise BadInput("problem", name, f"{wanted} ({blame(error)})") from None
+    finally:
+        del sys.path[0]
+    if not isinstance(made, Problem):
+        raise BadInput("problem", name, "a file with problem = a Problem, or a function of dim")
     require(dim in (None, made.dim), "dim", dim, f"{made.dim}, the dimension of {name}")
     return made

@@ -19,7 +19,15 @@ import xarray as xr
 from scipy import integrate, special
 
 import poc_book
-from .checks import check_concrete, check_finite, check_flag, check_integer, check_name, check_positive, require
+from poc_book.checks import (
+    check_concrete,
+    check_finite,
+    check_flag,
+    check_integer,
+    check_name,
+    check_positive,
+    require,
+)
 from .finite_width import ORDERS, collapse, corrected, flow, published, risks, setup, sgd
 from .model import Problem, static_error
 from .results import load
@@ -28,6 +36,7 @@ from .sphere import check_key, compiled, normalise
 # %% ../nbs/10_experiments.ipynb #54fbc53b
 class Protocol(NamedTuple):
     "What a figure of the paper ran; `time` in published time, step times number of steps."
+
     figure: int
     dim: int
     step: float
@@ -42,15 +51,19 @@ PROTOCOLS = {
     "xor4": Protocol(5, 32, 0.05, 250.0, (2**12, 2**13, 2**14, 2**15)),
     "circle": Protocol(7, 64, 0.01, 15.0, (2**12, 2**13, 2**14, 2**15)),
     "random66": Protocol(8, 64, 0.01, 25.0, (2**12, 2**13, 2**14, 2**15)),
-    "staircase": Protocol(9, 64, 0.025, 270.0, (2**13, 2**14, 2**15, 2**16))}
+    "staircase": Protocol(9, 64, 0.025, 270.0, (2**13, 2**14, 2**15, 2**16)),
+}
 
 # %% ../nbs/10_experiments.ipynb #e57a1592
 def kept_path(problem: str, kind: str = "run") -> Path:
     """Where a result at the paper's sizes is kept: the `run` of a problem, or its error `budget`.
 
-    Or more repeats of the run with another key (`again`), or small networks under both `orders` of the batches,
-    with a wider one or `alone`."""
-    check_name("problem", problem, PROTOCOLS), check_name("kind", kind, ("run", "budget", "again", "orders", "alone"))
+    Or more repeats of the run with another key (`again`), or small networks under both `orders` of
+    the batches, with a wider one or `alone`."""
+    (
+        check_name("problem", problem, PROTOCOLS),
+        check_name("kind", kind, ("run", "budget", "again", "orders", "alone")),
+    )
     name = problem if kind == "run" else f"{problem}_{kind}"
     return Path(poc_book.__file__).resolve().parents[1] / "results" / "paper" / f"{name}.nc"
 
@@ -60,50 +73,72 @@ def kept(problem: str, kind: str = "run") -> xr.Dataset | None:
 
     A run that does not say its `order` is from the time when batches were always drawn."""
     path = kept_path(problem, kind)
-    if not path.is_file(): return None
+    if not path.is_file():
+        return None
     data = load(path)
-    return data if "order" in data.coords else data.assign_attrs(order=data.attrs.get("order", "drawn"))
+    return (
+        data
+        if "order" in data.coords
+        else data.assign_attrs(order=data.attrs.get("order", "drawn"))
+    )
 
 # %% ../nbs/10_experiments.ipynb #6edf538d
 def initial_error(problem: Problem) -> float:
-    """For closed-form problems and for inputs of one length: $V=E\\,K(w,w)-E\\,K(w,v)$ over independent uniform neurons.
+    """For closed-form problems and for inputs of one length: $V=E\\,K(w,w)-E\\,K(w,v)$ over
+    independent uniform neurons.
 
-    What $m E\\|f_m-f_{MF}\\|^2$ is at time 0; by quadrature over one coordinate without a closed form. Else `BadInput`."""
-    if problem.closed_form: return static_error(problem, 1)
+    What $m E\\|f_m-f_{MF}\\|^2$ is at time 0; by quadrature over one coordinate without a closed
+    form. Else `BadInput`."""
+    if problem.closed_form:
+        return static_error(problem, 1)
     size = np.unique(np.round(np.linalg.norm(np.asarray(problem.inputs.nodes()), axis=1), 9))
-    require(len(size) == 1, "problem", problem.name, "a closed-form problem, or inputs of one length")
+    require(
+        len(size) == 1, "problem", problem.name, "a closed-form problem, or inputs of one length"
+    )
     p = (problem.dim - 3) / 2
     norm = special.beta(0.5, p + 1)
 
     def mean(power):
-        f = lambda z: float(problem.scale * problem.activation(size[0] * z)) ** power * (1 - z * z) ** p / norm
+        f = lambda z: (
+            float(problem.scale * problem.activation(size[0] * z)) ** power
+            * (1 - z * z) ** p
+            / norm
+        )
         return integrate.quad(f, -1, 0, epsabs=1e-10)[0] + integrate.quad(f, 0, 1, epsabs=1e-10)[0]
+
     return mean(2) - mean(1) ** 2
 
 # %% ../nbs/10_experiments.ipynb #35c04bb3
 def beside_published(run: xr.Dataset, static: float) -> xr.Dataset:
-    """For a result of `sgd` and the `static` error of its problem (`initial_error`): what the figure shows.
+    """For a result of `sgd` and the `static` error of its problem (`initial_error`): what the
+    figure shows.
 
-    The run with both errors over 1 - m/M, the error expected at time 0, and the published curves."""
+    The run with both errors over 1 - m/M, the error expected at time 0, and the published curves.
+    """
     data = run.assign({f"corrected_{n}": v for n, v in corrected(run).items()})
     data["start"] = ("width", static * (1 - run.width.values / run.attrs["reference_width"]))
     curves = published(run.attrs["problem"])
     curves = curves.assign({f"corrected_{n}": v for n, v in corrected(curves).items()})
-    names = {"width": "published_width", "time": "published_time"} | {n: f"published_{n}" for n in curves}
+    names = {"width": "published_width", "time": "published_time"} | {
+        n: f"published_{n}" for n in curves
+    }
     return data.merge(curves.rename(names), combine_attrs="override")
 
 # %% ../nbs/10_experiments.ipynb #5ae1a78d
 class Slope(NamedTuple):
     "An exponent and its 95 % interval."
+
     value: float
     low: float
     high: float
 
 
 def rate(errors: xr.DataArray) -> Slope:
-    """For positive errors scaled by m, at least 2 seeds and 2 widths: the exponent in m of the unscaled ones.
+    """For positive errors scaled by m, at least 2 seeds and 2 widths: the exponent in m of the
+    unscaled ones.
 
-    The mean of the slopes of the seeds, with Student's interval: seeds are independent, widths of one seed need not be."""
+    The mean of the slopes of the seeds, with Student's interval: seeds are independent, widths of
+    one seed need not be."""
     enough = min(errors.sizes["seed"], errors.sizes["width"]) >= 2
     require(enough, "errors.sizes", dict(errors.sizes), "at least 2 seeds and 2 widths")
     check_finite("errors", errors.values)
@@ -117,48 +152,114 @@ def rate(errors: xr.DataArray) -> Slope:
 PANELS = ("risk", "scaled_function_error", "scaled_coupling_error")
 
 
-def error_budget(problem: Problem, flow_width: int, *, key, width: int, reference_width: int, samples: int, batch: int,
-                 step: float, time: float, order: str = "drawn", records: int = 11, test: int = 8192,
-                 checkpoint: Callable = lambda name: None) -> xr.Dataset:
-    """For arguments as of `sgd`: the panels of a run and of runs that differ in one thing, `risk` and both errors over 1 - m/M.
+def error_budget(
+    problem: Problem,
+    flow_width: int,
+    *,
+    key,
+    width: int,
+    reference_width: int,
+    samples: int,
+    batch: int,
+    step: float,
+    time: float,
+    order: str = "drawn",
+    records: int = 11,
+    test: int = 8192,
+    checkpoint: Callable = lambda name: None,
+) -> xr.Dataset:
+    """For arguments as of `sgd`: the panels of a run and of runs that differ in one thing, `risk`
+    and both errors over 1 - m/M.
 
-    Over (change, time) in published time; `checkpoint` gives a file for the name of a run. In closed form also `flow_risk` of the
-    population flow of `flow_width` neurons, and `step_risk` of them under SGD on fresh samples. Raises as `sgd` and `flow`."""
+    Over (change, time) in published time; `checkpoint` gives a file for the name of a run. In
+    closed form also `flow_risk` of the population flow of `flow_width` neurons, and `step_risk` of
+    them under SGD on fresh samples. Raises as `sgd` and `flow`."""
     check_key(key), check_positive("step", step), check_positive("time", time)
-    sizes = dict(flow_width=flow_width, width=width, reference_width=reference_width, samples=samples, batch=batch)
-    flow_width, width, reference_width, samples, batch = (check_integer(name, value) for name, value in sizes.items())
+    sizes = dict(
+        flow_width=flow_width,
+        width=width,
+        reference_width=reference_width,
+        samples=samples,
+        batch=batch,
+    )
+    flow_width, width, reference_width, samples, batch = (
+        check_integer(name, value) for name, value in sizes.items()
+    )
     check_integer("records", records, 2)
     require(callable(checkpoint), "checkpoint", checkpoint, "a function of a name")
     require(width < reference_width, "width", width, f"below the reference width {reference_width}")
-    require(samples % (4 * batch) == 0, "samples", samples, f"a multiple of {4 * batch}, as one run takes 4 times the batch")
+    require(
+        samples % (4 * batch) == 0,
+        "samples",
+        samples,
+        f"a multiple of {4 * batch}, as one run takes 4 times the batch",
+    )
     check_name("order", order, ORDERS)
-    require(round(time / step) % (records - 1) == 0, "records", records, f"one more than a divisor of {round(time / step)} steps")
-    base = dict(key=key, widths=[width], reference_width=reference_width, samples=samples, batch=batch, step=step, time=time,
-                order=order, records=records, test=test)
+    require(
+        round(time / step) % (records - 1) == 0,
+        "records",
+        records,
+        f"one more than a divisor of {round(time / step)} steps",
+    )
+    base = dict(
+        key=key,
+        widths=[width],
+        reference_width=reference_width,
+        samples=samples,
+        batch=batch,
+        step=step,
+        time=time,
+        order=order,
+        records=records,
+        test=test,
+    )
     changes: dict[str, Mapping[str, Any]] = {
-        "none": {}, "another seed": dict(key=jax.random.fold_in(key, 1)), "fresh samples": dict(samples=None, order="drawn"),
+        "none": {},
+        "another seed": dict(key=jax.random.fold_in(key, 1)),
+        "fresh samples": dict(samples=None, order="drawn"),
         "other order": dict(order=ORDERS[order == "drawn"]),
-        "twice M": dict(reference_width=2 * reference_width), "half the step": dict(step=step / 2),
-        "4 times the batch": dict(batch=4 * batch), "float64": dict(dtype="float64")}
+        "twice M": dict(reference_width=2 * reference_width),
+        "half the step": dict(step=step / 2),
+        "4 times the batch": dict(batch=4 * batch),
+        "float64": dict(dtype="float64"),
+    }
     saved = lambda name: checkpoint("budget_" + name.replace(" ", "_"))
-    runs = [collapse(sgd(problem, **{**base, **change}, checkpoint=saved(name))) for name, change in changes.items()]
+    runs = [
+        collapse(sgd(problem, **{**base, **change}, checkpoint=saved(name)))
+        for name, change in changes.items()
+    ]
     data = xr.concat(runs, "change", join="exact").assign_coords(change=list(changes))
-    if not problem.closed_form: return data
-    alone = {**base, "widths": [flow_width], "reference_width": flow_width, "samples": None, "order": "drawn"}
+    if not problem.closed_form:
+        return data
+    alone = {
+        **base,
+        "widths": [flow_width],
+        "reference_width": flow_width,
+        "samples": None,
+        "order": "drawn",
+    }
     narrow = sgd(problem, **alone, checkpoint=saved("beside the flow"))
-    return data.assign(step_risk=("time", narrow.risk.values[0, 0]),
-                       flow_risk=("time", flow_risk(problem, key, flow_width, narrow.time.values, test)))
+    return data.assign(
+        step_risk=("time", narrow.risk.values[0, 0]),
+        flow_risk=("time", flow_risk(problem, key, flow_width, narrow.time.values, test)),
+    )
 
 
 def flow_risk(problem: Problem, key, width: int, times, test: int) -> np.ndarray:
-    "At published `times`: the risk, on the `test` inputs of `sgd`, of the population flow of its first repeat's neurons."
-    neurons, _, (x, y), _ = setup(problem, jax.random.fold_in(key, 0), width, None, test, jnp.float64)
+    """At published `times`: the risk, on the `test` inputs of `sgd`, of the population flow of its
+    first repeat's neurons."""
+    neurons, _, (x, y), _ = setup(
+        problem, jax.random.fold_in(key, 0), width, None, test, jnp.float64
+    )
     found = flow(problem, neurons, 2 * np.asarray(times), 1e-6)
-    return np.array([np.mean((problem.output(problem.measure(w), x) - y) ** 2) for w in found.points])
+    return np.array(
+        [np.mean((problem.output(problem.measure(w), x) - y) ** 2) for w in found.points]
+    )
 
 # %% ../nbs/10_experiments.ipynb #f525391a
 def shifts(budget: xr.Dataset) -> xr.Dataset:
-    "For a result of `error_budget`: the median over time of each change's relative shift, (change, panel), and at the last time."
+    """For a result of `error_budget`: the median over time of each change's relative shift,
+    (change, panel), and at the last time."""
     later = budget[list(PANELS)].isel(time=slice(1, None)).to_array("panel")
     ratio = later / later.sel(change="none") - 1
     found = xr.Dataset(dict(median=abs(ratio).median("time"), last=ratio.isel(time=-1, drop=True)))
@@ -172,9 +273,12 @@ def half(v):
 
 @compiled
 def half_steps(problem: Problem, state, x, y, first, last, batch: int, step):
-    """For an unsigned problem: `state` after steps `first` to `last - 1` of a sweep of x in half precision.
+    """For an unsigned problem: `state` after steps `first` to `last - 1` of a sweep of x in half
+    precision.
 
-    It is the neurons, the factor of the loss, the number of skipped steps and the largest gradient (scaled) of those taken."""
+    It is the neurons, the factor of the loss, the number of skipped steps and the largest gradient
+    (scaled) of those taken."""
+
     def advance(k, state):
         w, scale, skipped, largest = state
         xs, ys = (half(jax.lax.dynamic_slice_in_dim(v, k * batch % len(v), batch)) for v in (x, y))
@@ -184,46 +288,95 @@ def half_steps(problem: Problem, state, x, y, first, last, batch: int, step):
         pull = half(gap * slope / len(w)) @ xs  # the gradient of the scaled loss
         fine = jnp.isfinite(half(pull)).all()
         moved = normalise(w - step * len(w) / scale * half(pull))
-        return (jnp.where(fine, moved, w), jnp.where(fine, scale, scale / 2), skipped + ~fine,
-                jnp.where(fine, jnp.maximum(largest, abs(pull).max()), largest))
+        return (
+            jnp.where(fine, moved, w),
+            jnp.where(fine, scale, scale / 2),
+            skipped + ~fine,
+            jnp.where(fine, jnp.maximum(largest, abs(pull).max()), largest),
+        )
+
     return jax.lax.fori_loop(first, last, advance, state)
 
 
 def half_run(problem: Problem, w, x, y, marks, batch: int, step: float) -> dict[str, tuple]:
-    "For unsigned problems in closed form: population risk and the rest of `half_steps` after `marks` steps."
+    """For unsigned problems in closed form: population risk and the rest of `half_steps` after
+    `marks` steps."""
     state, found = (w, jnp.float32(2**16), jnp.int32(0), jnp.float32(0)), []
     for first, last in zip([0, *marks], marks):
-        state = half_steps(problem, state, x, y, np.asarray(first), np.asarray(last), batch, np.float32(step))
+        state = half_steps(
+            problem, state, x, y, np.asarray(first), np.asarray(last), batch, np.float32(step)
+        )
         found.append(state)
     points, _, skipped, largest = (np.stack(values) for values in zip(*found))
     risk = np.asarray(risks(problem, points.astype(float), np.asarray(len(points))))
-    return {f"half_{n}": ("time", v) for n, v in dict(risk=risk, skipped=skipped, largest=largest).items()}
-
+    return {
+        f"half_{n}": ("time", v)
+        for n, v in dict(risk=risk, skipped=skipped, largest=largest).items()
+    }
 
 # %% ../nbs/10_experiments.ipynb #5d2ab713
 ORDER_RUNS = {"misspecified": (1024, 4096), "he4": (1024, 4096)}  # m and M
 ALONE = 11  # samples
 
 
-def both_orders(problem: Problem, *, key, width: int, reference_width: int, samples: int, batch: int, step: float, time: float,
-                repeats: int = REPEATS, records: int = 31, test: int = 8192, rounded: bool = False,
-                checkpoint: Callable = lambda name: None) -> xr.Dataset:
-    """For unsigned problems in closed form and arguments as of `sgd`: what it gives, over (order, seed, width, time).
+def both_orders(
+    problem: Problem,
+    *,
+    key,
+    width: int,
+    reference_width: int,
+    samples: int,
+    batch: int,
+    step: float,
+    time: float,
+    repeats: int = REPEATS,
+    records: int = 31,
+    test: int = 8192,
+    rounded: bool = False,
+    checkpoint: Callable = lambda name: None,
+) -> xr.Dataset:
+    """For unsigned problems in closed form and arguments as of `sgd`: what it gives, over (order,
+    seed, width, time).
 
-    And the `largest_label` (seed,) of each sample; if `rounded` the swept run of the first seed in half precision too
-    (`half_run`). Time is published time; `checkpoint` gives a file for the name of a run. Raises as `sgd`."""
+    And the `largest_label` (seed,) of each sample; if `rounded` the swept run of the first seed in
+    half precision too (`half_run`). Time is published time; `checkpoint` gives a file for the name
+    of a run. Raises as `sgd`."""
     check_key(key), check_flag("rounded", rounded), check_concrete("problem", problem)
-    require(problem.closed_form and not problem.signed, "problem", problem.name, "an unsigned problem in closed form")
+    require(
+        problem.closed_form and not problem.signed,
+        "problem",
+        problem.name,
+        "an unsigned problem in closed form",
+    )
     require(callable(checkpoint), "checkpoint", checkpoint, "a function of a name")
     pieces = check_integer("samples", samples) % check_integer("batch", batch) == 0
     require(pieces, "samples", samples, f"a multiple of the batch of {batch}")
-    chosen = dict(key=key, widths=[width], reference_width=reference_width, samples=samples, batch=batch, step=step, time=time,
-                  repeats=repeats, records=records, test=test)
+    chosen = dict(
+        key=key,
+        widths=[width],
+        reference_width=reference_width,
+        samples=samples,
+        batch=batch,
+        step=step,
+        time=time,
+        repeats=repeats,
+        records=records,
+        test=test,
+    )
     runs = [sgd(problem, **chosen, order=order, checkpoint=checkpoint(order)) for order in ORDERS]
-    data = xr.concat(runs, xr.Variable("order", list(ORDERS)), combine_attrs="drop_conflicts").drop_dims("bin")
-    drawn = [setup(problem, jax.random.fold_in(key, s), reference_width, samples, 1, jnp.float32)[:2] for s in range(repeats)]
+    data = xr.concat(
+        runs, xr.Variable("order", list(ORDERS)), combine_attrs="drop_conflicts"
+    ).drop_dims("bin")
+    drawn = [
+        setup(problem, jax.random.fold_in(key, s), reference_width, samples, 1, jnp.float32)[:2]
+        for s in range(repeats)
+    ]
     data["largest_label"] = ("seed", [np.abs(y).max() for _, (_, y) in drawn])
-    if not rounded: return data
+    if not rounded:
+        return data
     w, (x, y) = drawn[0]
-    return data.assign(half_run(problem, w[:width], x, y, np.round(data.time.values / step).astype(int), batch, step))
-
+    return data.assign(
+        half_run(
+            problem, w[:width], x, y, np.round(data.time.values / step).astype(int), batch, step
+        )
+    )

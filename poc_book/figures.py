@@ -17,26 +17,47 @@ from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE = {
-    "figure.dpi": 110, "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white",
-    "axes.prop_cycle": mpl.cycler(color=COLOURS), "axes.grid": True, "grid.color": "#e6e6e6", "axes.axisbelow": True,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": "medium", "font.size": 10,
-    "legend.frameon": False, "legend.fontsize": "small", "lines.linewidth": 1.6, "svg.fonttype": "path",
+    "figure.dpi": 110,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": "medium",
+    "font.size": 10,
+    "legend.frameon": False,
+    "legend.fontsize": "small",
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "path",
 }
 GREY = "#666666"
 
 # %% ../nbs/91_figures.ipynb #a270ffc9
-def panels(columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.3, **options) -> tuple[Figure, np.ndarray]:
+def panels(
+    columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.3, **options
+) -> tuple[Figure, np.ndarray]:
     "A figure in the book's style with `rows` x `columns` axes, returned flat."
     with mpl.rc_context(STYLE):
-        fig, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False,
-                                 layout="constrained", **options)
+        fig, axes = plt.subplots(
+            rows,
+            columns,
+            figsize=(width * columns, height * rows),
+            squeeze=False,
+            layout="constrained",
+            **options,
+        )
     return fig, axes.ravel()
 
 
 def label(ax, x: str, y: str, title: str = "", legend: bool = True) -> None:
     "Axis labels, a title and, where there is something to tell apart, a legend."
     ax.set(xlabel=x, ylabel=y, title=title)
-    if legend and ax.get_legend_handles_labels()[0]: ax.legend(frameon=False, fontsize="small")
+    if legend and ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize="small")
 
 
 def ticks_at(ax, values) -> None:
@@ -45,29 +66,49 @@ def ticks_at(ax, values) -> None:
     ax.xaxis.minorticks_off()
 
 # %% ../nbs/91_figures.ipynb #805114c3
-TITLES = {"he4": r"He$_4$", "misspecified": "Misspecified", "circle": "Circle", "random66": r"Random$_{6,6}$",
-          "staircase": "Staircase", "xor4": r"XOR$_4$"}
+TITLES = {
+    "he4": r"He$_4$",
+    "misspecified": "Misspecified",
+    "circle": "Circle",
+    "random66": r"Random$_{6,6}$",
+    "staircase": "Staircase",
+    "xor4": r"XOR$_4$",
+}
 
 # %% ../nbs/91_figures.ipynb #13fe413d
 def seeds(ax, curve: xr.DataArray, **style) -> None:
     "The mean over seeds of a curve in time, and the range of the seeds behind it."
-    ax.fill_between(curve.time, curve.min("seed"), curve.max("seed"), color=style["color"], alpha=0.15, lw=0)
+    ax.fill_between(
+        curve.time, curve.min("seed"), curve.max("seed"), color=style["color"], alpha=0.15, lw=0
+    )
     ax.plot(curve.time, curve.mean("seed"), **style)
 
 
-ERRORS = {"scaled_function_error": r"$m\,E(f_m-f_M)^2$", "scaled_coupling_error": r"$m\,(\mathrm{mean}_i|w_i-w_i^M|)^2$"}
+ERRORS = {
+    "scaled_function_error": r"$m\,E(f_m-f_M)^2$",
+    "scaled_coupling_error": r"$m\,(\mathrm{mean}_i|w_i-w_i^M|)^2$",
+}
 LINES = ("-", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
 def by_width(ax, data: xr.Dataset, name: str) -> None:
-    "A panel of an experiment: a variable by width with bands over seeds, the published curves behind it where they are known."
+    """A panel of an experiment: a variable by width with bands over seeds, the published curves
+    behind it where they are known."""
     if f"published_{name}" in data:
         for i, m in enumerate(data.published_width.values):
             curve = data[f"published_{name}"].sel(published_width=m)
-            ax.plot(data.published_time, curve, "--", color="#b0b0b0", lw=0.9, label="published" if i == 0 else None)
+            ax.plot(
+                data.published_time,
+                curve,
+                "--",
+                color="#b0b0b0",
+                lw=0.9,
+                label="published" if i == 0 else None,
+            )
     for i, (m, line) in enumerate(zip(data.width.values, itertools.cycle(LINES))):
         curve = data[name].sel(width=m)
-        if bool(curve.notnull().all()): seeds(ax, curve, ls=line, color=COLOURS[i], label=f"m = {m}")
+        if bool(curve.notnull().all()):
+            seeds(ax, curve, ls=line, color=COLOURS[i], label=f"m = {m}")
     ax.set_xlim(0, float(data.time.max()))
 
 
@@ -80,15 +121,21 @@ STYLES = ("-", "--", "-.", ":")
 def collapse(data: xr.Dataset) -> Figure:
     "Risk and the two errors scaled by m, by width, with bands over seeds."
     fig, axes = panels(3, width=3.8)
-    titles = {"risk": "risk", "scaled_function_error": r"$m\,\|f_m-f_{MF}\|^2$",
-              "scaled_coupling_error": r"$m\,(\frac{1}{m}\sum_i|\Delta_i|)^2$"}
+    titles = {
+        "risk": "risk",
+        "scaled_function_error": r"$m\,\|f_m-f_{MF}\|^2$",
+        "scaled_coupling_error": r"$m\,(\frac{1}{m}\sum_i|\Delta_i|)^2$",
+    }
     for ax, (name, y) in zip(axes, titles.items()):
         for i, m in enumerate(data.width.values):
             d = data[name].sel(width=m)
             mean, error = d.mean("seed"), d.std("seed") / np.sqrt(d.sizes["seed"])
-            ax.fill_between(data.time, mean - error, mean + error, color=COLOURS[i], alpha=0.2, lw=0)
+            ax.fill_between(
+                data.time, mean - error, mean + error, color=COLOURS[i], alpha=0.2, lw=0
+            )
             ax.plot(data.time, mean, STYLES[i % 4], color=COLOURS[i], label=f"m = {m}")
-        if name == "risk": ax.plot(data.time, data.mean_field_risk, color=COLOURS[6], lw=1, label="mean field")
+        if name == "risk":
+            ax.plot(data.time, data.mean_field_risk, color=COLOURS[6], lw=1, label="mean field")
         label(ax, "flow time", y)
     return fig
 

@@ -42,11 +42,24 @@ from poc_book.checks import (
 from .fused import fused_pull, fused_sum
 from .model import Boolean, Problem, Sample, derivative, elsewhere, fuses, on_devices, shard
 from .results import write_atomic
-from .sphere import Array, by_time, check_key, compiled, first_rows, gather, integrate, normalise, settled, uniform
+from poc_book.sphere import (
+    Array,
+    by_time,
+    check_key,
+    compiled,
+    first_rows,
+    gather,
+    integrate,
+    normalise,
+    settled,
+    uniform,
+)
 
 # %% ../nbs/05_finite_width.ipynb #cab907f1
 class Field(eqx.Module):
-    "The velocity of every neuron of a network under its own population flow, as a function of (t, w)."
+    """The velocity of every neuron of a network under its own population flow, as a function of (t,
+    w)."""
+
     problem: Problem
 
     def __call__(self, t, w):
@@ -61,9 +74,12 @@ def risks(problem: Problem, points: Float[Array, "times m d"], count) -> Float[A
 
 # %% ../nbs/05_finite_width.ipynb #7d84d3d4
 class Trajectory(eqx.Module):
-    """A network under gradient flow: flow `times` (T,), `points` (T, m, d) on the sphere and `risk` (T,).
+    """A network under gradient flow: flow `times` (T,), `points` (T, m, d) on the sphere and `risk`
+    (T,).
 
-    `fresh_risk` (T,) is the risk on inputs that the flow has not seen, where a sample stands for the population; else `risk`."""
+    `fresh_risk` (T,) is the risk on inputs that the flow has not seen, where a sample stands for
+    the population; else `risk`."""
+
     times: Float[Array, " times"]
     points: Float[Array, "times m d"]
     risk: Float[Array, " times"]
@@ -71,12 +87,14 @@ class Trajectory(eqx.Module):
 
 
 def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = None) -> Trajectory:
-    """For unit `w0` (m, d) and increasing flow times >= 0: $\\dot w_i=\\nu(w_i,\\rho^m_t)$ from `w0` at time 0.
+    """For unit `w0` (m, d) and increasing flow times >= 0: $\\dot w_i=\\nu(w_i,\\rho^m_t)$ from
+    `w0` at time 0.
 
-    `tol` bounds the error of a step, by default 1e-9 in double and 1e-5 in single precision (the dtype of `w0`), also where
-    a kinked activation meets inputs that are given by nodes.
-    Neurons are shared out over all devices, of all hosts after `jax.distributed.initialize`; each host gets the whole result.
-    Raises `BadInput` off the sphere or for unsorted times, `NotResolved` where the solver gives up."""
+    `tol` bounds the error of a step, by default 1e-9 in double and 1e-5 in single precision (the
+    dtype of `w0`), also where a kinked activation meets inputs that are given by nodes. Neurons are
+    shared out over all devices, of all hosts after `jax.distributed.initialize`; each host gets the
+    whole result. Raises `BadInput` off the sphere or for unsorted times, `NotResolved` where the
+    solver gives up."""
     times, w0 = check_times(times), check_sphere("w0", w0, check_concrete("problem", problem).dim)
     single = w0.dtype == np.float32
     tol = problem.step_tol(1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
@@ -86,23 +104,35 @@ def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = N
     return Trajectory(times, points, risk, fresh)
 
 # %% ../nbs/05_finite_width.ipynb #10a530bd
-def fused_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]):
-    "For single precision: $\\sum_{batch}(f-y)\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, f from all of them, shape (m, d)."
-    act, charge, cube = problem.activation, problem.signs(len(w), w.dtype, jnp) / len(w), isinstance(problem.inputs, Boolean)
+def fused_gradient(
+    problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]
+):
+    """For single precision: $\\sum_{batch}(f-y)\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, f from
+    all of them, shape (m, d)."""
+    act, charge, cube = (
+        problem.activation,
+        problem.signs(len(w), w.dtype, jnp) / len(w),
+        isinstance(problem.inputs, Boolean),
+    )
     f = problem.scale * on_devices(partial(fused_sum, act, exact=cube), x, w, charge)
     return on_devices(partial(fused_pull, derivative(act), exact=cube), w, x, f - y)
 
 # %% ../nbs/05_finite_width.ipynb #de7ef50b
 def tile() -> int:
-    "Numbers (neurons times inputs) that a step takes at a time: 1 MiB in single precision for a CPU's cache, 8 MiB on a GPU."
+    """Numbers (neurons times inputs) that a step takes at a time: 1 MiB in single precision for a
+    CPU's cache, 8 MiB on a GPU."""
     return 2**18 if jax.default_backend() == "cpu" else 2**21
 
 
 @settled()
-def batch_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]):
-    "For inputs of the problem's law: $E_{batch}(f-y)\\,a\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, a its sign: shape (m, d)."
+def batch_gradient(
+    problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]
+):
+    """For inputs of the problem's law: $E_{batch}(f-y)\\,a\\,\\sigma'(w\\cdot x)\\,x$ for each
+    neuron, a its sign: shape (m, d)."""
     (m, n), signs = (len(w), len(x)), problem.signs(len(w), w.dtype, jnp)
-    if fuses(problem.activation, w): return signs[:, None] / n * fused_gradient(problem, w, x, y)
+    if fuses(problem.activation, w):
+        return signs[:, None] / n * fused_gradient(problem, w, x, y)
     block = min(n, max(64, tile() // m))  # inputs at a time
 
     def add(total, batch):  # one pass: the pre-activations z serve the output and the gradient
@@ -111,7 +141,10 @@ def batch_gradient(problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n 
         value, slope = jax.jvp(problem.activation, (z,), (jnp.ones_like(z),))
         gap = problem.scale / m * (signs @ value) - y
         return total + (slope * gap) @ x, None  # the zero rows of the padding pull at nothing
-    cut = lambda v: jnp.pad(v, [(0, -n % block)] + [(0, 0)] * (v.ndim - 1)).reshape(-1, block, *v.shape[1:])
+
+    cut = lambda v: jnp.pad(v, [(0, -n % block)] + [(0, 0)] * (v.ndim - 1)).reshape(
+        -1, block, *v.shape[1:]
+    )
     return signs[:, None] / n * jax.lax.scan(add, jnp.zeros_like(w), (cut(x), cut(y)))[0]
 
 
@@ -126,39 +159,59 @@ ORDERS = ("drawn", "swept")  # of batches from fixed samples
 
 @compiled
 def fresh_inputs(inputs, key, first, count, steps: int, batch: int, dtype) -> Float[Array, "n d"]:
-    "The inputs of the `count` batches from step `first` on, drawn anew at each, one behind the other, with room for `steps`."
+    """The inputs of the `count` batches from step `first` on, drawn anew at each, one behind the
+    other, with room for `steps`."""
     draw = lambda k: inputs.sample(jax.random.fold_in(key, k), batch, jnp.float32).astype(dtype)
     return first_rows(draw, (first + jnp.arange(steps),), count).reshape(steps * batch, -1)
 
 
 @compiled
 def fresh_rows(key, first, count, steps: int, batch: int, samples) -> Int[Array, "steps batch"]:
-    "Which of the `samples` the `count` batches from step `first` on take, with replacement, with room for `steps`."
+    """Which of the `samples` the `count` batches from step `first` on take, with replacement, with
+    room for `steps`."""
     draw = lambda k: jax.random.randint(jax.random.fold_in(key, k), (batch,), 0, samples)
     return first_rows(draw, (first + jnp.arange(steps),), count)
 
 
 @compiled
 def descend(problem: Problem, networks, x, y, rows, count, step):
-    "The networks after `count` steps of SGD on the inputs x with labels y, of which step k takes `rows[k]`."
+    """The networks after `count` steps of SGD on the inputs x with labels y, of which step k takes
+    `rows[k]`."""
+
     def advance(k, networks):
         batch = x[rows[k]], y[rows[k]]
         return [sgd_step(problem, w, *batch, step) for w in networks]
+
     return jax.lax.fori_loop(0, count, advance, networks)
 
 
 def data_set(problem: Problem, dtype) -> tuple[np.ndarray, np.ndarray]:
     "For inputs that are a `Sample`: all of them and their labels."
     points = problem.inputs.nodes()
-    return np.asarray(points, np.float32).astype(dtype), np.asarray(problem.teacher(points)).astype(dtype)
+    return np.asarray(points, np.float32).astype(dtype), np.asarray(problem.teacher(points)).astype(
+        dtype
+    )
 
 
-def train(problem: Problem, networks, data, key, first: int, last: int, batch: int, step, order: str = "drawn"):
-    """The networks after steps `first` to `last - 1`, on batches of `data` (x, y), or of fresh inputs where it is None.
+def train(
+    problem: Problem,
+    networks,
+    data,
+    key,
+    first: int,
+    last: int,
+    batch: int,
+    step,
+    order: str = "drawn",
+):
+    """The networks after steps `first` to `last - 1`, on batches of `data` (x, y), or of fresh
+    inputs where it is None.
 
-    Every network sees the same batch at the same step; what a step takes depends on the key, the order and its number alone."""
+    Every network sees the same batch at the same step; what a step takes depends on the key, the
+    order and its number alone."""
     dtype = networks[0].dtype
-    if data is None and isinstance(problem.inputs, Sample): data = data_set(problem, dtype)
+    if data is None and isinstance(problem.inputs, Sample):
+        data = data_set(problem, dtype)
     steps = max(1, min(64, DRAWN // (batch * (problem.dim if data is None else 1))))
     behind = np.arange(steps * batch).reshape(steps, batch)
     for k in range(first, last, steps):
@@ -166,14 +219,17 @@ def train(problem: Problem, networks, data, key, first: int, last: int, batch: i
         if data is None:
             x = fresh_inputs(problem.inputs, key, *now, steps, batch, dtype)
             seen = x, _labels(problem.teacher, x), behind
-        elif order == "swept": seen = *data, (k * batch + behind) % len(data[0])
-        else: seen = *data, fresh_rows(key, *now, steps, batch, np.asarray(len(data[0])))
+        elif order == "swept":
+            seen = *data, (k * batch + behind) % len(data[0])
+        else:
+            seen = *data, fresh_rows(key, *now, steps, batch, np.asarray(len(data[0])))
         networks = descend(problem, networks, *seen, now[1], np.asarray(step, dtype))
     return networks
 
 
 @compiled
-def _labels(teacher, x): return teacher(x).astype(x.dtype)
+def _labels(teacher, x):
+    return teacher(x).astype(x.dtype)
 
 # %% ../nbs/05_finite_width.ipynb #c1ae1dc5
 EDGES = np.geomspace(1e-3, 1e3, 49)
@@ -187,7 +243,8 @@ def _seen(problem: Problem, w, x):
 
 
 def metrics(problem: Problem, networks, x, y, seen=None) -> dict[str, np.ndarray]:
-    """The paper's measurements of `networks` (the reference last) on test inputs: per network, the reference included.
+    """The paper's measurements of `networks` (the reference last) on test inputs: per network, the
+    reference included.
 
     The `training_risk` is that on what they have `seen`, inputs and labels of a sample."""
     n, both = len(x), x if seen is None else np.concatenate([x, seen[0]])
@@ -195,21 +252,31 @@ def metrics(problem: Problem, networks, x, y, seen=None) -> dict[str, np.ndarray
     outputs, trained = [f[:n] for f in answers], [f[n:] for f in answers]
     points = [gather(w).astype(float) for w in networks]
     moved = [np.linalg.norm(w - points[-1][: len(w)], axis=1) for w in points]
-    share = lambda u: np.histogram(np.clip(u * len(u) ** 0.5, EDGES[0], EDGES[-1]), EDGES)[0] / len(u)
+    share = lambda u: (
+        np.histogram(np.clip(u * len(u) ** 0.5, EDGES[0], EDGES[-1]), EDGES)[0] / len(u)
+    )
     square = lambda f, g: np.mean((f - g) ** 2, dtype=float)
     found = dict(
         risk=[square(f, y) for f in outputs],
         scaled_function_error=[len(w) * square(f, outputs[-1]) for w, f in zip(points, outputs)],
-        scaled_coupling_error=[len(u) * np.mean(u) ** 2 for u in moved], coupling_histogram=[share(u) for u in moved])
-    if problem.closed_form: found["population_risk"] = list(exact)
-    if seen is not None: found["training_risk"] = [square(f, seen[1]) for f in trained]
+        scaled_coupling_error=[len(u) * np.mean(u) ** 2 for u in moved],
+        coupling_histogram=[share(u) for u in moved],
+    )
+    if problem.closed_form:
+        found["population_risk"] = list(exact)
+    if seen is not None:
+        found["training_risk"] = [square(f, seen[1]) for f in trained]
     return {name: np.stack(values) for name, values in found.items()}
 
 # %% ../nbs/05_finite_width.ipynb #a9541351
-def check_run(problem: Problem, key, widths, reference_width, samples, batch, step, time, order) -> tuple[list[int], int]:
+def check_run(
+    problem: Problem, key, widths, reference_width, samples, batch, step, time, order
+) -> tuple[list[int], int]:
     "The sizes of all networks, the reference last, and the number of steps of a valid run."
     check_key(check_concrete("key", key)), check_concrete("problem", problem)
-    listed = isinstance(check_concrete("widths", widths), (list, tuple)) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
+    listed = isinstance(check_concrete("widths", widths), (list, tuple)) or (
+        isinstance(widths, np.ndarray) and widths.ndim == 1
+    )
     require(listed and len(widths) > 0, "widths", widths, "a list of widths")
     sizes = [check_integer("widths", m, even=problem.signed) for m in widths]
     require(sizes == sorted(set(sizes)), "widths", sizes, "strictly increasing widths")
@@ -218,26 +285,49 @@ def check_run(problem: Problem, key, widths, reference_width, samples, batch, st
     check_integer("batch", batch)
     if samples is not None:
         check_integer("samples", samples)
-        require(samples >= batch, "samples", samples, f"at least the batch of {batch}, or None for fresh inputs")
-    whole = check_name("order", order, ORDERS) == "drawn" or (samples is not None and samples % batch == 0)
+        require(
+            samples >= batch,
+            "samples",
+            samples,
+            f"at least the batch of {batch}, or None for fresh inputs",
+        )
+    whole = check_name("order", order, ORDERS) == "drawn" or (
+        samples is not None and samples % batch == 0
+    )
     require(whole, "order", order, f"drawn, or fixed samples, a multiple of the batch of {batch}")
     check_step(step, check_positive("time", time))
     steps = round(time / step)
-    require(steps >= 1 and abs(steps * step - time) < 1e-6 * time, "time", time, f"a whole number of steps of {step}")
+    require(
+        steps >= 1 and abs(steps * step - time) < 1e-6 * time,
+        "time",
+        time,
+        f"a whole number of steps of {step}",
+    )
     return sorted({*sizes, M}), steps
 
 # %% ../nbs/05_finite_width.ipynb #96b9fac6
-def required_memory(problem: Problem, sizes: list[int], samples: int | None, batch: int, test: int, dtype) -> int:
-    "The bytes that a run of `sgd` with networks of these `sizes` holds at its peak, besides the program itself."
-    drawn = (4 if jax.default_backend() == "cpu" else 2) * (samples or 0)  # with the random bits beside them, as measured
-    rows, fresh = drawn + 3 * batch + test + 4 * sum(sizes), 0 if samples else max(DRAWN, batch * problem.dim)
-    return np.dtype(dtype).itemsize * (rows * problem.dim + fresh + 3 * max(tile(), 512 * sizes[-1]))
+def required_memory(
+    problem: Problem, sizes: list[int], samples: int | None, batch: int, test: int, dtype
+) -> int:
+    """The bytes that a run of `sgd` with networks of these `sizes` holds at its peak, besides the
+    program itself."""
+    drawn = (4 if jax.default_backend() == "cpu" else 2) * (
+        samples or 0
+    )  # with the random bits beside them, as measured
+    rows, fresh = (
+        drawn + 3 * batch + test + 4 * sum(sizes),
+        0 if samples else max(DRAWN, batch * problem.dim),
+    )
+    return np.dtype(dtype).itemsize * (
+        rows * problem.dim + fresh + 3 * max(tile(), 512 * sizes[-1])
+    )
 
 
 def free_memory() -> int:
     "The bytes left on this host's first device, or on the machine for a CPU."
     found = jax.local_devices()[0].memory_stats() or {}
-    if "bytes_limit" in found: return found["bytes_limit"] - found["bytes_in_use"]
+    if "bytes_limit" in found:
+        return found["bytes_limit"] - found["bytes_in_use"]
     return psutil.virtual_memory().available
 
 
@@ -252,27 +342,43 @@ WORK = 1e12  # operations in a piece
 
 
 def draw(problem: Problem, key, n: int, dtype) -> tuple[Array, Array]:
-    "n inputs (n, d) and their labels (n,); of a data set, rows with replacement, each with its own label."
+    """n inputs (n, d) and their labels (n,); of a data set, rows with replacement, each with its
+    own label."""
     if isinstance(problem.inputs, Sample):
         x, y = data_set(problem, dtype)
         rows = np.asarray(jax.random.randint(key, (n,), 0, len(x)))
         return x[rows], y[rows]
     inputs = jnp.asarray(problem.inputs.sample(key, n, jnp.float32).astype(dtype))
-    with settled(): labels = problem.teacher(np.asarray(inputs))
+    with settled():
+        labels = problem.teacher(np.asarray(inputs))
     return inputs, np.asarray(labels).astype(dtype)
 
 
 def setup(problem: Problem, key, width: int, samples: int | None, test: int, dtype):
-    "What a repeat draws from its key: neurons (width, d), training data or None, test data, and the key of its batches."
+    """What a repeat draws from its key: neurons (width, d), training data or None, test data, and
+    the key of its batches."""
     start, training, testing, batches = jax.random.split(key, 4)
     neurons = normalise(uniform(start, width, problem.dim, jnp.float32).astype(dtype))
     data = None if samples is None else draw(problem, training, samples, dtype)
     return neurons, data, draw(problem, testing, test, dtype), batches
 
 
-def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, step: float, order: str, marks, test: int, dtype,
-               done: int = 0, networks: list | None = None):
-    "Yield (step count, networks, metrics or None) of one repeat, with metrics at each of `marks`; it may go on from `done`."
+def train_once(
+    problem: Problem,
+    key,
+    sizes: list[int],
+    samples,
+    batch: int,
+    step: float,
+    order: str,
+    marks,
+    test: int,
+    dtype,
+    done: int = 0,
+    networks: list | None = None,
+):
+    """Yield (step count, networks, metrics or None) of one repeat, with metrics at each of `marks`;
+    it may go on from `done`."""
     neurons, data, (x, y), batches = setup(problem, key, sizes[-1], samples, test, dtype)
     networks = [shard(w) for w in networks or [neurons[:m] for m in sizes]]
     piece = max(1, int(WORK / (6 * sum(sizes) * batch * problem.dim)))
@@ -281,18 +387,26 @@ def train_once(problem: Problem, key, sizes: list[int], samples, batch: int, ste
             last = min(mark, done + piece)
             networks = train(problem, networks, data, batches, done, last, batch, step, order)
             done = last
-            if done == mark: break
+            if done == mark:
+                break
             yield done, networks, None
-        seen = None if data is None else [v[: len(x)] for v in data]  # its rows are alike: as many as test inputs are enough
+        seen = (
+            None if data is None else [v[: len(x)] for v in data]
+        )  # its rows are alike: as many as test inputs are enough
         found = metrics(problem, networks, x, y, seen)
         off = max(np.abs(np.linalg.norm(gather(w), axis=1) - 1).max() for w in networks)
         if not (off < 1e-3 and all(np.all(np.isfinite(v)) for v in found.values())):
-            raise NotResolved("step", step, f"a step with finite networks on the sphere at published time {mark * step:g}")
+            raise NotResolved(
+                "step",
+                step,
+                f"a step with finite networks on the sphere at published time {mark * step:g}",
+            )
         yield done, networks, found
 
 # %% ../nbs/05_finite_width.ipynb #5f7eb299
 def keep(path: Path, about: str, rows: list[dict], done: int, networks: list) -> None:
-    "Write a checkpoint, atomically: records, networks and step count of the run that `about` describes."
+    """Write a checkpoint, atomically: records, networks and step count of the run that `about`
+    describes."""
     table = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     arrays: dict = {f"network_{i}": np.asarray(gather(w)) for i, w in enumerate(networks)}
     arrays |= {f"record_{n}": v for n, v in table.items()}
@@ -303,25 +417,41 @@ def keep(path: Path, about: str, rows: list[dict], done: int, networks: list) ->
 
 
 def recall(path: Path | None, about: str) -> tuple[list[dict], int, list | None]:
-    "Records, step count and networks of a checkpoint; a fresh start where there is none of this run, or none that is whole."
-    if path is None or not path.is_file(): return [], 0, None
+    """Records, step count and networks of a checkpoint; a fresh start where there is none of this
+    run, or none that is whole."""
+    if path is None or not path.is_file():
+        return [], 0, None
     try:
-        with np.load(path, allow_pickle=False) as file: kept = dict(file)
-    except Exception: return [], 0, None  # zip files report damage through many exception types
-    if str(kept.get("about")) != about: return [], 0, None
+        with np.load(path, allow_pickle=False) as file:
+            kept = dict(file)
+    except Exception:
+        return [], 0, None  # zip files report damage through many exception types
+    if str(kept.get("about")) != about:
+        return [], 0, None
     names = [k.removeprefix("record_") for k in kept if k.startswith("record_")]
-    rows = [{n: kept[f"record_{n}"][i] for n in names} for i in range(len(kept[f"record_{names[0]}"]))]
-    networks = [jnp.asarray(kept[f"network_{i}"]) for i in range(sum(k.startswith("network_") for k in kept))]
+    rows = [
+        {n: kept[f"record_{n}"][i] for n in names} for i in range(len(kept[f"record_{names[0]}"]))
+    ]
+    networks = [
+        jnp.asarray(kept[f"network_{i}"])
+        for i in range(sum(k.startswith("network_") for k in kept))
+    ]
     return rows, int(kept["done"]), networks
 
 # %% ../nbs/05_finite_width.ipynb #85249b7c
 def identity(problem: Problem, run: dict) -> str:
-    "What decides the bits of a run: its arguments, the problem's content, the code, the version of JAX and the device."
+    """What decides the bits of a run: its arguments, the problem's content, the code, the version
+    of JAX and the device."""
     content = hashlib.sha256(str(jax.tree.structure(problem)).encode())
     for leaf in jax.tree.leaves(problem):
-        content.update(np.asarray(leaf).tobytes() if isinstance(leaf, (jax.Array, np.ndarray)) else repr(leaf).encode())
+        content.update(
+            np.asarray(leaf).tobytes()
+            if isinstance(leaf, (jax.Array, np.ndarray))
+            else repr(leaf).encode()
+        )
     code = [f"{name}.py" for name in ("sphere", "fused", "model", "finite_width")]
-    for file in code: content.update((resources.files("poc_book") / file).read_bytes())
+    for file in code:
+        content.update((resources.files("poc_book") / file).read_bytes())
     device = f"{jax.devices()[0].platform} {jax.devices()[0].device_kind}"
     return json.dumps(run | dict(content=content.hexdigest(), jax=jax.__version__, device=device))
 
@@ -329,23 +459,44 @@ def identity(problem: Problem, run: dict) -> str:
 PATIENCE = 60.0  # seconds between checkpoints
 
 
-def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | None, batch: int, step: float, time: float,
-        repeats: int = 1, records: int = 21, test: int = 8192, dtype: str = "float32",
-        order: str = "drawn", checkpoint: Path | str | None = None) -> xr.Dataset:
-    """For even widths <= `reference_width` (any parity without signs): the paper's SGD protocol (Appendix C).
+def sgd(
+    problem: Problem,
+    *,
+    key,
+    widths,
+    reference_width: int,
+    samples: int | None,
+    batch: int,
+    step: float,
+    time: float,
+    repeats: int = 1,
+    records: int = 21,
+    test: int = 8192,
+    dtype: str = "float32",
+    order: str = "drawn",
+    checkpoint: Path | str | None = None,
+) -> xr.Dataset:
+    """For even widths <= `reference_width` (any parity without signs): the paper's SGD protocol
+    (Appendix C).
 
-    `samples` fixed inputs, or None for fresh ones at each step (of a data set: its rows, each with its label); `time` is
-    published time, a whole number of `step`s; up to `records` equally spaced times are kept; `test` inputs measure; `dtype`
-    is float32 or float64. The `order` of batches from fixed samples is `drawn`, with replacement, or `swept`: consecutive
-    pieces of them, a whole number, never shuffled. Variables over (seed, width, time): `risk`, `scaled_function_error`,
-    `scaled_coupling_error`, in closed form `population_risk`, of fixed `samples` `training_risk` (on as many of them as
-    `test`), with a last dimension `bin` `coupling_histogram`; (seed, time): `reference_risk`. A run with a `checkpoint` file
-    continues from it, if it is its own, and writes it once a minute. Before it starts it says on stderr how much memory it
-    needs. Raises `BadInput` for anything else, also for what does not fit into memory, and `NotResolved` when the run is not
+    `samples` fixed inputs, or None for fresh ones at each step (of a data set: its rows, each with
+    its label); `time` is published time, a whole number of `step`s; up to `records` equally spaced
+    times are kept; `test` inputs measure; `dtype` is float32 or float64. The `order` of batches
+    from fixed samples is `drawn`, with replacement, or `swept`: consecutive pieces of them, a whole
+    number, never shuffled. Variables over (seed, width, time): `risk`, `scaled_function_error`,
+    `scaled_coupling_error`, in closed form `population_risk`, of fixed `samples` `training_risk`
+    (on as many of them as `test`), with a last dimension `bin` `coupling_histogram`; (seed, time):
+    `reference_risk`. A run with a `checkpoint` file continues from it, if it is its own, and writes
+    it once a minute. Before it starts it says on stderr how much memory it needs. Raises `BadInput`
+    for anything else, also for what does not fit into memory, and `NotResolved` when the run is not
     finite."""
-    sizes, steps = check_run(problem, key, widths, reference_width, samples, batch, step, time, order)
+    sizes, steps = check_run(
+        problem, key, widths, reference_width, samples, batch, step, time, order
+    )
     batch, step, samples = int(batch), float(step), None if samples is None else int(samples)
-    repeats, records, test = (check_integer(*p) for p in (("repeats", repeats), ("records", records, 2), ("test", test)))
+    repeats, records, test = (
+        check_integer(*p) for p in (("repeats", repeats), ("records", records, 2), ("test", test))
+    )
     kind = jnp.dtype(check_name("dtype", dtype, ("float32", "float64")))
     if checkpoint is not None:
         path = isinstance(checkpoint, (str, Path)) and not Path(checkpoint).is_dir()
@@ -353,36 +504,83 @@ def sgd(problem: Problem, *, key, widths, reference_width: int, samples: int | N
         checkpoint = Path(checkpoint)
     needed = required_memory(problem, sizes, samples, batch, test, kind)
     check_memory(needed)
-    print(f"sgd {problem.name}: networks up to {sizes[-1]} neurons, repeats: {repeats}, memory: about "
-          f"{needed / 2**30:.2f} GiB on {jax.local_devices()[0].platform}", file=sys.stderr)
+    print(
+        f"sgd {problem.name}: networks up to {sizes[-1]} neurons, repeats: {repeats}, memory: "
+        f"about {needed / 2**30:.2f} GiB on {jax.local_devices()[0].platform}",
+        file=sys.stderr,
+    )
     marks, m = sorted({round(k) for k in np.linspace(0, steps, records)}), len(widths)
-    about = dict(problem=problem.name, dim=problem.dim, key=jax.random.key_data(key).tolist(), batch=batch, step=step,
-                 reference_width=int(reference_width), samples="fresh" if samples is None else samples, test=test,
-                 dtype=dtype, order=order, clock="published time = step * number of steps = half the flow time")
+    about = dict(
+        problem=problem.name,
+        dim=problem.dim,
+        key=jax.random.key_data(key).tolist(),
+        batch=batch,
+        step=step,
+        reference_width=int(reference_width),
+        samples="fresh" if samples is None else samples,
+        test=test,
+        dtype=dtype,
+        order=order,
+        clock="published time = step * number of steps = half the flow time",
+    )
     run = identity(problem, about | dict(sizes=sizes, marks=marks))
     rows, done, networks = recall(checkpoint, run)
     rows = rows[: repeats * len(marks)]  # an earlier run may have had more repeats
-    with tqdm(total=repeats * len(marks), desc=f"sgd {problem.name}", unit="record", leave=False, disable=None) as bar:
+    with tqdm(
+        total=repeats * len(marks),
+        desc=f"sgd {problem.name}",
+        unit="record",
+        leave=False,
+        disable=None,
+    ) as bar:
         bar.update(len(rows))
         saved, known = monotonic(), len(rows)
         for r in range(len(rows) // len(marks), repeats):
             begun = len(rows) - r * len(marks)
-            if not begun: done, networks = 0, None
-            once = train_once(problem, jax.random.fold_in(key, r), sizes, samples, batch, step, order, marks[begun:],
-                              test, kind, done, networks)
+            if not begun:
+                done, networks = 0, None
+            once = train_once(
+                problem,
+                jax.random.fold_in(key, r),
+                sizes,
+                samples,
+                batch,
+                step,
+                order,
+                marks[begun:],
+                test,
+                kind,
+                done,
+                networks,
+            )
             for done, networks, found in once:
-                if found is not None: rows.append(found); bar.update()
+                if found is not None:
+                    rows.append(found)
+                    bar.update()
                 if checkpoint and monotonic() - saved > PATIENCE:
                     keep(checkpoint, run, rows, done, networks)
                     saved = monotonic()
-    if checkpoint and networks is not None and len(rows) > known: keep(checkpoint, run, rows, done, networks)
-    table = {n: np.stack([row[n] for row in rows]).reshape(repeats, len(marks), len(sizes), *rows[0][n].shape[1:]).swapaxes(1, 2)
-             for n in rows[0]}
+    if checkpoint and networks is not None and len(rows) > known:
+        keep(checkpoint, run, rows, done, networks)
+    table = {
+        n: np.stack([row[n] for row in rows])
+        .reshape(repeats, len(marks), len(sizes), *rows[0][n].shape[1:])
+        .swapaxes(1, 2)
+        for n in rows[0]
+    }
     dims = ("seed", "width", "time", "bin")
     data: dict = {n: (dims[: v.ndim], v[:, :m]) for n, v in table.items()}
     data["reference_risk"] = (("seed", "time"), table["risk"][:, -1])
-    return xr.Dataset(data, dict(seed=np.arange(repeats), width=sizes[:m], time=step * np.array(marks),
-                                 bin=np.sqrt(EDGES[1:] * EDGES[:-1])), about)
+    return xr.Dataset(
+        data,
+        dict(
+            seed=np.arange(repeats),
+            width=sizes[:m],
+            time=step * np.array(marks),
+            bin=np.sqrt(EDGES[1:] * EDGES[:-1]),
+        ),
+        about,
+    )
 
 # %% ../nbs/05_finite_width.ipynb #b62376a0
 def published_rows() -> list[dict[str, str]]:
@@ -396,42 +594,72 @@ def published(name: str) -> xr.Dataset:
     rows = published_rows()
     check_name("name", name, {row["problem"] for row in rows})
     rows = [row for row in rows if row["problem"] == name]
-    widths, times = (sorted({kind(row[field]) for row in rows}) for kind, field in ((int, "width"), (float, "time")))
+    widths, times = (
+        sorted({kind(row[field]) for row in rows})
+        for kind, field in ((int, "width"), (float, "time"))
+    )
     quantities, shape = dict.fromkeys(row["quantity"] for row in rows), (len(widths), len(times))
     data = {q: (("width", "time"), np.full(shape, np.nan)) for q in quantities}
     for row in rows:
         at = widths.index(int(row["width"])), times.index(float(row["time"]))
         data[row["quantity"]][1][at] = float(row["value"])
-    curves = xr.Dataset(data, dict(width=widths, time=times), dict(
-        problem=name, reference_width=2**17, source=f"Glasgow, Wu, Bruna (COLT 2025), Figure {rows[0]['figure']}, digitised"))
+    curves = xr.Dataset(
+        data,
+        dict(width=widths, time=times),
+        dict(
+            problem=name,
+            reference_width=2**17,
+            source=f"Glasgow, Wu, Bruna (COLT 2025), Figure {rows[0]['figure']}, digitised",
+        ),
+    )
     if name in ("xor4", "staircase"):
         curves.scaled_function_error[:, 0] = np.nan
-        curves.scaled_function_error.attrs["missing_allowed"] = "the published axis clips the first point"
+        curves.scaled_function_error.attrs["missing_allowed"] = (
+            "the published axis clips the first point"
+        )
     return curves
 
 # %% ../nbs/05_finite_width.ipynb #135a7819
 def corrected(data: xr.Dataset) -> xr.Dataset:
-    "For a result of `sgd`, or published curves: both scaled errors over (1 - m/M), for the widths below M."
+    """For a result of `sgd`, or published curves: both scaled errors over (1 - m/M), for the widths
+    below M."""
     M, widths = data.attrs["reference_width"], data.width.values
-    require(bool(np.any(widths < M)), "widths", widths.tolist(), f"at least one below the reference width {M}")
+    require(
+        bool(np.any(widths < M)),
+        "widths",
+        widths.tolist(),
+        f"at least one below the reference width {M}",
+    )
     data = data.sel(width=data.width < M)
     share = 1 - data.width / M
-    found = xr.Dataset({n: data[n] / share for n in ("scaled_function_error", "scaled_coupling_error")}, attrs=data.attrs)
-    for error in found.values(): error.attrs["missing_allowed"] = "no value at m = M, nor where a published axis clips it"
+    found = xr.Dataset(
+        {n: data[n] / share for n in ("scaled_function_error", "scaled_coupling_error")},
+        attrs=data.attrs,
+    )
+    for error in found.values():
+        error.attrs["missing_allowed"] = "no value at m = M, nor where a published axis clips it"
     return found
 
 
 def collapse(data: xr.Dataset) -> xr.Dataset:
-    "Mean over seeds and widths < M of risk and of both scaled errors over (1 - m/M), as functions of published time."
+    """Mean over seeds and widths < M of risk and of both scaled errors over (1 - m/M), as functions
+    of published time."""
     errors = corrected(data)
-    curves = xr.Dataset(dict(risk=data.get("population_risk", data.risk).sel(width=errors.width), **errors.drop_attrs()))
+    curves = xr.Dataset(
+        dict(
+            risk=data.get("population_risk", data.risk).sel(width=errors.width),
+            **errors.drop_attrs(),
+        )
+    )
     return curves.mean([d for d in ("seed", "width") if d in data.dims])
 
 
 def apart(ours: xr.Dataset, theirs: xr.Dataset) -> dict[str, float]:
-    """For curves over time as `collapse` gives them: panel by panel the median over shared times of the relative distance.
+    """For curves over time as `collapse` gives them: panel by panel the median over shared times of
+    the relative distance.
 
-    Times at which theirs is below 2 % of its maximum are left out, as the read-off error is not small there."""
+    Times at which theirs is below 2 % of its maximum are left out, as the read-off error is not
+    small there."""
     theirs = theirs.sel(time=theirs.time <= float(ours.time.max()) * (1 + 1e-9))
     found = {}
     for name, curve in theirs.items():
@@ -445,5 +673,6 @@ def apart(ours: xr.Dataset, theirs: xr.Dataset) -> dict[str, float]:
 def distance(run: xr.Dataset, published: xr.Dataset) -> dict[str, float]:
     """For a result of `sgd` and one of `published`: how far they are `apart`.
 
-    Widths are not matched but averaged (`collapse`); the population risk stands for the risk where it is known."""
+    Widths are not matched but averaged (`collapse`); the population risk stands for the risk where
+    it is known."""
     return apart(collapse(run), collapse(published))

@@ -27,7 +27,15 @@ from numpy.polynomial import legendre
 from scipy import interpolate, sparse, special
 from scipy.integrate import cumulative_trapezoid
 
-from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, magnitude, require
+from poc_book.checks import (
+    BadInput,
+    NotResolved,
+    check_finite,
+    check_integer,
+    check_positive,
+    magnitude,
+    require,
+)
 from .finite_width import Field
 from .latent import MomentLimit
 from poc_book.mean_field import (
@@ -51,30 +59,42 @@ from .stability import one_direction
 
 # %% ../nbs/11_fluctuations.ipynb #355f3dc6
 def harmonics(n: int, l: int) -> int:
-    "For n >= 1, l >= 0: the number $N_l$ of independent spherical harmonics of degree l on $S^{n-1}$."
+    """For n >= 1, l >= 0: the number $N_l$ of independent spherical harmonics of degree l on
+    $S^{n-1}$."""
     n, l = check_integer("n", n), check_integer("l", l, 0)
     return comb(l + n - 1, l) - (comb(l + n - 3, l - 2) if l > 1 else 0)
 
 
 def harmonic_share(n: int, power: int, l: int) -> float:
-    "For n >= 1: $E[u^{power}P_l(u)]$ for a coordinate u of a uniform point of $S^{n-1}$ (Rodrigues' formula)."
+    """For n >= 1: $E[u^{power}P_l(u)]$ for a coordinate u of a uniform point of $S^{n-1}$
+    (Rodrigues' formula)."""
     n, power, l = check_integer("n", n), check_integer("power", power, 0), check_integer("l", l, 0)
-    if l > power or (power - l) % 2: return 0.0
+    if l > power or (power - l) % 2:
+        return 0.0
     g, half = special.gammaln, (power - l) / 2
     log = g(power + 1) - g(power - l + 1) + g(half + 0.5) - g(0.5) + g(n / 2) - g(half + l + n / 2)
     return float(np.exp(log - l * np.log(2)))
 
 # %% ../nbs/11_fluctuations.ipynb #523e3165
 def wave(i, j, log_rho, log_r, order: int = 0):
-    "For $\\rho=\\sin\\theta$, $r=\\cos\\theta$ given by logarithms: the derivative of that order in $\\theta$ of $\\rho^ir^j$."
-    if order == 0: return np.exp(np.maximum(i, 0) * log_rho + np.maximum(j, 0) * log_r)  # below 0 only with a factor 0
-    return i * wave(i - 1, j + 1, log_rho, log_r, order - 1) - j * wave(i + 1, j - 1, log_rho, log_r, order - 1)
+    """For $\\rho=\\sin\\theta$, $r=\\cos\\theta$ given by logarithms: the derivative of that order
+    in $\\theta$ of $\\rho^ir^j$."""
+    if order == 0:
+        return np.exp(
+            np.maximum(i, 0) * log_rho + np.maximum(j, 0) * log_r
+        )  # below 0 only with a factor 0
+    return i * wave(i - 1, j + 1, log_rho, log_r, order - 1) - j * wave(
+        i + 1, j - 1, log_rho, log_r, order - 1
+    )
 
 
 class Block(NamedTuple):
-    """Harmonics of degrees p (in V) and l (around V): `number` of them, with the features $c\\rho^ir^j$, (f,) each.
+    """Harmonics of degrees p (in V) and l (around V): `number` of them, with the features
+    $c\\rho^ir^j$, (f,) each.
 
-    `turning` (3,) is the mean of $|\\partial_aY|^2/|Y|^2$ for the three ways a neuron can move: in latitude, around V, in V."""
+    `turning` (3,) is the mean of $|\\partial_aY|^2/|Y|^2$ for the three ways a neuron can move: in
+    latitude, around V, in V."""
+
     p: int
     l: int
     number: int
@@ -97,26 +117,41 @@ class Block(NamedTuple):
         "Derivatives of the features along unit steps in its `ways`, (w, f, ...)."
         i, j, c = (v.reshape(-1, *[1] * np.ndim(log_rho)) for v in (self.i, self.j, self.c))
         at = log_rho, log_r
-        along = (lambda: wave(i, j, *at, 1)), (lambda: wave(i, j - 1, *at)), (lambda: wave(i - 1, j, *at))
+        along = (
+            (lambda: wave(i, j, *at, 1)),
+            (lambda: wave(i, j - 1, *at)),
+            (lambda: wave(i - 1, j, *at)),
+        )
         return np.stack([c * along[way]() for way in self.ways])
 
 # %% ../nbs/11_fluctuations.ipynb #bda0b143
 def blocks(problem: Problem, q: int) -> list[Block]:
-    "For an even closed-form problem with a teacher space of dimension q: the blocks of its kernel; the first is (0, 0)."
+    """For an even closed-form problem with a teacher space of dimension q: the blocks of its
+    kernel; the first is (0, 0)."""
     K, n, found = series(problem)[0], problem.dim - q, []
     for p in range(max(K.degrees) + 1):
         for l in range(p % 2, max(K.degrees) - p + 1, 2):
-            rows = [(i, k - i, np.sqrt(c * comb(k, i) * harmonic_share(q, i, p) * harmonic_share(n, k - i, l)))
-                    for k, c in zip(K.degrees, K.coefficients) for i in range(p, k - l + 1, 2)]
+            rows = [
+                (
+                    i,
+                    k - i,
+                    np.sqrt(c * comb(k, i) * harmonic_share(q, i, p) * harmonic_share(n, k - i, l)),
+                )
+                for k, c in zip(K.degrees, K.coefficients)
+                for i in range(p, k - l + 1, 2)
+            ]
             count = harmonics(q, p) * harmonics(n, l)
             turning = np.array([1.0, l * (l + n - 2), p * (p + q - 2)])
-            if count and rows: found.append(Block(p, l, count, turning, *(np.array(x) for x in zip(*rows))))
+            if count and rows:
+                found.append(Block(p, l, count, turning, *(np.array(x) for x in zip(*rows))))
     return found
 
 # %% ../nbs/11_fluctuations.ipynb #75a5f9be
 class Latitudes(NamedTuple):
-    """Nodes of the initial law carried by the limit: `weights` (N,) and at every time of a stage, (T, N), logarithms of rho, of r
-    and of $\\|J\\|$ from the start of the stage along the meridian."""
+    """Nodes of the initial law carried by the limit: `weights` (N,) and at every time of a stage,
+    (T, N), logarithms of rho, of r and of $\\|J\\|$ from the start of the stage along the meridian.
+    """
+
     weights: np.ndarray
     log_rho: np.ndarray
     log_r: np.ndarray
@@ -129,24 +164,33 @@ class Latitudes(NamedTuple):
 
 
 def carried(exact: RadialLimit, xi, times) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    "Neurons at log-odds `xi` (N,) at the first of `times`, at all of them: the three logarithms of `Latitudes`, (T, N) each."
+    """Neurons at log-odds `xi` (N,) at the first of `times`, at all of them: the three logarithms
+    of `Latitudes`, (T, N) each."""
     now, along = latitudes(exact, xi, times, times[0])
-    if not np.all(np.isfinite(now + along)): raise NotResolved("times", times, "times that neurons can be carried to")
+    if not np.all(np.isfinite(now + along)):
+        raise NotResolved("times", times, "times that neurons can be carried to")
     return special.log_expit(now) / 2, special.log_expit(-now) / 2, along
 
 # %% ../nbs/11_fluctuations.ipynb #a05778eb
 def clock_range(exact: RadialLimit, dim: int) -> tuple[float, float]:
-    "Waiting clocks at time 0 of all but a fraction 1e-14 (nearest the teacher) and 1e-8 (nearest the equator) of the neurons."
+    """Waiting clocks at time 0 of all but a fraction 1e-14 (nearest the teacher) and 1e-8 (nearest
+    the equator) of the neurons."""
     p, q = exact.reduction.exponent, exact.reduction.basis.shape[1]
-    top, low = min(1 - special.betaincinv((dim - q) / 2, q / 2, 1e-14), 1 - 1e-13), special.betaincinv(q / 2, (dim - q) / 2, 1e-8)
+    top, low = (
+        min(1 - special.betaincinv((dim - q) / 2, q / 2, 1e-14), 1 - 1e-13),
+        special.betaincinv(q / 2, (dim - q) / 2, 1e-8),
+    )
     first, last = waiting_clock(special.logit(np.array([top, low])), p)
     return float(first), float(last)
 
 
-def clock_cells(exact: RadialLimit, dim: int, zones, step: float, growth: float = 1.0) -> np.ndarray:
-    """Edges (C + 1,) of cells on the waiting clock at time 0. In `zones` (Z, 3), of a back, a front and how much the clock has
-    `shrunk` there, they are `shrunk` times `step` long; elsewhere half the distance to the next or twice that from the last is
-    added. None before the last front is longer than `step` and `growth` times the clock above 8, where neurons leave."""
+def clock_cells(
+    exact: RadialLimit, dim: int, zones, step: float, growth: float = 1.0
+) -> np.ndarray:
+    """Edges (C + 1,) of cells on the waiting clock at time 0. In `zones` (Z, 3), of a back, a front
+    and how much the clock has `shrunk` there, they are `shrunk` times `step` long; elsewhere half
+    the distance to the next or twice that from the last is added. None before the last front is
+    longer than `step` and `growth` times the clock above 8, where neurons leave."""
     (first, last), (back, front, shrunk) = clock_range(exact, dim), np.transpose(zones)
     edges = [first]
     while edges[-1] < last:
@@ -158,7 +202,8 @@ def clock_cells(exact: RadialLimit, dim: int, zones, step: float, growth: float 
 
 
 def gauss_nodes(exact: RadialLimit, dim: int, edges, order: int) -> tuple[np.ndarray, np.ndarray]:
-    "Waiting clocks (N,) and weights (sum 1) of uniform initial neurons: a Gauss-Legendre rule in each cell."
+    """Waiting clocks (N,) and weights (sum 1) of uniform initial neurons: a Gauss-Legendre rule in
+    each cell."""
     p, q = exact.reduction.exponent, exact.reduction.basis.shape[1]
     x, g = legendre.leggauss(order)
     half = np.diff(edges)[:, None] / 2
@@ -170,17 +215,23 @@ def gauss_nodes(exact: RadialLimit, dim: int, edges, order: int) -> tuple[np.nda
 
 
 def onto(edges, order: int, psi) -> sparse.csr_array:
-    "The sparse matrix (n, N) that reads a function known at the Gauss nodes (N,) of cells at clocks `psi` (n,): its polynomials."
+    """The sparse matrix (n, N) that reads a function known at the Gauss nodes (N,) of cells at
+    clocks `psi` (n,): its polynomials."""
     cell = np.clip(np.searchsorted(edges, psi, side="right") - 1, 0, len(edges) - 2)
     x = 2 * (psi - edges[cell]) / np.diff(edges)[cell] - 1
-    values = legendre.legvander(x, order - 1) @ np.linalg.inv(legendre.legvander(legendre.leggauss(order)[0], order - 1))
+    values = legendre.legvander(x, order - 1) @ np.linalg.inv(
+        legendre.legvander(legendre.leggauss(order)[0], order - 1)
+    )
     columns, rows = order * cell[:, None] + np.arange(order), order * np.arange(len(psi) + 1)
-    return sparse.csr_array((values.ravel(), columns.ravel(), rows), shape=(len(psi), order * (len(edges) - 1)))
+    return sparse.csr_array(
+        (values.ravel(), columns.ravel(), rows), shape=(len(psi), order * (len(edges) - 1))
+    )
 
 
 def fronts(exact: RadialLimit, dim: int, times) -> np.ndarray:
-    """The waiting clocks at time 0 of the neurons about to leave the equator at flow `times` (T,), where 8 is left on the clock,
-    and how much there has shrunk to a step of length 1 by then, (T, 2)."""
+    """The waiting clocks at time 0 of the neurons about to leave the equator at flow `times` (T,),
+    where 8 is left on the clock, and how much there has shrunk to a step of length 1 by then, (T,
+    2)."""
     psi = np.append(np.arange(10.0), np.geomspace(10, max(11, *clock_range(exact, dim)), 80))
     p = exact.reduction.exponent
     log_rho, log_r, _ = carried(exact, log_odds(psi, p), np.append(0, np.maximum(times, 1e-3)))
@@ -188,19 +239,26 @@ def fronts(exact: RadialLimit, dim: int, times) -> np.ndarray:
 
 
 def leaving(psi, later) -> tuple[float, float]:
-    "Front, which is where 8 is left, and shrinkage, if neurons at clocks `psi` (S,), increasing, are at `later`."
+    """Front, which is where 8 is left, and shrinkage, if neurons at clocks `psi` (S,), increasing,
+    are at `later`."""
     i = min(int(np.searchsorted(later, 8.0)), len(psi) - 2)
     shrinkage = (psi[i + 1] - psi[i]) / (later[i + 1] - later[i])
     return min(psi[i] + (8 - later[i]) * shrinkage, psi[-1]), max(shrinkage, 1.0)
 
 # %% ../nbs/11_fluctuations.ipynb #9eaf4606
 def time_panels(rate: Callable, times, longest: float, order: int):
-    """Panels up to the last of `times`, ending at each of them, in each of which the integral of `rate`, a function of flow times
-    in [0, 1], is at most `longest`: edges (P + 1,), all nodes from 0 on, the end of a panel after its `order` Gauss nodes, and
-    the rule (order + 1, order) that integrates from the start of a panel of length 1 to each."""
+    """Panels up to the last of `times`, ending at each of them, in each of which the integral of
+    `rate`, a function of flow times in [0, 1], is at most `longest`: edges (P + 1,), all nodes from
+    0 on, the end of a panel after its `order` Gauss nodes, and the rule (order + 1, order) that
+    integrates from the start of a panel of length 1 to each."""
     grid = times[-1] * np.append(0.0, np.geomspace(1e-5, 1, 2000))
     clock = cumulative_trapezoid(rate(grid), grid, initial=0)
-    require(clock[-1] < 1e5 * longest, "longest", longest, f"above {clock[-1] / 1e5:.1e}, for fewer than 1e5 panels")
+    require(
+        clock[-1] < 1e5 * longest,
+        "longest",
+        longest,
+        f"above {clock[-1] / 1e5:.1e}, for fewer than 1e5 panels",
+    )
     pieces = [[0.0]]
     for a, b in pairwise(np.unique(np.append(0, times))):
         start, stop = np.interp([a, b], grid, clock)
@@ -210,12 +268,16 @@ def time_panels(rate: Callable, times, longest: float, order: int):
     nodes = edges[:-1, None] + np.diff(edges)[:, None] * np.append((1 + x) / 2, 1)
     monomials = [legendre.legint(e, lbnd=-1) for e in np.eye(order)]
     rule = np.array([legendre.legval(np.append(x, 1), c) for c in monomials]).T
-    return edges, np.append(0, nodes.ravel()), rule @ np.linalg.inv(legendre.legvander(x, order - 1)) / 2
+    return (
+        edges,
+        np.append(0, nodes.ravel()),
+        rule @ np.linalg.inv(legendre.legvander(x, order - 1)) / 2,
+    )
 
 # %% ../nbs/11_fluctuations.ipynb #6da77db0
 def solve_panel(read, push, drive, rule):
-    """For `read` (K + 1, f, n), `push` (K, f, n), `drive` (K + 1, f, S): X at the nodes and the end, (K + 1, f, S), where
-    $X_t=drive_t+read_t\\sum_srule_{ts}push_s^\\top X_s$."""
+    """For `read` (K + 1, f, n), `push` (K, f, n), `drive` (K + 1, f, S): X at the nodes and the
+    end, (K + 1, f, S), where $X_t=drive_t+read_t\\sum_srule_{ts}push_s^\\top X_s$."""
     K, f, n = push.shape
     R = read.reshape(-1, n) @ push.reshape(-1, n).T
     R = (R.reshape(K + 1, f, K, f) * rule[:, None, :, None]).reshape((K + 1) * f, K * f)
@@ -233,20 +295,23 @@ GAUSS, NO_LIMIT = 8, "a problem whose limit is exact: He_k, Misspecified, Circle
 
 
 def degree(problem: Problem) -> int:
-    "For closed-form problems: the largest degree of the kernel, which sets how fast a neuron jumps."
+    """For closed-form problems: the largest degree of the kernel, which sets how fast a neuron
+    jumps."""
     return max(series(problem)[0].degrees)
 
 
 def exact_limit(limit: MeanField) -> RadialLimit:
     "The radial limit behind `limit`; anything else raises `BadInput`."
-    if not isinstance(limit.limit, RadialLimit): raise BadInput("problem", limit.problem.name, NO_LIMIT)
+    if not isinstance(limit.limit, RadialLimit):
+        raise BadInput("problem", limit.problem.name, NO_LIMIT)
     return limit.limit
 
 
 class Stage(NamedTuple):
-    """Panel `edges` (P + 1,) and which of them were `asked` for, their `rule`, moments M of the limit and all neurons and sources
-    at every node, the blocks, the teacher in the features of the first, (f,), and the matrix `onto` these neurons from those
-    of the stage before."""
+    """Panel `edges` (P + 1,) and which of them were `asked` for, their `rule`, moments M of the
+    limit and all neurons and sources at every node, the blocks, the teacher in the features of the
+    first, (f,), and the matrix `onto` these neurons from those of the stage before."""
+
     reduction: Radial
     edges: np.ndarray
     asked: np.ndarray
@@ -265,42 +330,52 @@ def teacher_features(reduction: Radial, block: Block) -> np.ndarray:
     F = np.polynomial.polynomial.polyval(y, np.asarray(reduction.F))
     return np.linalg.lstsq(block.features(np.log(y) / 2, np.log1p(-y) / 2).T, F, rcond=None)[0]
 
-
-
 # %% ../nbs/11_fluctuations.ipynb #e00851a5
 PANELS, MARGIN = 14, 12.0  # of a stage, and of the waiting clock behind the front
 
 
 def carry(exact: RadialLimit, weights, clock, times) -> tuple[Latitudes, np.ndarray]:
-    "Nodes at waiting clocks `clock` (N,) at the first of `times`: where they are at all of them, their clocks at the last."
+    """Nodes at waiting clocks `clock` (N,) at the first of `times`: where they are at all of them,
+    their clocks at the last."""
     p = exact.reduction.exponent
     nodes = Latitudes(weights, *carried(exact, log_odds(clock, p), times))
     return nodes, waiting_clock(2 * (nodes.log_rho[-1] - nodes.log_r[-1]), p)
 
 
 def behind(passing, later=None) -> list[tuple[float, float, float]]:
-    "Zones from behind the fronts `passing` (Z, 2), with their shrinkage, up to them or to the `later` ones."
+    """Zones from behind the fronts `passing` (Z, 2), with their shrinkage, up to them or to the
+    `later` ones."""
     until = passing if later is None else later
     return [(a - MARGIN * shrunk, b, shrunk) for (a, shrunk), (b, _) in zip(passing, until)]
 
 
 def pace(limit: MeanField) -> Callable:
-    "How fast neurons can move at flow times t, as a share of their speed at the start: the root of the risk's share."
+    """How fast neurons can move at flow times t, as a share of their speed at the start: the root
+    of the risk's share."""
     first = limit.risk_at(np.zeros(1))
     return lambda t: np.sqrt(np.clip(limit.risk_at(t) / first, 0, 1))
 
 
-def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: float | None = None) -> Iterator[Stage]:
-    """Panels of at most `longest` (default 10 / degree) on the clock of the limit's `pace`, neurons at clock steps `step` near
-    the front, sources at steps of 3 where neurons leave at the limit's times (steps of the clock at that time), elsewhere growing
-    by at most `ratio` from one to the next."""
+def stages(
+    limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: float | None = None
+) -> Iterator[Stage]:
+    """Panels of at most `longest` (default 10 / degree) on the clock of the limit's `pace`, neurons
+    at clock steps `step` near the front, sources at steps of 3 where neurons leave at the limit's
+    times (steps of the clock at that time), elsewhere growing by at most `ratio` from one to the
+    next."""
     exact, problem = exact_limit(limit), limit.problem
     reduction, parts = exact.reduction, blocks(problem, exact.reduction.basis.shape[1])
     require(check_positive("ratio", ratio) > 1.001, "ratio", ratio, "above 1.001")
-    longest, step = check_positive("longest", 10 / degree(problem) if longest is None else longest), check_positive("step", step)
+    longest, step = (
+        check_positive("longest", 10 / degree(problem) if longest is None else longest),
+        check_positive("step", step),
+    )
     require(step >= 1e-3, "step", step, "at least 1e-3")
     edges, t, rule = time_panels(pace(limit), limit.times, longest, GAUSS)
-    cells, nodes = partial(clock_cells, exact, problem.dim), partial(gauss_nodes, exact, problem.dim)
+    cells, nodes = (
+        partial(clock_cells, exact, problem.dim),
+        partial(gauss_nodes, exact, problem.dim),
+    )
     asked, passing = np.isin(edges, limit.times), fronts(exact, problem.dim, edges)
     source_clock, chance = nodes(cells(behind(passing[asked]), 3.0, ratio - 1), 4)
     grid = cells([(0, 8, 1)], step)
@@ -315,20 +390,38 @@ def stages(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: fl
         matrix = onto(earlier, GAUSS, psi)
         neurons, clock = carry(exact, weights, matrix @ clock, times)
         M = exact.path.moments(times)
-        yield Stage(reduction, here, asked[k : k + PANELS + 1], rule, M, neurons, sources, parts, teacher, matrix)
+        yield Stage(
+            reduction,
+            here,
+            asked[k : k + PANELS + 1],
+            rule,
+            M,
+            neurons,
+            sources,
+            parts,
+            teacher,
+            matrix,
+        )
 
 # %% ../nbs/11_fluctuations.ipynb #1b54d1f0
 def own_features(block: Block, stage: Stage, rows):
-    "$\\zeta$ of one neuron: the features of the sources less the mean over all neurons, (rows, f, S)."
+    """$\\zeta$ of one neuron: the features of the sources less the mean over all neurons, (rows, f,
+    S)."""
     neurons, sources = stage.neurons, stage.sources
     F = block.features(sources.log_rho[rows], sources.log_r[rows])
     if block.p == block.l == 0:
-        F = F - (block.features(neurons.log_rho[rows], neurons.log_r[rows]) @ neurons.weights)[..., None]
+        F = (
+            F
+            - (block.features(neurons.log_rho[rows], neurons.log_r[rows]) @ neurons.weights)[
+                ..., None
+            ]
+        )
     return np.moveaxis(F, 0, 1)
 
 
 def exchange(block: Block, stage: Stage, rows, length: float, stretch):
-    "`read` (K + 1, f, w N) of displacements at the start of a panel as features, and `push` (K, f, w N) of neurons by features."
+    """`read` (K + 1, f, w N) of displacements at the start of a panel as features, and `push` (K,
+    f, w N) of neurons by features."""
     neurons = stage.neurons
     slope, J = block.slopes(neurons.log_rho[rows], neurons.log_r[rows]), stretch[:, None]
     read = block.turning[block.ways, None, None, None] * slope * J * neurons.weights
@@ -337,8 +430,10 @@ def exchange(block: Block, stage: Stage, rows, length: float, stretch):
 
 # %% ../nbs/11_fluctuations.ipynb #57ca4c13
 class Panel(NamedTuple):
-    """A panel of a stage: its nodes' rows (K + 1,), its length in flow time, whether its end was asked for, and for each block:
-    the block, influences X (K + 1, f, S), a function from k to the displacements (w, N, S) at node k in the block's ways."""
+    """A panel of a stage: its nodes' rows (K + 1,), its length in flow time, whether its end was
+    asked for, and for each block: the block, influences X (K + 1, f, S), a function from k to the
+    displacements (w, N, S) at node k in the block's ways."""
+
     stage: Stage
     rows: np.ndarray
     length: float
@@ -361,16 +456,22 @@ def unfold(course: Iterable[Stage]) -> Iterator[Panel]:
         if moved is None:
             first, S = np.array([0]), stage.sources.weights.size
             moved = [np.zeros((block.ways.size, stage.onto.shape[0], S)) for block in stage.blocks]
-            parts = [(b, own_features(b, stage, first), lambda k, still=x: still) for b, x in zip(stage.blocks, moved)]
+            parts = [
+                (b, own_features(b, stage, first), lambda k, still=x: still)
+                for b, x in zip(stage.blocks, moved)
+            ]
             yield Panel(stage, first, 0.0, stage.asked[0], parts)
-        else: moved = [np.stack([stage.onto @ kind for kind in x]) for x in moved]
+        else:
+            moved = [np.stack([stage.onto @ kind for kind in x]) for x in moved]
         for i, length in enumerate(np.diff(stage.edges)):
             rows, parts = 1 + (GAUSS + 1) * i + np.arange(GAUSS + 1), []
             J = stage.neurons.stretch(rows)
             for b, block in enumerate(stage.blocks):
                 own_J = J[block.ways]
                 read, push = exchange(block, stage, rows, length, own_J)
-                drive = own_features(block, stage, rows) + read @ moved[b].reshape(read.shape[-1], -1)
+                drive = own_features(block, stage, rows) + read @ moved[b].reshape(
+                    read.shape[-1], -1
+                )
                 X = solve_panel(read, push, drive, stage.rule)
                 path = partial(displacement, moved[b], push, X, own_J, stage.rule)
                 moved[b] = path(GAUSS)
@@ -379,10 +480,13 @@ def unfold(course: Iterable[Stage]) -> Iterator[Panel]:
 
 # %% ../nbs/11_fluctuations.ipynb #5a2d5550
 class Fluctuations(NamedTuple):
-    """Leading orders in 1/m at `times` (T,), in flow time: `shares` (B, T) of $mE\\|f_m-f_{MF}\\|^2$ by block, `static` (T,)
-    without any response, `coupling` and `source` (T,) of $mE|\\Delta_i|^2$ and $mE|\\varepsilon_i|^2$.
+    """Leading orders in 1/m at `times` (T,), in flow time: `shares` (B, T) of
+    $mE\\|f_m-f_{MF}\\|^2$ by block, `static` (T,) without any response, `coupling` and `source`
+    (T,) of $mE|\\Delta_i|^2$ and $mE|\\varepsilon_i|^2$.
 
-    `influence` (T, S): what a neuron with initial overlap `start` (S,), of `chance` (S,), adds to m times the risk (mean 0)."""
+    `influence` (T, S): what a neuron with initial overlap `start` (S,), of `chance` (S,), adds to m
+    times the risk (mean 0)."""
+
     times: np.ndarray
     blocks: list[Block]
     shares: np.ndarray
@@ -394,17 +498,25 @@ class Fluctuations(NamedTuple):
     influence: np.ndarray
 
     @property
-    def law(self): return self.shares.sum(0)
+    def law(self):
+        return self.shares.sum(0)
 
     def influence_of(self, overlap) -> np.ndarray:
-        "What neurons with these initial overlaps add to m times the risk, (T, ...): cubic splines in log-odds of squares."
-        order, odds = np.argsort(self.start), lambda alpha: 2 * np.log(alpha) - np.log1p(-np.square(alpha))
+        """What neurons with these initial overlaps add to m times the risk, (T, ...): cubic splines
+        in log-odds of squares."""
+        order, odds = (
+            np.argsort(self.start),
+            lambda alpha: 2 * np.log(alpha) - np.log1p(-np.square(alpha)),
+        )
         x = odds(self.start[order])
-        return interpolate.CubicSpline(x, self.influence[:, order], axis=1)(np.clip(odds(overlap), x[0], x[-1]))
+        return interpolate.CubicSpline(x, self.influence[:, order], axis=1)(
+            np.clip(odds(overlap), x[0], x[-1])
+        )
 
 
 def mean_squares(block: Block, stage: Stage, moved) -> np.ndarray:
-    "$mE|\\cdot|^2$ over neurons of the three components of vectors in this block, (3,), given those in its ways, (w, N, S)."
+    """$mE|\\cdot|^2$ over neurons of the three components of vectors in this block, (3,), given
+    those in its ways, (w, N, S)."""
     found = np.zeros(3)
     found[block.ways] = (moved**2 @ stage.sources.weights) @ stage.neurons.weights
     return block.number * block.turning * found
@@ -413,59 +525,91 @@ def mean_squares(block: Block, stage: Stage, moved) -> np.ndarray:
 def teacher_gap(stage: Stage, row: int | np.integer) -> np.ndarray:
     "$f_{MF}-f^*$ in the features of block (0, 0), (f,)."
     neurons = stage.neurons
-    return stage.blocks[0].features(neurons.log_rho[row], neurons.log_r[row]) @ neurons.weights - stage.teacher
+    return (
+        stage.blocks[0].features(neurons.log_rho[row], neurons.log_r[row]) @ neurons.weights
+        - stage.teacher
+    )
 
 
 def block_shares(panel: Panel) -> np.ndarray:
     "The law at the end of a panel by block, (B,)."
-    return np.array([block.number * np.sum(panel.stage.sources.weights * X[-1] ** 2) for block, X, _ in panel.parts])
+    return np.array(
+        [
+            block.number * np.sum(panel.stage.sources.weights * X[-1] ** 2)
+            for block, X, _ in panel.parts
+        ]
+    )
 
 
 def observe(panel: Panel) -> tuple:
-    "At the end of a panel: shares (B,), coupling, source, influence (S,) and the square norm of the limit."
+    """At the end of a panel: shares (B,), coupling, source, influence (S,) and the square norm of
+    the limit."""
     stage, row = panel.stage, panel.rows[-1]
     neurons, M = stage.neurons, stage.M[row]
     coupling = sum(mean_squares(block, stage, path(-1)).sum() for block, _, path in panel.parts)
-    alone = lambda block: (block.slopes(neurons.log_rho[row], neurons.log_r[row]).swapaxes(1, 2)
-                           @ own_features(block, stage, np.array([row]))[0] / stage.reduction.scale)
+    alone = lambda block: (
+        block.slopes(neurons.log_rho[row], neurons.log_r[row]).swapaxes(1, 2)
+        @ own_features(block, stage, np.array([row]))[0]
+        / stage.reduction.scale
+    )
     source = sum(mean_squares(block, stage, alone(block)).sum() for block in stage.blocks)
     influence = 2 * teacher_gap(stage, row) @ panel.parts[0][1][-1]
     return block_shares(panel), coupling, source, influence, M @ np.asarray(stage.reduction.G) @ M
 
 # %% ../nbs/11_fluctuations.ipynb #5011b761
-def fluctuate(limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: float | None = None) -> Fluctuations:
-    """For an exact limit (He_k, Misspecified, Circle and their like) and uniform initial neurons: `Fluctuations` at its times.
+def fluctuate(
+    limit: MeanField, step: float = 4.0, ratio: float = 1.15, longest: float | None = None
+) -> Fluctuations:
+    """For an exact limit (He_k, Misspecified, Circle and their like) and uniform initial neurons:
+    `Fluctuations` at its times.
 
-    `step`, `ratio` and `longest` set the resolution (`stages`); no error is estimated here. Raises `BadInput` for other limits,
-    `NotResolved` for results that are not finite. Memory 24 N S bytes a block: 5 MB at N = 500 nodes, S = 400 sources."""
+    `step`, `ratio` and `longest` set the resolution (`stages`); no error is estimated here. Raises
+    `BadInput` for other limits, `NotResolved` for results that are not finite. Memory 24 N S bytes
+    a block: 5 MB at N = 500 nodes, S = 400 sources."""
     found, starts = [], []
     for panel in unfold(stages(limit, step, ratio, longest)):
         sources = panel.stage.sources
         starts.append(sources.log_rho[0])
-        if panel.asked: found.append(observe(panel))
+        if panel.asked:
+            found.append(observe(panel))
     shares, coupling, source, influence, norm = (np.array(x) for x in zip(*found))
-    if not np.all(np.isfinite(shares)): raise NotResolved("times", limit.times, "times up to which the law stays finite")
+    if not np.all(np.isfinite(shares)):
+        raise NotResolved("times", limit.times, "times up to which the law stays finite")
     static = float(series(limit.problem)[0](1.0)) - norm
-    return Fluctuations(limit.times, panel.stage.blocks, shares.T, static, coupling, source, np.exp(starts[0]),
-                        sources.weights, influence)
+    return Fluctuations(
+        limit.times,
+        panel.stage.blocks,
+        shares.T,
+        static,
+        coupling,
+        source,
+        np.exp(starts[0]),
+        sources.weights,
+        influence,
+    )
 
 
 def fine_and_coarse(limit: MeanField) -> tuple[Fluctuations, Fluctuations]:
-    "For an exact limit, as `fluctuate`: at two resolutions, which differ by about the error of the coarse one."
+    """For an exact limit, as `fluctuate`: at two resolutions, which differ by about the error of
+    the coarse one."""
     return fluctuate(limit, 3.0, 1.05, 8 / degree(limit.problem)), fluctuate(limit)
 
 
 def function_error_law(problem: Problem, times, tol: float | None = None) -> np.ndarray:
-    """For uniform initial neurons: $\\lim_mmE\\|f_m-f_{MF}\\|^2$ at flow `times` (T,), to the fraction `tol`.
+    """For uniform initial neurons: $\\lim_mmE\\|f_m-f_{MF}\\|^2$ at flow `times` (T,), to the
+    fraction `tol`.
 
-    He_k, Misspecified, Circle and their like: no sampling, two discretisations must agree (default 1e-3); seconds on two cores
-    where the limit's horizon is tens of flow times. A short kernel and teachers of several directions, or monomials on the cube:
-    averages over scrambled starts with their claimed error (`latent_law`; default 0.1). Raises `NotResolved` beyond `tol`,
-    `BadInput` for other problems."""
+    He_k, Misspecified, Circle and their like: no sampling, two discretisations must agree (default
+    1e-3); seconds on two cores where the limit's horizon is tens of flow times. A short kernel and
+    teachers of several directions, or monomials on the cube: averages over scrambled starts with
+    their claimed error (`latent_law`; default 0.1). Raises `NotResolved` beyond `tol`, `BadInput`
+    for other problems."""
     tol = None if tol is None else check_positive("tol", tol)
     if radial(problem) is None:
-        if several(problem) is None: raise BadInput("problem", problem.name, NO_LIMIT)
+        if several(problem) is None:
+            raise BadInput("problem", problem.name, NO_LIMIT)
         from poc_book.latent_law import latent_law  # here, as it is built on this module
+
         found = latent_law(solve(problem, times))
         return within(tol or 0.1, problem, found.times, found.law, found.error / found.law)
     limit = solve(problem, times)
@@ -475,19 +619,26 @@ def function_error_law(problem: Problem, times, tol: float | None = None) -> np.
 
 def within(tol: float, problem: Problem, times, law, gap) -> np.ndarray:
     "The `law`, or `NotResolved` if the largest relative `gap` is beyond `tol`."
-    if not gap.max() <= tol: raise NotResolved("tol", tol, f"at least {gap.max():.1e} for {problem.name} up to t = {times[-1]:g}")
+    if not gap.max() <= tol:
+        raise NotResolved(
+            "tol", tol, f"at least {gap.max():.1e} for {problem.name} up to t = {times[-1]:g}"
+        )
     return law
 
 # %% ../nbs/11_fluctuations.ipynb #e40e9f76
 def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
-    """For an exact limit: unit `w0` (n, d) carried by it to its times, (T, n, d), as `MeanField.transport` does, to about 1e-6.
+    """For an exact limit: unit `w0` (n, d) carried by it to its times, (T, n, d), as
+    `MeanField.transport` does, to about 1e-6.
 
-    Few neurons are carried; waiting clocks in between are read by the polynomials of their cells."""
+    Few neurons are carried; waiting clocks in between are read by the polynomials of their cells.
+    """
     exact, dim = exact_limit(limit), limit.problem.dim
     V, p = exact.reduction.basis, exact.reduction.exponent
     zones = behind(fronts(exact, dim, limit.times))
     edges = clock_cells(exact, dim, zones, 2.0)
-    log_rho, log_r, _ = carried(exact, log_odds(gauss_nodes(exact, dim, edges, GAUSS)[0], p), np.append(0, limit.times))
+    log_rho, log_r, _ = carried(
+        exact, log_odds(gauss_nodes(exact, dim, edges, GAUSS)[0], p), np.append(0, limit.times)
+    )
     clocks = waiting_clock(2 * (log_rho - log_r)[1:], p)
     u = w0 @ V
     along, across = u @ V.T, w0 - u @ V.T
@@ -499,8 +650,9 @@ def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
 
 # %% ../nbs/11_fluctuations.ipynb #45297175
 class Side(eqx.Module):
-    """The velocities of networks side by side, as a function of (t, all their neurons): for each of `sizes` (R, m), in this
-    order, R networks of m neurons. One compiled solver carries them all."""
+    """The velocities of networks side by side, as a function of (t, all their neurons): for each of
+    `sizes` (R, m), in this order, R networks of m neurons. One compiled solver carries them all."""
+
     problem: Problem
     sizes: tuple[tuple[int, int], ...] = eqx.field(static=True)
 
@@ -512,11 +664,15 @@ class Side(eqx.Module):
 
     def __call__(self, t, w):
         velocity = jax.vmap(partial(Field(self.problem), t))
-        return jnp.concatenate([velocity(networks).reshape(-1, w.shape[-1]) for networks in self.apart(w)])
+        return jnp.concatenate(
+            [velocity(networks).reshape(-1, w.shape[-1]) for networks in self.apart(w)]
+        )
 
 
 class Networks(NamedTuple):
-    "For each time and draw, (T, R): $\\|f_m-f_{MF}\\|^2$, mean $|\\Delta_i|^2$, the risk less the limit's; and |P_V w_0| (R, m)."
+    """For each time and draw, (T, R): $\\|f_m-f_{MF}\\|^2$, mean $|\\Delta_i|^2$, the risk less the
+    limit's; and |P_V w_0| (R, m)."""
+
     function_error: np.ndarray
     coupling: np.ndarray
     risk_gap: np.ndarray
@@ -525,29 +681,40 @@ class Networks(NamedTuple):
 
 @compiled
 def compare(limit: Limit, side: Side, times, points, count) -> list:
-    "For each size of networks `points` (T, n, d): function errors and risks at the first `count` of `times`, (T, R) each."
+    """For each size of networks `points` (T, n, d): function errors and risks at the first `count`
+    of `times`, (T, R) each."""
+
     def one(t, w):
         rho = limit.problem.measure(w)
         return limit.function_error(t, rho), limit.problem.risk(rho)
+
     at = lambda t, w: [jax.vmap(partial(one, t))(networks) for networks in side.apart(w)]
     return first_rows(at, (times, points), count)
 
 
-def simulate_sizes(limit: MeanField, sizes: Sequence[tuple[int, int]], seed: int = 0) -> list[Networks]:
-    "`simulate` for each of `sizes` (R, m), R networks of m neurons: all take the same steps, by one compiled solver."
+def simulate_sizes(
+    limit: MeanField, sizes: Sequence[tuple[int, int]], seed: int = 0
+) -> list[Networks]:
+    """`simulate` for each of `sizes` (R, m), R networks of m neurons: all take the same steps, by
+    one compiled solver."""
     side, seed = Side(limit.problem, tuple(sizes)), check_integer("seed", seed, 0)
-    starts = [uniform(jax.random.fold_in(own_key(seed), m), R * m, limit.problem.dim) for R, m in sizes]
+    starts = [
+        uniform(jax.random.fold_in(own_key(seed), m), R * m, limit.problem.dim) for R, m in sizes
+    ]
     w0 = np.concatenate(starts)
     points = integrate(side, w0, limit.times, 1e-7)
     found = by_time(partial(compare, limit.limit, side), limit.times, points)
     moved = np.square(points - shadows(limit, w0)).sum(-1, keepdims=True)
     first = np.linalg.norm(w0 @ exact_limit(limit).reduction.basis, axis=1, keepdims=True)
-    return [Networks(error, coupling[..., 0].mean(-1), risk - limit.risk[:, None], start[..., 0])
-            for (error, risk), coupling, start in zip(found, side.apart(moved), side.apart(first))]
+    return [
+        Networks(error, coupling[..., 0].mean(-1), risk - limit.risk[:, None], start[..., 0])
+        for (error, risk), coupling, start in zip(found, side.apart(moved), side.apart(first))
+    ]
 
 
 def simulate(limit: MeanField, width: int, repeats: int, seed: int = 0) -> Networks:
-    """For an exact limit with unit signs: `repeats` networks of `width` neurons under the population flow, at the limit's times.
+    """For an exact limit with unit signs: `repeats` networks of `width` neurons under the
+    population flow, at the limit's times.
 
     Raises `NotResolved` where the flow cannot be followed. Memory T R m d for the points."""
     size = check_integer("repeats", repeats, 2), check_integer("width", width)
@@ -561,6 +728,7 @@ def standard_error(samples) -> np.ndarray:
 
 class Extrapolated(NamedTuple):
     "The leading order in 1/m, the next one, and their standard errors, (T,) each."
+
     leading: np.ndarray
     leading_error: np.ndarray
     next: np.ndarray
@@ -568,31 +736,46 @@ class Extrapolated(NamedTuple):
 
 
 def extrapolate(widths, samples) -> Extrapolated:
-    """For at least 2 widths and, for each, `samples` (T, R) of a quantity times m: the weighted line a + b / m through the means.
+    """For at least 2 widths and, for each, `samples` (T, R) of a quantity times m: the weighted
+    line a + b / m through the means.
 
     Raises `BadInput` for fewer widths or draws, and for draws that do not differ."""
     widths = np.asarray(check_finite("widths", widths, 1), float)
-    listed = isinstance(samples, (list, tuple)) or (isinstance(samples, (np.ndarray, jax.Array)) and samples.ndim == 3)
+    listed = isinstance(samples, (list, tuple)) or (
+        isinstance(samples, (np.ndarray, jax.Array)) and samples.ndim == 3
+    )
     require(listed and len(samples) > 0, "samples", samples, "a list of arrays (T, R)")
     shapes = [np.shape(check_finite("samples", x, 2)) for x in samples]
     fits = len({shape[0] for shape in shapes}) == 1 and min(shape[1] for shape in shapes) >= 2
     require(fits, "samples", shapes, "shapes (T, R) with one T and R >= 2 draws")
-    require(widths.size == len(samples) == len(set(widths)) >= 2 and bool(np.all(widths > 0)), "widths", widths,
-            "at least 2, all positive and different, one for each of the samples")
+    require(
+        widths.size == len(samples) == len(set(widths)) >= 2 and bool(np.all(widths > 0)),
+        "widths",
+        widths,
+        "at least 2, all positive and different, one for each of the samples",
+    )
     unit, narrow = np.max([magnitude(x, 1) for x in samples], 0), widths.min()
     draws = [np.asarray(x, float) / unit[:, None] for x in samples]
-    mean, error = np.array([np.mean(x, 1) for x in draws]), np.array([standard_error(x) for x in draws])
-    for sigma in error.T: require(alike(sigma), "samples", f"standard errors {sigma}", f"at every time {ALIKE}")
-    lines = np.array([weighted_line(narrow / widths, y, sigma) for y, sigma in zip(mean.T, error.T)])
+    mean, error = (
+        np.array([np.mean(x, 1) for x in draws]),
+        np.array([standard_error(x) for x in draws]),
+    )
+    for sigma in error.T:
+        require(alike(sigma), "samples", f"standard errors {sigma}", f"at every time {ALIKE}")
+    lines = np.array(
+        [weighted_line(narrow / widths, y, sigma) for y, sigma in zip(mean.T, error.T)]
+    )
     (a, b), (ea, eb) = lines.transpose(1, 2, 0)
-    with np.errstate(over="ignore"): found = Extrapolated(a * unit, ea * unit, b * narrow * unit, eb * narrow * unit)
-    if not np.all(np.isfinite(found)): raise NotResolved("widths", widths, "widths and samples with a finite line")
+    with np.errstate(over="ignore"):
+        found = Extrapolated(a * unit, ea * unit, b * narrow * unit, eb * narrow * unit)
+    if not np.all(np.isfinite(found)):
+        raise NotResolved("widths", widths, "widths and samples with a finite line")
     return found
 
 # %% ../nbs/11_fluctuations.ipynb #9ef0561e
 class Second:
-    """Second-order means from panel to panel: displacements along the meridian of the neurons (N,), of each source by itself
-    (S,), and of the neurons by the mean shift (N,)."""
+    """Second-order means from panel to panel: displacements along the meridian of the neurons (N,),
+    of each source by itself (S,), and of the neurons by the mean shift (N,)."""
 
     def __init__(self):
         self.stage = None
@@ -602,18 +785,30 @@ class Second:
         if self.stage is None:
             self.twice, self.shifted = np.zeros((2, stage.onto.shape[1]))
             self.self_pull = np.zeros(stage.sources.weights.size)
-        self.stage, self.twice, self.shifted = stage, stage.onto @ self.twice, stage.onto @ self.shifted
+        self.stage, self.twice, self.shifted = (
+            stage,
+            stage.onto @ self.twice,
+            stage.onto @ self.shifted,
+        )
 
     def forces(self, panel: Panel):
-        "At every node: what drives second displacements (K + 1, N), each source's pull on itself (K + 1, S), mean squares."
+        """At every node: what drives second displacements (K + 1, N), each source's pull on itself
+        (K + 1, S), mean squares."""
         stage, rows = panel.stage, panel.rows
         force, square = np.zeros((2, len(rows), self.twice.size))
         pull = np.zeros((len(rows), self.self_pull.size))
         for (block, X, path), i in product(panel.parts, range(len(rows))):
             at, moved = (stage.neurons.log_rho[rows[i]], stage.neurons.log_r[rows[i]]), path(i)
             slope, bend = block.features(*at, 1), block.features(*at, 2)
-            across = sum(block.turning[a] * x * np.exp(-at[2 - a])[:, None] for a, x in zip(block.ways[1:], moved[1:]))
-            force[i] -= block.number * ((bend.T @ X[i]) * moved[0] + (slope.T @ X[i]) * across) @ stage.sources.weights
+            across = sum(
+                block.turning[a] * x * np.exp(-at[2 - a])[:, None]
+                for a, x in zip(block.ways[1:], moved[1:])
+            )
+            force[i] -= (
+                block.number
+                * ((bend.T @ X[i]) * moved[0] + (slope.T @ X[i]) * across)
+                @ stage.sources.weights
+            )
             square[i] += block.number * moved[0] ** 2 @ stage.sources.weights
             own = block.features(stage.sources.log_rho[rows[i]], stage.sources.log_r[rows[i]], 1)
             pull[i] -= block.number * np.sum(own * X[i], 0)
@@ -621,49 +816,79 @@ class Second:
 
     def step(self, panel: Panel):
         "Mean features of block (0, 0), times m, at the end of the panel, (f,)."
-        if panel.stage is not self.stage: self.enter(panel.stage)
+        if panel.stage is not self.stage:
+            self.enter(panel.stage)
         s, rows, length, block = panel.stage, panel.rows, panel.length, panel.stage.blocks[0]
         force, pull, square = self.forces(panel)
         at = s.neurons.log_rho[rows], s.neurons.log_r[rows]
         J, own_J = s.neurons.stretch(rows)[0], s.sources.stretch(rows)[0]
         U = slopes(s.reduction, s.M[rows])
-        force = force - square / 2 * sum(U[:, i - 1, None] / i * wave(2 * i, 0, *at, 3) for i in range(1, U.shape[1] + 1))
+        force = force - square / 2 * sum(
+            U[:, i - 1, None] / i * wave(2 * i, 0, *at, 3) for i in range(1, U.shape[1] + 1)
+        )
         grown = lambda x, f, J: J * (x + length * s.rule @ (f / J)[:-1])
         twice, own = grown(self.twice, force, J), grown(self.self_pull, pull, own_J)
         slope, bend = (np.moveaxis(block.features(*at, order), 0, 1) for order in (1, 2))
-        own_slope = np.moveaxis(block.features(s.sources.log_rho[rows], s.sources.log_r[rows], 1), 0, 1)
+        own_slope = np.moveaxis(
+            block.features(s.sources.log_rho[rows], s.sources.log_r[rows], 1), 0, 1
+        )
         rise = lambda f, x, weights: np.einsum("kfn,kn,n->kf", f, x, weights)
         drive = rise(bend, square / 2, s.neurons.weights) + rise(slope, twice, s.neurons.weights)
-        read, push = slope * J[:, None] * s.neurons.weights, -length / s.reduction.scale * (slope / J[:, None])[:-1]
-        X = solve_panel(read, push, (drive + rise(own_slope, own, s.sources.weights) + read @ self.shifted)[..., None], s.rule)
+        read, push = (
+            slope * J[:, None] * s.neurons.weights,
+            -length / s.reduction.scale * (slope / J[:, None])[:-1],
+        )
+        X = solve_panel(
+            read,
+            push,
+            (drive + rise(own_slope, own, s.sources.weights) + read @ self.shifted)[..., None],
+            s.rule,
+        )
         self.shifted = J[-1] * (self.shifted + displaced(push, X, s.rule[-1])[:, 0])
         self.twice, self.self_pull = twice[-1], own[-1]
         return X[-1, :, 0]
 
 
-def risk_correction(limit: MeanField, step: float = 1.0, ratio: float = 1.07, longest: float | None = None) -> np.ndarray:
-    """For uniform initial neurons: $\\lim_mm(EL(\\rho^m_t)-L(\\rho_t))$ at the times (T,) of a limit.
+def risk_correction(
+    limit: MeanField, step: float = 1.0, ratio: float = 1.07, longest: float | None = None
+) -> np.ndarray:
+    """For uniform initial neurons: $\\lim_mm(EL(\\rho^m_t)-L(\\rho_t))$ at the times (T,) of a
+    limit.
 
-    Of an exact limit: resolution as in `stages`; second derivatives at the few neurons being stretched need fine nodes: compare
-    two. Errors as in `fluctuate`. A short kernel and teachers of several directions, or monomials on the cube in at most 7
-    dimensions: averages over scrambled starts (`latent_correction`, to which the resolution does not apply), `NotResolved` where
-    their claimed error is above a tenth of the largest correction."""
+    Of an exact limit: resolution as in `stages`; second derivatives at the few neurons being
+    stretched need fine nodes: compare two. Errors as in `fluctuate`. A short kernel and teachers of
+    several directions, or monomials on the cube in at most 7 dimensions: averages over scrambled
+    starts (`latent_correction`, to which the resolution does not apply), `NotResolved` where their
+    claimed error is above a tenth of the largest correction."""
     if isinstance(limit.limit, MomentLimit):
         from poc_book.latent_law import latent_correction  # here, as it is built on this module
+
         by_starts = latent_correction(limit)
-        return within(0.1, limit.problem, limit.times, by_starts.risk, by_starts.error / np.abs(by_starts.risk).max())
+        return within(
+            0.1,
+            limit.problem,
+            limit.times,
+            by_starts.risk,
+            by_starts.error / np.abs(by_starts.risk).max(),
+        )
     second, found = Second(), []
     for panel in unfold(stages(limit, step, ratio, longest)):
         shift = second.step(panel) if panel.length else np.zeros(panel.stage.blocks[0].c.size)
-        if panel.asked: found.append(block_shares(panel).sum() + 2 * teacher_gap(panel.stage, panel.rows[-1]) @ shift)
-    if not np.all(np.isfinite(found)): raise NotResolved("times", limit.times, "times up to which the correction stays finite")
+        if panel.asked:
+            found.append(
+                block_shares(panel).sum() + 2 * teacher_gap(panel.stage, panel.rows[-1]) @ shift
+            )
+    if not np.all(np.isfinite(found)):
+        raise NotResolved("times", limit.times, "times up to which the correction stays finite")
     return np.array(found)
 
 # %% ../nbs/11_fluctuations.ipynb #55fd8ac5
 def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float:
-    """For He_k with even k >= 4 and 0 < risk < 1: the law at that risk as $d\\to\\infty$ (heuristic, checked by `fluctuate`).
+    """For He_k with even k >= 4 and 0 < risk < 1: the law at that risk as $d\\to\\infty$
+    (heuristic, checked by `fluctuate`).
 
-    Midpoint rule in the logarithm of the waiting mass 1 - S. Raises `BadInput` outside that range."""
+    Midpoint rule in the logarithm of the waiting mass 1 - S. Raises `BadInput` outside that range.
+    """
     k, risk = check_integer("degree", degree, 4, even=True), check_positive("risk", risk)
     require(risk < 1, "risk", risk, "below 1")
     require(risk >= 1e-12, "risk", risk, "at least 1e-12")
@@ -674,6 +899,7 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
     def clock_slope(s):  # dC/dS
         x = np.sqrt(2) * special.erfcinv(s)
         return (k - 2) * x ** (1.0 - k) / (np.sqrt(2 / np.pi) * np.exp(-x * x / 2))
+
     weight = w * clock_slope(s) / (1 - s) ** 2
     past, answer = np.sum(weight * s), (1 - end) / clock_slope(end)
     since = np.cumsum(weight[::-1])[::-1] - weight / 2  # from a neuron's own arrival on
@@ -682,30 +908,44 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
 
 # %% ../nbs/11_fluctuations.ipynb #fbd2d0f9
 def small_risk_ratio(degree: int) -> float:
-    """For He_k with even k >= 4: $\\lim V/\\sqrt L$ as $d\\to\\infty$, then $L\\to0$, V the law of `infinite_dimension_law`.
+    """For He_k with even k >= 4: $\\lim V/\\sqrt L$ as $d\\to\\infty$, then $L\\to0$, V the law of
+    `infinite_dimension_law`.
 
-    A heuristic limit, derived above; 11/7 for k = 4, 56/33 for k = 6. Raises `BadInput` for other degrees."""
+    A heuristic limit, derived above; 11/7 for k = 4, 56/33 for k = 6. Raises `BadInput` for other
+    degrees."""
     a = 1 / (check_integer("degree", degree, 4, even=True) - 2)
     return float(1 + (2 * a * a + 3 * a + 2) / ((3 * a + 2) * (2 * a + 1)))
 
 # %% ../nbs/11_fluctuations.ipynb #5cb1f093
 def two_time_law(limit: MeanField, step: float = 4.0, ratio: float = 1.15) -> np.ndarray:
-    """For an exact limit (He_k, Misspecified, Circle and their like) and uniform initial neurons: C(t, s) at its times, (T, T).
+    """For an exact limit (He_k, Misspecified, Circle and their like) and uniform initial neurons:
+    C(t, s) at its times, (T, T).
 
     Its diagonal is the law of `fluctuate`, whose resolution and errors it has."""
     influences = []
     for panel in unfold(stages(limit, step, ratio)):
-        if panel.asked: influences.append([X[-1] for _, X, _ in panel.parts])
+        if panel.asked:
+            influences.append([X[-1] for _, X, _ in panel.parts])
     weights = panel.stage.sources.weights
     parts = zip(panel.stage.blocks, zip(*influences))
-    C = sum(block.number * np.einsum("tfs,ufs,s->tu", np.array(g), np.array(g), weights) for block, g in parts)
-    if not np.all(np.isfinite(C)): raise NotResolved("times", limit.times, "times up to which the law stays finite")
+    C = sum(
+        block.number * np.einsum("tfs,ufs,s->tu", np.array(g), np.array(g), weights)
+        for block, g in parts
+    )
+    if not np.all(np.isfinite(C)):
+        raise NotResolved("times", limit.times, "times up to which the law stays finite")
     return C
 
 # %% ../nbs/11_fluctuations.ipynb #0d097810
 def push_norm(problem: Problem) -> float:
-    "For closed-form problems: $\\sup\\|H(w,v)\\|$ in 1 / flow time over all w and v, along their great circle or across."
-    require(problem.closed_form, "problem", problem.name, "a closed-form problem (atoms on Gaussian inputs)")
+    """For closed-form problems: $\\sup\\|H(w,v)\\|$ in 1 / flow time over all w and v, along their
+    great circle or across."""
+    require(
+        problem.closed_form,
+        "problem",
+        problem.name,
+        "a closed-form problem (atoms on Gaussian inputs)",
+    )
     K, s = series(problem)[0], np.linspace(-1, 1, 4001)
     first = K.slope(s)
     across = K.bend(s) * (1 - s**2) - first * s
@@ -713,15 +953,19 @@ def push_norm(problem: Problem) -> float:
 
 
 def gronwall_law(limit: MeanField, found: Fluctuations) -> np.ndarray:
-    """For one teacher direction and `Fluctuations` from time 0: $\\log_{10}$ of Gronwall's bound of $mE|\\Delta_i|^2$, (T,).
+    """For one teacher direction and `Fluctuations` from time 0: $\\log_{10}$ of Gronwall's bound of
+    $mE|\\Delta_i|^2$, (T,).
 
-    Suprema run over all neurons; between times the larger end counts. Raises `BadInput` otherwise."""
+    Suprema run over all neurons; between times the larger end counts. Raises `BadInput` otherwise.
+    """
     exact, t = one_direction(limit), found.times
     require(t[0] == 0, "times[0]", t[0], "0, where the coupling starts")
     y, push = np.linspace(0, 1, 513), push_norm(limit.problem)
     scalars = (hessian_scalars(exact.reduction, exact.path.moments(s), y) for s in t)
     react = [max(np.abs(x).max() for x in both) for both in scalars]
     rate, source, log = np.array(react) + push, np.sqrt(found.source), [-np.inf]
-    for h, L, eps in zip(np.diff(t), np.maximum(rate[1:], rate[:-1]), np.maximum(source[1:], source[:-1])):
+    for h, L, eps in zip(
+        np.diff(t), np.maximum(rate[1:], rate[:-1]), np.maximum(source[1:], source[:-1])
+    ):
         log.append(np.logaddexp(log[-1], np.log(eps / L) + np.log(-np.expm1(-L * h))) + L * h)
     return 2 * np.array(log) / np.log(10)

@@ -24,7 +24,8 @@ except ImportError:  # a later JAX may do without it
 
 # %% ../nbs/96_fused.ipynb #a8b375fc
 def parts(x: Float[Array, "n d"], count: int = 3) -> Float[Array, "k n d"]:
-    "Numbers in single precision as a sum of `count` numbers of 8 significant bits, the largest first."
+    """Numbers in single precision as a sum of `count` numbers of 8 significant bits, the largest
+    first."""
     found = []
     for _ in range(count):
         found.append(jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7))
@@ -35,20 +36,27 @@ def parts(x: Float[Array, "n d"], count: int = 3) -> Float[Array, "k n d"]:
 def product(a, b):
     "$\\sum_{ij}a_ib_j$ over the pairs of parts that count in single precision, the smallest first."
     pairs = [(i, j) for i in range(len(a)) for j in range(len(b)) if i + j < max(len(a), len(b))]
-    return sum(jnp.dot(a[i], b[j], preferred_element_type=jnp.float32) for i, j in sorted(pairs, key=sum, reverse=True))
+    return sum(
+        jnp.dot(a[i], b[j], preferred_element_type=jnp.float32)
+        for i, j in sorted(pairs, key=sum, reverse=True)
+    )
 
 # %% ../nbs/96_fused.ipynb #cd9c9233
 def contract(phi, pull: bool, columns: int, w_ref, v_ref, charge_ref, out_ref):
-    "What one program does: the sum for its rows over its share of the columns, `columns` at a time."
+    """What one program does: the sum for its rows over its share of the columns, `columns` at a
+    time."""
+
     def add(j, total):
         at = pl.ds(j * columns, columns)
         v = [v_ref[i, at, :] for i in range(v_ref.shape[0])]
         p = phi(product(w, [part.T for part in v])) * charge_ref[at][None, :]
-        if not pull: return total + jnp.sum(p, 1)
+        if not pull:
+            return total + jnp.sum(p, 1)
         first = p.astype(jnp.bfloat16)
         second = (p - first.astype(jnp.float32)).astype(jnp.bfloat16)
         third = (p - first.astype(jnp.float32) - second.astype(jnp.float32)).astype(jnp.bfloat16)
         return total + product([first, second, third], v)
+
     w = [w_ref[i] for i in range(w_ref.shape[0])]
     start = jnp.zeros(w_ref.shape[1:] if pull else w_ref.shape[1:2], jnp.float32)
     out_ref[...] = jax.lax.fori_loop(0, v_ref.shape[1] // columns, add, start)
@@ -56,6 +64,7 @@ def contract(phi, pull: bool, columns: int, w_ref, v_ref, charge_ref, out_ref):
 # %% ../nbs/96_fused.ipynb #ffd8bab3
 class Tile(NamedTuple):
     "Rows and columns of a tile, the warps of a program, and how many tiles are loaded ahead."
+
     rows: int
     columns: int
     warps: int
@@ -71,32 +80,59 @@ PROGRAMS, DIMS = 528, 64  # four programs for each multiprocessor
 
 
 def call(phi, pull: bool, tile: Tile, w, v, charge):
-    "`contract` on all strips of rows (k, n, d) and shares of columns (k, m, d), padded with zeros; interpreted on a CPU."
+    """`contract` on all strips of rows (k, n, d) and shares of columns (k, m, d), padded with
+    zeros; interpreted on a CPU."""
     (n, dim), cpu = w.shape[1:], jax.default_backend() == "cpu"
     cuts = max(1, min(PROGRAMS // -(-n // tile.rows), -(-v.shape[1] // (8 * tile.columns))))
     width, deep = max(16, pl.next_power_of_2(dim)), cuts * tile.columns
-    w, v = (jnp.pad(a, ((0, 0), (0, -a.shape[1] % k), (0, width - dim))) for a, k in ((w, tile.rows), (v, deep)))
+    w, v = (
+        jnp.pad(a, ((0, 0), (0, -a.shape[1] % k), (0, width - dim)))
+        for a, k in ((w, tile.rows), (v, deep))
+    )
     charge, tail = jnp.pad(charge, (0, -len(charge) % deep)), (width,) if pull else ()
     out = pl.pallas_call(
-        partial(contract, phi, pull, tile.columns), grid=(w.shape[1] // tile.rows, cuts),
-        in_specs=[pl.BlockSpec((len(w), tile.rows, width), lambda i, k: (0, i, 0)),
-                  pl.BlockSpec((len(v), v.shape[1] // cuts, width), lambda i, k: (0, k, 0)),
-                  pl.BlockSpec((len(charge) // cuts,), lambda i, k: (k,))],
+        partial(contract, phi, pull, tile.columns),
+        grid=(w.shape[1] // tile.rows, cuts),
+        in_specs=[
+            pl.BlockSpec((len(w), tile.rows, width), lambda i, k: (0, i, 0)),
+            pl.BlockSpec((len(v), v.shape[1] // cuts, width), lambda i, k: (0, k, 0)),
+            pl.BlockSpec((len(charge) // cuts,), lambda i, k: (k,)),
+        ],
         out_specs=pl.BlockSpec((None, tile.rows, *tail), lambda i, k: (k, i, *[0] * len(tail))),
-        out_shape=jax.ShapeDtypeStruct((cuts, w.shape[1], *tail), jnp.float32), interpret=cpu,
-        compiler_params=None if cpu else triton.CompilerParams(num_warps=tile.warps, num_stages=tile.stages))(w, v, charge)
+        out_shape=jax.ShapeDtypeStruct((cuts, w.shape[1], *tail), jnp.float32),
+        interpret=cpu,
+        compiler_params=None
+        if cpu
+        else triton.CompilerParams(num_warps=tile.warps, num_stages=tile.stages),
+    )(w, v, charge)
     return out.sum(0)[:n, :dim] if pull else out.sum(0)[:n]
 
 # %% ../nbs/96_fused.ipynb #c478009b
-def fused_sum(phi, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"], exact: bool = False):
-    """For single precision: $\\sum_jc_j\\varphi(w_i\\cdot v_j)$, shape (n,), for a function that Triton knows.
+def fused_sum(
+    phi,
+    w: Float[Array, "n d"],
+    v: Float[Array, "m d"],
+    charge: Float[Array, " m"],
+    exact: bool = False,
+):
+    """For single precision: $\\sum_jc_j\\varphi(w_i\\cdot v_j)$, shape (n,), for a function that
+    Triton knows.
 
     `exact`: all entries of w have at most 8 significant bits."""
     return call(phi, False, SUM, parts(w, 1 if exact else 3), parts(v), charge)
 
 
-def fused_pull(phi, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"], exact: bool = False):
-    """For single precision: $\\sum_jc_j\\varphi(w_i\\cdot v_j)v_j$, shape (n, d), for a function that Triton knows.
+def fused_pull(
+    phi,
+    w: Float[Array, "n d"],
+    v: Float[Array, "m d"],
+    charge: Float[Array, " m"],
+    exact: bool = False,
+):
+    """For single precision: $\\sum_jc_j\\varphi(w_i\\cdot v_j)v_j$, shape (n, d), for a function
+    that Triton knows.
 
     `exact`: all entries of v have at most 8 significant bits."""
-    return call(phi, True, PULL_ONE if exact else PULL, parts(w), parts(v, 1 if exact else 3), charge)
+    return call(
+        phi, True, PULL_ONE if exact else PULL, parts(w), parts(v, 1 if exact else 3), charge
+    )

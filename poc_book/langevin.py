@@ -17,7 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import integrate, linalg, optimize
 
-from .checks import NotResolved, check_finite, check_flag, check_integer, check_positive, check_step, check_times, require
+from poc_book.checks import (
+    NotResolved,
+    check_finite,
+    check_flag,
+    check_integer,
+    check_positive,
+    check_step,
+    check_times,
+    require,
+)
 from .fluctuations import Side, blocks
 from .mean_field import Radial, horner, radial
 from .model import Problem, pair_sum, series
@@ -25,8 +34,9 @@ from .sphere import by_time, compiled, first_rows, normalise, own_key, project, 
 
 # %% ../nbs/12_langevin.ipynb #d3bd4e69
 class Cells(NamedTuple):
-    """Equal cells of latitudes in [0, pi/2]: their width `h`, at their centres $y=\\sin^2\\theta$ (N,) and the log of the area
-    of that latitude (N,)."""
+    """Equal cells of latitudes in [0, pi/2]: their width `h`, at their centres $y=\\sin^2\\theta$
+    (N,) and the log of the area of that latitude (N,)."""
+
     h: np.ndarray
     y: np.ndarray
     log_area: np.ndarray
@@ -34,11 +44,19 @@ class Cells(NamedTuple):
 
 def latitude_cells(dim: int, q: int, cells: int) -> Cells:
     "For 1 <= q < dim: equal cells of the latitudes over a teacher space of dimension q."
-    dim, q, cells = check_integer("dim", dim, 2), check_integer("q", q), check_integer("cells", cells)
+    dim, q, cells = (
+        check_integer("dim", dim, 2),
+        check_integer("q", q),
+        check_integer("cells", cells),
+    )
     require(q < dim, "q", q, f"below the dimension {dim}")
     h = np.pi / 2 / cells
     theta = (np.arange(cells) + 0.5) * h
-    return Cells(np.array(h), np.sin(theta) ** 2, (q - 1) * np.log(np.sin(theta)) + (dim - q - 1) * np.log(np.cos(theta)))
+    return Cells(
+        np.array(h),
+        np.sin(theta) ** 2,
+        (q - 1) * np.log(np.sin(theta)) + (dim - q - 1) * np.log(np.cos(theta)),
+    )
 
 
 def gibbs(tilt):
@@ -51,7 +69,9 @@ def bernoulli(x):
     "$x/(e^x-1)$."
     small = np.abs(x) < 1e-5
     safe = np.where(small, 1.0, x)
-    return np.where(small, 1 - x / 2, safe / np.expm1(np.minimum(safe, 500.0)))  # a larger power overflows
+    return np.where(
+        small, 1 - x / 2, safe / np.expm1(np.minimum(safe, 500.0))
+    )  # a larger power overflows
 
 
 def moments(p, y, count: int):
@@ -61,7 +81,9 @@ def moments(p, y, count: int):
 
 def tilt(reduction: Radial, M, cells: Cells, noise):
     "In the field of moments M: $U/\\lambda s$ less the log of the area, (N,)."
-    return horner((M @ reduction.G - reduction.F) / reduction.scale, cells.y) / noise - cells.log_area
+    return (
+        horner((M @ reduction.G - reduction.F) / reduction.scale, cells.y) / noise - cells.log_area
+    )
 
 
 def spread(reduction: Radial, p, cells: Cells, noise):
@@ -72,12 +94,17 @@ def spread(reduction: Radial, p, cells: Cells, noise):
 
 # %% ../nbs/12_langevin.ipynb #84e44508
 def spread_slope(reduction: Radial, p, cells: Cells, noise):
-    "The derivatives (N, N) of the rates of `spread` by the masses: at a frozen field, and what the field answers."
+    """The derivatives (N, N) of the rates of `spread` by the masses: at a frozen field, and what
+    the field answers."""
     powers = cells.y ** np.arange(reduction.F.size)[:, None]
     up, i = np.diff(tilt(reduction, powers @ p, cells, noise)), np.arange(len(p) - 1)
     x = np.where(np.abs(up) < 1e-5, 1e-5, up)  # where the derivative of bernoulli is flat
     bend = lambda x: bernoulli(x) * (1 - bernoulli(x) - x) / x
-    answer = (bend(x) * p[:-1] + bend(-x) * p[1:]) * np.diff(reduction.G @ powers) / (reduction.scale * noise)
+    answer = (
+        (bend(x) * p[:-1] + bend(-x) * p[1:])
+        * np.diff(reduction.G @ powers)
+        / (reduction.scale * noise)
+    )
     flux = answer.T @ powers
     flux[i, i] += bernoulli(up)
     flux[i, i + 1] -= bernoulli(-up)
@@ -85,13 +112,27 @@ def spread_slope(reduction: Radial, p, cells: Cells, noise):
 
 
 def follow_cells(reduction: Radial, cells: Cells, noise: float, times, level: float = 0.0):
-    "Masses at `times` (T, N), the time at which the risk falls to `level` (or the last), and whether the solver succeeded."
-    def excess(t, p): return float(reduction.risk(moments(p, cells.y, reduction.F.size))) - level
+    """Masses at `times` (T, N), the time at which the risk falls to `level` (or the last), and
+    whether the solver succeeded."""
+
+    def excess(t, p):
+        return float(reduction.risk(moments(p, cells.y, reduction.F.size))) - level
+
     excess.terminal = True  # type: ignore[attr-defined]
-    rate, slope = (lambda t, p, of=of: of(reduction, p, cells, noise) for of in (spread, spread_slope))
+    rate, slope = (
+        lambda t, p, of=of: of(reduction, p, cells, noise) for of in (spread, spread_slope)
+    )
     run = integrate.solve_ivp(
-        rate, (0.0, max(times[-1], 1e-12)), gibbs(-cells.log_area), "LSODA", times, events=excess if level else None,
-        jac=slope, rtol=1e-7, atol=1e-10)
+        rate,
+        (0.0, max(times[-1], 1e-12)),
+        gibbs(-cells.log_area),
+        "LSODA",
+        times,
+        events=excess if level else None,
+        jac=slope,
+        rtol=1e-7,
+        atol=1e-10,
+    )
     passed = run.t_events[0] if run.status == 1 else times
     return np.asarray(run.y).T, float(passed[-1]), run.success
 
@@ -99,7 +140,12 @@ def follow_cells(reduction: Radial, cells: Cells, noise: float, times, level: fl
 def exactly(problem: Problem) -> Radial:
     "The radial reduction; `BadInput` where there is none."
     found = radial(problem)
-    require(found is not None, "problem", problem.name, "He_k, Misspecified, Circle or another problem of one radius")
+    require(
+        found is not None,
+        "problem",
+        problem.name,
+        "He_k, Misspecified, Circle or another problem of one radius",
+    )
     assert found is not None
     return found
 
@@ -111,8 +157,9 @@ def reduced(problem: Problem) -> tuple[Radial, int]:
 
 # %% ../nbs/12_langevin.ipynb #b8cd4dff
 class Noisy(NamedTuple):
-    """The law of noisy neurons at `times` (T,) in flow time: `masses` (T, N) of latitude `cells`, their `risk` (T,) and what it
-    differs by on half as many cells, `risk_error` (T,)."""
+    """The law of noisy neurons at `times` (T,) in flow time: `masses` (T, N) of latitude `cells`,
+    their `risk` (T,) and what it differs by on half as many cells, `risk_error` (T,)."""
+
     problem: Problem
     noise: float
     cells: Cells
@@ -134,40 +181,55 @@ class Noisy(NamedTuple):
 
     def function_error(self, points) -> np.ndarray:
         "$\\|f_m-f\\|^2$ of networks with unit signs (T, R, m, d) to this law at its times, (T, R)."
-        return by_time(partial(squared_distance, self.problem, exactly(self.problem)), self.moments, points)
+        return by_time(
+            partial(squared_distance, self.problem, exactly(self.problem)), self.moments, points
+        )
 
 
 @compiled
 def squared_distance(problem: Problem, reduction: Radial, M, points, count):
-    "$\\|f_m-f\\|^2$ of networks `points` (T, R, m, d) to the first `count` laws with moments M (T, h)."
+    """$\\|f_m-f\\|^2$ of networks `points` (T, R, m, d) to the first `count` laws with moments M
+    (T, h)."""
+
     def one(M, w):
         y, GM = jnp.sum((w @ reduction.basis) ** 2, -1), reduction.G @ M
         own = pair_sum(series(problem)[0], w, w, jnp.full(len(w), 1 / len(w)))
         return jnp.mean(own - 2 * horner(GM[:, None], y)) + M @ GM
+
     return first_rows(lambda M, networks: jax.vmap(partial(one, M))(networks), (M, points), count)
 
 # %% ../nbs/12_langevin.ipynb #e1992152
 def langevin(problem: Problem, noise: float, times, cells: int = 400, tol: float = 5e-3) -> Noisy:
-    """For problems of one radius, uniform initial neurons and noise > 0 (per flow time): the mean-field Langevin law at `times`.
+    """For problems of one radius, uniform initial neurons and noise > 0 (per flow time): the
+    mean-field Langevin law at `times`.
 
-    Risks on `cells` and on half as many cells must agree to `tol`, or `NotResolved` is raised: cells blur what is sharper than
-    their width, as noise of about h / 2 times the velocity would. `BadInput` for other problems and values."""
-    (reduction, q), noise, times = reduced(problem), check_positive("noise", noise), check_times(times)
+    Risks on `cells` and on half as many cells must agree to `tol`, or `NotResolved` is raised:
+    cells blur what is sharper than their width, as noise of about h / 2 times the velocity would.
+    `BadInput` for other problems and values."""
+    (reduction, q), noise, times = (
+        reduced(problem),
+        check_positive("noise", noise),
+        check_times(times),
+    )
     cells, tol, found = check_integer("cells", cells, 8, even=True), check_positive("tol", tol), []
-    if not noise * times[-1] < 1e12: raise NotResolved("noise", noise, f"noise that can be followed to {times[-1]:g}")
+    if not noise * times[-1] < 1e12:
+        raise NotResolved("noise", noise, f"noise that can be followed to {times[-1]:g}")
     for n in (cells // 2, cells):
         grid = latitude_cells(problem.dim, q, n)
         p, _, ok = follow_cells(reduction, grid, noise, times)
-        if not ok: raise NotResolved("noise", noise, f"noise that can be followed to {times[-1]:g}")
+        if not ok:
+            raise NotResolved("noise", noise, f"noise that can be followed to {times[-1]:g}")
         found.append((grid, p, np.asarray(reduction.risk(moments(p, grid.y, reduction.F.size)))))
     (_, _, coarse), (grid, p, risk) = found
     gap = np.abs(risk - coarse)
-    if not gap.max() <= tol: raise NotResolved("cells", cells, f"more: half of them change the risk by {gap.max():.1e}")
+    if not gap.max() <= tol:
+        raise NotResolved("cells", cells, f"more: half of them change the risk by {gap.max():.1e}")
     return Noisy(problem, noise, grid, times, p, risk, gap)
 
 # %% ../nbs/12_langevin.ipynb #1684b9c7
 def dual(reduction: Radial, grid: Cells, noise: float, M):
-    "For moments M with M[0] = 1: the convex function that the fixed point minimises, its slope and curvature in M[1:]."
+    """For moments M with M[0] = 1: the convex function that the fixed point minimises, its slope
+    and curvature in M[1:]."""
     G, F, s = np.asarray(reduction.G), np.asarray(reduction.F), reduction.scale
     powers = grid.y ** np.arange(F.size)[:, None]
     V = (M @ G - F) @ powers / (s * noise) - grid.log_area
@@ -185,34 +247,51 @@ def rest(reduction: Radial, grid: Cells, noise: float) -> np.ndarray:
         value, slope, curve = dual(reduction, grid, noise, M)
         move, size = np.append(0.0, -np.linalg.lstsq(curve, slope, rcond=1e-15)[0]), 1.0
         ahead = lambda size: dual(reduction, grid, noise, M + size * move)[0] - value
-        while size > 1e-9 and ahead(size) > 1e-4 * size * (slope @ move[1:]) + 1e-13: size /= 2  # but not on rounding
+        while size > 1e-9 and ahead(size) > 1e-4 * size * (slope @ move[1:]) + 1e-13:
+            size /= 2  # but not on rounding
         M = M + size * move
-        if np.abs(size * move).max() < 1e-13: break
+        if np.abs(size * move).max() < 1e-13:
+            break
     return M
-
 
 # %% ../nbs/12_langevin.ipynb #49c161c7
 def fixed_point(problem: Problem, noise: float, cells: int = 2000) -> Noisy:
-    """For problems of one radius and noise > 0: the only stationary law of `langevin`, as a `Noisy` at time infinity.
+    """For problems of one radius and noise > 0: the only stationary law of `langevin`, as a `Noisy`
+    at time infinity.
 
-    Raises `NotResolved` where moments of the law and of its Gibbs law differ by more than 1e-8; `risk_error` is the risk's
-    change on half the cells."""
+    Raises `NotResolved` where moments of the law and of its Gibbs law differ by more than 1e-8;
+    `risk_error` is the risk's change on half the cells."""
     (r, q), noise, found = reduced(problem), check_positive("noise", noise), []
     for n in (check_integer("cells", cells, 8, even=True) // 2, cells):
         grid = latitude_cells(problem.dim, q, n)
-        try: M = rest(r, grid, noise)
-        except np.linalg.LinAlgError: raise NotResolved("noise", noise, "noise with a fixed point that can be found") from None
+        try:
+            M = rest(r, grid, noise)
+        except np.linalg.LinAlgError:
+            raise NotResolved(
+                "noise", noise, "noise with a fixed point that can be found"
+            ) from None
         p = gibbs(tilt(r, M, grid, noise))
         missed = float(np.abs(moments(p, grid.y, M.size) - M).max())
-        if not missed < 1e-8: raise NotResolved("noise", noise, f"more: moments of the fixed point miss by {missed:.1e}")
+        if not missed < 1e-8:
+            raise NotResolved(
+                "noise", noise, f"more: moments of the fixed point miss by {missed:.1e}"
+            )
         found.append((grid, p, float(r.risk(M))))
     (_, _, coarse), (grid, p, risk) = found
-    return Noisy(problem, noise, grid, np.array([np.inf]), p[None], np.array([risk]), np.array([abs(risk - coarse)]))
-
+    return Noisy(
+        problem,
+        noise,
+        grid,
+        np.array([np.inf]),
+        p[None],
+        np.array([risk]),
+        np.array([abs(risk - coarse)]),
+    )
 
 # %% ../nbs/12_langevin.ipynb #77644e61
 def _frozen_field(problem: Problem, noise: float, M, cells: int) -> tuple[Cells, np.ndarray]:
-    "For one teacher direction and checked arguments: cells of the latitude, and `tilt` on them in the field of moments M (h,)."
+    """For one teacher direction and checked arguments: cells of the latitude, and `tilt` on them in
+    the field of moments M (h,)."""
     (r, q), noise = reduced(problem), check_positive("noise", noise)
     require(q == 1, "problem", problem.name, "a problem with one teacher direction")
     shape = np.shape(check_finite("M", M))
@@ -221,24 +300,31 @@ def _frozen_field(problem: Problem, noise: float, M, cells: int) -> tuple[Cells,
     return grid, tilt(r, np.asarray(M), grid, noise)
 
 
-def spectral_gap(problem: Problem, noise: float, M, l: int = 0, odd: bool = False, cells: int = 800) -> float:
-    """For one teacher direction, in a field with moments M (h,): slowest rate of functions $f(\\theta)Y_l$, per flow time.
+def spectral_gap(
+    problem: Problem, noise: float, M, l: int = 0, odd: bool = False, cells: int = 800
+) -> float:
+    """For one teacher direction, in a field with moments M (h,): slowest rate of functions
+    $f(\\theta)Y_l$, per flow time.
 
-    `odd`: f changes its sign with $w\\cdot w^*$. Constants (l = 0, even) are left out. At least the log-Sobolev constant times
-    the noise. Raises `BadInput` for other problems."""
+    `odd`: f changes its sign with $w\\cdot w^*$. Constants (l = 0, even) are left out. At least the
+    log-Sobolev constant times the noise. Raises `BadInput` for other problems."""
     grid, tilted = _frozen_field(problem, noise, M, cells)
     l, odd, n = check_integer("l", l, 0), check_flag("odd", odd), problem.dim - 1
     up, unit = np.diff(tilted), noise / grid.h**2
     there, back = (unit * bernoulli(sign * up) for sign in (1, -1))
     rate = np.append(there, 0) + np.append(0, back) + noise * l * (l + n - 2) / (1 - grid.y)
     rate[0] += 2 * unit * odd
-    if not np.all(np.isfinite(rate[1:] + there * back)): raise NotResolved("M", M, f"finite rates at noise {noise:g}")
+    if not np.all(np.isfinite(rate[1:] + there * back)):
+        raise NotResolved("M", M, f"finite rates at noise {noise:g}")
     first = int(l == 0 and not odd)
-    return float(linalg.eigh_tridiagonal(rate, -np.sqrt(there * back), True, "i", (first, first))[0])
+    return float(
+        linalg.eigh_tridiagonal(rate, -np.sqrt(there * back), True, "i", (first, first))[0]
+    )
 
 # %% ../nbs/12_langevin.ipynb #1d6fc3b8
 def _log_sobolev_bounds(log_p, h: float) -> tuple[float, float]:
-    "For the logarithms (N,) of masses of cells of width h: bounds of the log-Sobolev constant, by the formula above."
+    """For the logarithms (N,) of masses of cells of width h: bounds of the log-Sobolev constant, by
+    the formula above."""
     add = np.logaddexp.accumulate
     middle = int(np.searchsorted(np.exp(add(log_p)), 0.5))
     step = 2 * np.log(h) - np.log(2) + np.logaddexp(-log_p[1:], -log_p[:-1])
@@ -248,77 +334,115 @@ def _log_sobolev_bounds(log_p, h: float) -> tuple[float, float]:
     return float(np.exp(-np.log(2) - bound(np.exp(2)))), float(np.exp(np.log(2) - bound(0.5)))
 
 
-def log_sobolev(problem: Problem, noise: float, M, even: bool = True, cells: int = 800) -> tuple[float, float]:
-    """For one teacher direction, in a field with moments M (h,): a lower and an upper bound of $\\alpha_{LS}$ among laws of the
-    latitude, `even` across the equator or all, up to the width of the cells.
+def log_sobolev(
+    problem: Problem, noise: float, M, even: bool = True, cells: int = 800
+) -> tuple[float, float]:
+    """For one teacher direction, in a field with moments M (h,): a lower and an upper bound of
+    $\\alpha_{LS}$ among laws of the latitude, `even` across the equator or all, up to the width of
+    the cells.
 
-    Times the noise: a rate per flow time. Raises `BadInput` for other problems, `NotResolved` for constants below 1e-308."""
+    Times the noise: a rate per flow time. Raises `BadInput` for other problems, `NotResolved` for
+    constants below 1e-308."""
     grid, tilted = _frozen_field(problem, noise, M, cells)
     log_p = -tilted - np.logaddexp.reduce(-tilted)
-    if not check_flag("even", even): log_p = np.concatenate([log_p[::-1], log_p]) - np.log(2)  # from pole to pole
+    if not check_flag("even", even):
+        log_p = np.concatenate([log_p[::-1], log_p]) - np.log(2)  # from pole to pole
     found = _log_sobolev_bounds(log_p, float(grid.h))
-    if not found[1] > 0: raise NotResolved("noise", noise, "noise with a constant above 1e-308")
+    if not found[1] > 0:
+        raise NotResolved("noise", noise, "noise with a constant above 1e-308")
     return found
 
 # %% ../nbs/12_langevin.ipynb #89b5a867
 @compiled
 def walk(side: Side, w, noise, step, count, key):
     "Noisy neurons (n, d) after `count` steps of length `step` in flow time."
+
     def move(k, w):
-        kick = project(w, jax.random.normal(jax.random.fold_in(key, k), w.shape, jnp.float32))  # a chance number needs no more
+        kick = project(
+            w, jax.random.normal(jax.random.fold_in(key, k), w.shape, jnp.float32)
+        )  # a chance number needs no more
         return normalise(w + step * side(0.0, w) + jnp.sqrt(2 * noise * step) * kick)
+
     return jax.lax.fori_loop(0, count, move, w)
 
 
-def noisy_networks(problem: Problem, noise: float, width: int, repeats: int, times, step: float, seed: int = 0) -> np.ndarray:
-    """For unit signs: `repeats` networks of `width` noisy neurons at `times`, (T, R, m, d), by steps of at most `step`.
+def noisy_networks(
+    problem: Problem, noise: float, width: int, repeats: int, times, step: float, seed: int = 0
+) -> np.ndarray:
+    """For unit signs: `repeats` networks of `width` noisy neurons at `times`, (T, R, m, d), by
+    steps of at most `step`.
 
-    The error of the law is of first order in `step`. `BadInput` for other values, also for steps that are not small turns."""
-    m, R, times = check_integer("width", width), check_integer("repeats", repeats), check_times(times)
+    The error of the law is of first order in `step`. `BadInput` for other values, also for steps
+    that are not small turns."""
+    m, R, times = (
+        check_integer("width", width),
+        check_integer("repeats", repeats),
+        check_times(times),
+    )
     seed = check_integer("seed", seed, 0)
     noise, step = check_positive("noise", noise), check_positive("step", step)
     require(not problem.signed, "problem", problem.name, "a problem with unit signs")
-    require(noise * problem.dim * step < 0.5, "step", step, f"below {0.5 / (noise * problem.dim):.2g} for this noise")
+    require(
+        noise * problem.dim * step < 0.5,
+        "step",
+        step,
+        f"below {0.5 / (noise * problem.dim):.2g} for this noise",
+    )
     check_step(step, times[-1])
     start, *keys = jax.random.split(jax.random.fold_in(own_key(seed), m), times.size + 1)
     w, found = uniform(start, R * m, problem.dim), []
     for key, span in zip(keys, np.diff(times, prepend=0.0)):
         count = int(np.ceil(span / step))
-        w = walk(Side(problem, ((R, m),)), w, np.asarray(noise), np.asarray(span / max(count, 1)), np.asarray(count), key)
+        w = walk(
+            Side(problem, ((R, m),)),
+            w,
+            np.asarray(noise),
+            np.asarray(span / max(count, 1)),
+            np.asarray(count),
+            key,
+        )
         found.append(np.asarray(w).reshape(R, m, -1))
     return np.array(found)
 
 # %% ../nbs/12_langevin.ipynb #bcad5d56
 def equilibrium_law(law: Noisy) -> tuple[float, float]:
-    "For a `fixed_point`: $\\lim_m m\\,E\\|f_m-f\\|^2$ at equilibrium, and the static error of independent neurons."
+    """For a `fixed_point`: $\\lim_m m\\,E\\|f_m-f\\|^2$ at equilibrium, and the static error of
+    independent neurons."""
     problem, p, y = law.problem, law.masses[-1], law.cells.y
     answered = static = 0.0
     for block in blocks(problem, reduced(problem)[1]):
         phi = block.features(np.log(y) / 2, np.log1p(-y) / 2)
-        if block.p == block.l == 0: phi = phi - (phi @ p)[:, None]
+        if block.p == block.l == 0:
+            phi = phi - (phi @ p)[:, None]
         C = (phi * p) @ phi.T
         static += block.number * np.trace(C)
-        answered += block.number * np.trace(np.linalg.solve(np.eye(len(C)) + C / (law.noise * problem.scale), C))
+        answered += block.number * np.trace(
+            np.linalg.solve(np.eye(len(C)) + C / (law.noise * problem.scale), C)
+        )
     return float(answered), float(static)
 
 # %% ../nbs/12_langevin.ipynb #d5e16ee9
 def cap(degree: int) -> float:
-    "For even degree >= 4: $1-\\alpha^2$ of the cap that is in balance with the equator as the dimension grows."
+    """For even degree >= 4: $1-\\alpha^2$ of the cap that is in balance with the equator as the
+    dimension grows."""
     k = check_integer("degree", degree, 4, even=True)
     return float(optimize.brentq(lambda u: k * u * np.log(u) + 2 * (1 - u), 1e-12, np.exp(-1)))
 
 
 def largest_noise(degree: int) -> float:
-    "For He_k, even k >= 4, as $d\\to\\infty$ (heuristic): the $\\kappa_c$ = noise * d above which nothing is learned."
+    """For He_k, even k >= 4, as $d\\to\\infty$ (heuristic): the $\\kappa_c$ = noise * d above which
+    nothing is learned."""
     u = cap(degree)
     return degree * (1 - u) ** (degree / 2 - 1) * u
 
 
 def infinite_dimension_bias(degree: int, kappa: float) -> float:
-    "For He_k, even k >= 4, noise = kappa / d as $d\\to\\infty$ (heuristic): the risk of the fixed point."
+    """For He_k, even k >= 4, noise = kappa / d as $d\\to\\infty$ (heuristic): the risk of the fixed
+    point."""
     kappa, u, k = check_positive("kappa", kappa), cap(degree), degree
     c = min(kappa / largest_noise(k), 1.0)
-    if 1 - c <= (1 - u) ** (k / 2): return c**2
+    if 1 - c <= (1 - u) ** (k / 2):
+        return c**2
     balance = lambda x: k * x ** (k / 2 - 1) * (1 - x) * (1 - x ** (k / 2)) - kappa
     return float((1 - optimize.brentq(balance, 1 - u, 1.0) ** (k / 2)) ** 2)
 
@@ -330,20 +454,40 @@ def ends(problem: Problem, noise: float) -> tuple[float, float]:
     return float(exactly(problem).risk(first)), float(law.risk[0])
 
 
-def noisy_time_to_risk(problem: Problem, noise: float, risk: float, longest: float = 1e5, cells: int = 400,
-                       tol: float = 0.03) -> float:
-    """For problems of one radius: the flow time at which the Langevin law passes a risk between its first and its last.
+def noisy_time_to_risk(
+    problem: Problem,
+    noise: float,
+    risk: float,
+    longest: float = 1e5,
+    cells: int = 400,
+    tol: float = 0.03,
+) -> float:
+    """For problems of one radius: the flow time at which the Langevin law passes a risk between its
+    first and its last.
 
-    Half as many cells must agree within the fraction `tol` and the time must be below `longest`, or `NotResolved` is raised.
-    Raises `BadInput` for a risk that is never passed."""
-    (reduction, q), noise, risk = reduced(problem), check_positive("noise", noise), check_positive("risk", risk)
+    Half as many cells must agree within the fraction `tol` and the time must be below `longest`, or
+    `NotResolved` is raised. Raises `BadInput` for a risk that is never passed."""
+    (reduction, q), noise, risk = (
+        reduced(problem),
+        check_positive("noise", noise),
+        check_positive("risk", risk),
+    )
     cells, longest = check_integer("cells", cells, 8, even=True), check_positive("longest", longest)
     tol = check_positive("tol", tol)
     start, end = ends(problem, noise)
-    require(end < risk < start, "risk", risk, f"between {end:.4g} at the fixed point and {start:.4g} at the start")
+    require(
+        end < risk < start,
+        "risk",
+        risk,
+        f"between {end:.4g} at the fixed point and {start:.4g} at the start",
+    )
     grids = [latitude_cells(problem.dim, q, n) for n in (cells // 2, cells)]
-    (_, coarse, _), (_, fine, ok) = (follow_cells(reduction, grid, noise, [longest], risk) for grid in grids)
-    if not (ok and fine < longest): raise NotResolved("longest", longest, "a time by which the risk is passed")
+    (_, coarse, _), (_, fine, ok) = (
+        follow_cells(reduction, grid, noise, [longest], risk) for grid in grids
+    )
+    if not (ok and fine < longest):
+        raise NotResolved("longest", longest, "a time by which the risk is passed")
     apart = abs(coarse / fine - 1)
-    if not apart <= tol: raise NotResolved("cells", cells, f"more: half of them are off by {apart:.1%}")
+    if not apart <= tol:
+        raise NotResolved("cells", cells, f"more: half of them are off by {apart:.1%}")
     return fine

@@ -41,11 +41,21 @@ from poc_book.model import (
     series,
     teacher_norm,
 )
-from .sphere import Array, compiled, coordinate_moment, integrate, normalise, padded, project, solve_ode
+from poc_book.sphere import (
+    Array,
+    compiled,
+    coordinate_moment,
+    integrate,
+    normalise,
+    padded,
+    project,
+    solve_ode,
+)
 
 # %% ../nbs/04_latent.ipynb #4a000020
 def scrambled(count: int, q: int, seed: list[int]) -> Float[np.ndarray, "n q"]:
-    "A scrambled Sobol sequence of `count` points, a power of two, of the unit cube in q dimensions."
+    """A scrambled Sobol sequence of `count` points, a power of two, of the unit cube in q
+    dimensions."""
     from scipy.stats import qmc  # here, as it takes half as long to import as JAX
 
     z = qmc.Sobol(q, seed=np.random.default_rng(seed)).random(count)
@@ -53,20 +63,27 @@ def scrambled(count: int, q: int, seed: list[int]) -> Float[np.ndarray, "n q"]:
 
 # %% ../nbs/04_latent.ipynb #4a000021
 def directions(z, q: int) -> Float[np.ndarray, "n q"]:
-    "Points z (n, q - 1) of the unit cube as uniform unit vectors up to their sign: the last coordinate is positive."
-    if q == 1: return np.ones((len(z), 1))
+    """Points z (n, q - 1) of the unit cube as uniform unit vectors up to their sign: the last
+    coordinate is positive."""
+    if q == 1:
+        return np.ones((len(z), 1))
     found, left = np.empty((len(z), q)), np.ones(len(z))
     for j in range(q - 2):
         side = 2 * z[:, j] - 1
-        square = special.betaincinv(0.5, (q - j - 1) / 2, np.abs(side))  # of a coordinate of S^(q-j-1)
+        square = special.betaincinv(
+            0.5, (q - j - 1) / 2, np.abs(side)
+        )  # of a coordinate of S^(q-j-1)
         found[:, j] = left * np.sign(side) * np.sqrt(square)
         left = left * np.sqrt(1 - square)
-    found[:, -2:] = left[:, None] * np.stack([np.cos(np.pi * z[:, -1]), np.sin(np.pi * z[:, -1])], 1)
+    found[:, -2:] = left[:, None] * np.stack(
+        [np.cos(np.pi * z[:, -1]), np.sin(np.pi * z[:, -1])], 1
+    )
     return found
 
 
 def radii(z, q: int, dim: int, count: int) -> Float[np.ndarray, "n count"]:
-    "For z (n,) in the unit interval: $|P_Vw|$ of uniform w in `dim` > q dimensions, `count` evenly spread over their law."
+    """For z (n,) in the unit interval: $|P_Vw|$ of uniform w in `dim` > q dimensions, `count`
+    evenly spread over their law."""
     share = (np.arange(count) + z[:, None]) / count
     return np.sqrt(special.betaincinv(q / 2, (dim - q) / 2, share))
 
@@ -77,16 +94,20 @@ def spread(direction, radius) -> Float[np.ndarray, "n q"]:
 
 # %% ../nbs/04_latent.ipynb #4a000030
 RADII = 8  # a direction: how long a neuron waits depends on its radius most of all
-FEW = 2  # of them where q > 3, as directions fill more dimensions: for six teachers half the error, or less
+# of them where q > 3, as directions fill more dimensions: for six teachers half the error, or less
+FEW = 2
 BLOCK = 2048  # starts whose features, 21 numbers each where q = 6 and k = 4, fit into a cache
 
 
 class Latent(eqx.Module):
-    """For closed-form problems with a short kernel: all that matters of a neuron is $u=P_Vw$, `basis` (d, q) spans V.
+    """For closed-form problems with a short kernel: all that matters of a neuron is $u=P_Vw$,
+    `basis` (d, q) spans V.
 
-    `powers` lists the terms $(u\\cdot v)^p(r_ur_v)^{2i}$ of the averaged kernel as pairs (p, i), `kernel` their
-    coefficients; `teacher` has the correlation F in the same features. Of the solver: `step`, the first tolerance of a step,
-    `sizes`, how many starts are tried, and `share` of the first risk, the error that is aimed at."""
+    `powers` lists the terms $(u\\cdot v)^p(r_ur_v)^{2i}$ of the averaged kernel as pairs (p, i),
+    `kernel` their coefficients; `teacher` has the correlation F in the same features. Of the
+    solver: `step`, the first tolerance of a step, `sizes`, how many starts are tried, and `share`
+    of the first risk, the error that is aimed at."""
+
     powers: tuple[tuple[int, int], ...] = eqx.field(static=True)
     signed: bool = eqx.field(static=True)
     basis: Any
@@ -108,26 +129,32 @@ class Latent(eqx.Module):
         count = RADII if q <= 3 else FEW
         z = scrambled(size // count, q, seed)
         u = spread(directions(z[:, 1:], q), radii(z[:, 0], q, d, count))
-        if any(p % 2 for p, _ in self.powers): u = np.append(u, -u, axis=0)  # else they move alike
+        if any(p % 2 for p, _ in self.powers):
+            u = np.append(u, -u, axis=0)  # else they move alike
         size = len(u)
-        if not self.signed: return np.full(size, 1 / size), u
+        if not self.signed:
+            return np.full(size, 1 / size), u
         half = np.full(size, 0.5 / size)
         return np.append(half, -half), np.append(u, u, axis=0)
 
     def moments(self, charge, u):
         "$E\\,a\\,r^{2i}\\phi(u)\\phi(u)^\\top$ for each term."
+
         def some(u, charge):
             rest = 1 - jnp.sum(u * u, 1)
             pairs = [(_halves(u, p), charge * rest**i) for p, i in self.powers]
             return tuple((left * weight) @ right.T for (left, right), weight in pairs)
-        if len(u) <= BLOCK: return some(u, charge)
+
+        if len(u) <= BLOCK:
+            return some(u, charge)
         u, charge = u.reshape(-1, BLOCK, u.shape[1]), charge.reshape(-1, BLOCK)
         first = some(u[0], charge[0])
         add = lambda sums, block: (jax.tree.map(jnp.add, sums, some(*block)), None)
         return jax.lax.scan(add, first, (u[1:], charge[1:]))[0]
 
     def _gradient(self, u, M):
-        "Of $-F(w)+\\int K(w,v)a(v)d\\rho(v)$, per unit of scale: in u (n, q), and in r over r, (n,)."
+        """Of $-F(w)+\\int K(w,v)a(v)d\\rho(v)$, per unit of scale: in u (n, q), and in r over r,
+        (n,)."""
         rest = 1 - jnp.sum(u * u, 1)
         in_u, in_r = jnp.zeros_like(u), jnp.zeros(len(u))
         for (p, i), k, m, F in zip(self.powers, self.kernel, M, self.teacher, strict=True):
@@ -136,7 +163,8 @@ class Latent(eqx.Module):
             towards = G @ right
             slope = _gradient(u, towards, p // 2) + _gradient(u, G.T @ left, p - p // 2)
             in_u = in_u + rest[:, None] ** i * slope
-            if i: in_r = in_r + 2 * i * rest ** (i - 1) * jnp.sum(left * towards, 0)
+            if i:
+                in_r = in_r + 2 * i * rest ** (i - 1) * jnp.sum(left * towards, 0)
         return in_u / self.scale, in_r / self.scale
 
     def _pull(self, u, M):
@@ -145,13 +173,16 @@ class Latent(eqx.Module):
         return in_u - in_r[:, None] * u
 
     def rates(self, charge, u):
-        u = u / jnp.maximum(jnp.linalg.norm(u, axis=1, keepdims=True), 1)  # an error must not lead out of the ball
+        u = u / jnp.maximum(
+            jnp.linalg.norm(u, axis=1, keepdims=True), 1
+        )  # an error must not lead out of the ball
         M = self.moments(charge, u)
         pull = in_blocks(lambda rows: self._pull(rows, M), u, BLOCK)
         return -jnp.sign(charge)[:, None] * project(u, pull)
 
     def step_on(self, charge, u, h):
-        "Where a step of gradient descent of length h in flow time leads: the gradient is not projected, the neuron is."
+        """Where a step of gradient descent of length h in flow time leads: the gradient is not
+        projected, the neuron is."""
         in_u, in_r = self._gradient(u, self.moments(charge, u))
         h = h * jnp.sign(charge)
         moved = u - h[:, None] * in_u
@@ -159,7 +190,10 @@ class Latent(eqx.Module):
         return moved / jnp.sqrt(jnp.sum(moved * moved, 1) + rest)[:, None]
 
     def risk(self, M):
-        gap = sum(jnp.sum((k * m - 2 * F) * m) for k, m, F in zip(self.kernel, M, self.teacher, strict=True))
+        gap = sum(
+            jnp.sum((k * m - 2 * F) * m)
+            for k, m, F in zip(self.kernel, M, self.teacher, strict=True)
+        )
         return self.norm + gap
 
     def velocity(self, w, M, signs=1.0):
@@ -179,7 +213,8 @@ class Latent(eqx.Module):
 
 
 def _halves(u, power: int):
-    "$\\phi(u)$ of half the power, rounded down and up: their products are all monomials of that power."
+    """$\\phi(u)$ of half the power, rounded down and up: their products are all monomials of that
+    power."""
     return features(u, power // 2), features(u, power - power // 2)
 
 
@@ -189,19 +224,32 @@ def _gradient(u, y, power: int):
 
 # %% ../nbs/04_latent.ipynb #4a000031
 def latent(problem: Problem, basis: Float[np.ndarray, "d q"]) -> Latent | None:
-    "The moments of a closed-form problem whose teacher lies in the span of `basis`; None where they are too many."
+    """The moments of a closed-form problem whose teacher lies in the span of `basis`; None where
+    they are too many."""
     (K, F), (d, q) = series(problem), basis.shape
     terms = [(k, i, k - 2 * i) for k in K.degrees for i in range(k // 2 + 1)]
-    numbers = sum(comb(q + p // 2 - 1, p // 2) * comb(q + p - p // 2 - 1, p - p // 2) for _, _, p in terms)
-    if q == d or not K.short or numbers > 20_000: return None  # of 16 000 the paths of 16 scramblings take 260 MB
+    numbers = sum(
+        comb(q + p // 2 - 1, p // 2) * comb(q + p - p // 2 - 1, p - p // 2) for _, _, p in terms
+    )
+    if q == d or not K.short or numbers > 20_000:
+        return None  # of 16 000 the paths of 16 scramblings take 260 MB
     coefficient = dict(zip(K.degrees, K.coefficients))
-    kernel = [coefficient[k] * comb(k, 2 * i) * coordinate_moment(d - q, 2 * i) for k, i, _ in terms]
+    kernel = [
+        coefficient[k] * comb(k, 2 * i) * coordinate_moment(d - q, 2 * i) for k, i, _ in terms
+    ]
     teacher = _teacher_tensors(problem, F, basis)
-    if not set(teacher) <= set(K.degrees): return None  # the activation is blind to a degree but for rounding
+    if not set(teacher) <= set(K.degrees):
+        return None  # the activation is blind to a degree but for rounding
     nothing = np.zeros(())
-    return Latent(tuple((p, i) for _, i, p in terms), problem.signed, basis, np.array(kernel),
-                  tuple(nothing if i or p not in teacher else teacher[p] for _, i, p in terms),
-                  np.asarray(float(teacher_norm(problem))), np.asarray(problem.scale))
+    return Latent(
+        tuple((p, i) for _, i, p in terms),
+        problem.signed,
+        basis,
+        np.array(kernel),
+        tuple(nothing if i or p not in teacher else teacher[p] for _, i, p in terms),
+        np.asarray(float(teacher_norm(problem))),
+        np.asarray(problem.scale),
+    )
 
 
 def _teacher_tensors(problem: Problem, F, basis) -> dict[int, np.ndarray]:
@@ -220,7 +268,8 @@ def _teacher_tensors(problem: Problem, F, basis) -> dict[int, np.ndarray]:
 
 
 def _sums_of_powers(F, turn) -> tuple[dict, dict]:
-    "A polynomial of coordinates, degree by degree, as sums of powers of dot products with unit vectors (n, q)."
+    """A polynomial of coordinates, degree by degree, as sums of powers of dot products with unit
+    vectors (n, q)."""
     q, weights, atoms = len(turn), {}, {}
     size = F.exponents.sum(1)
     for p in sorted(set(size.tolist())):
@@ -234,16 +283,21 @@ def _sums_of_powers(F, turn) -> tuple[dict, dict]:
     return weights, atoms
 
 # %% ../nbs/04_latent.ipynb #4a000049
-def _reachable(taught: list[tuple[int, ...]], signed: bool) -> tuple[tuple[tuple[int, ...], ...], bool]:
-    """The sets S whose characters the limit can hold, and whether neurons of sign -1 mirror the others.
+def _reachable(
+    taught: list[tuple[int, ...]], signed: bool
+) -> tuple[tuple[tuple[int, ...], ...], bool]:
+    """The sets S whose characters the limit can hold, and whether neurons of sign -1 mirror the
+    others.
 
-    A flip of bits that keeps the teacher is a symmetry; with signs, one that turns it is another. What is left are the
-    products of the teacher's characters, with signs those of an odd number. SoftPlus has none of an odd number > 1 of bits."""
+    A flip of bits that keeps the teacher is a symmetry; with signs, one that turns it is another.
+    What is left are the products of the teacher's characters, with signs those of an odd number.
+    SoftPlus has none of an odd number > 1 of bits."""
     odd, even = set(map(frozenset, taught)), {frozenset[int]()}
     while True:
         more_odd = odd | {S ^ frozenset(T) for S in even for T in taught}
         more_even = even | {S ^ frozenset(T) for S in odd for T in taught}
-        if (more_odd, more_even) == (odd, even): break
+        if (more_odd, more_even) == (odd, even):
+            break
         odd, even = more_odd, more_even
     mirrored = signed and frozenset() not in odd
     found = odd if mirrored else odd | even
@@ -252,10 +306,12 @@ def _reachable(taught: list[tuple[int, ...]], signed: bool) -> tuple[tuple[tuple
 
 # %% ../nbs/04_latent.ipynb #4a000053
 def _smoothed(s, left, shape, beta: float):
-    """$H=\\frac12E|s+rX+L/\\beta|$, the even part of SoftPlus on average over X, and its slopes in s and r = `left`.
+    """$H=\\frac12E|s+rX+L/\\beta|$, the even part of SoftPlus on average over X, and its slopes in
+    s and r = `left`.
 
-    L is a logistic number. X has unit variance and, as a sum of independent signs times $\\omega_j$, the cumulants
-    $-2\\sum\\omega^4$ and $16\\sum\\omega^6$. They enter by Edgeworth's series: a model of a neuron, not exact."""
+    L is a logistic number. X has unit variance and, as a sum of independent signs times
+    $\\omega_j$, the cumulants $-2\\sum\\omega^4$ and $16\\sum\\omega^6$. They enter by Edgeworth's
+    series: a model of a neuron, not exact."""
     v = jnp.sqrt(left**2 + np.pi**2 / (3 * beta**2))
     fourth = -2 * shape[0] * left**4 + 2 * np.pi**4 / (15 * beta**4)
     sixth = 16 * shape[1] * left**6 + 16 * np.pi**6 / (63 * beta**6)
@@ -266,7 +322,11 @@ def _smoothed(s, left, shape, beta: float):
     t = s / v
     x = t * t
     p = jnp.exp(-x / 2) / np.sqrt(2 * np.pi)
-    p0, p2, p4 = p / v, p / v**3 * (x - 1), p / v**5 * (x * x - 6 * x + 3)  # derivatives of the Gaussian density
+    p0, p2, p4 = (
+        p / v,
+        p / v**3 * (x - 1),
+        p / v**5 * (x * x - 6 * x + 3),
+    )  # derivatives of the Gaussian density
     p6 = p / v**7 * (((x - 15) * x + 45) * x - 15)
     p8 = p / v**9 * ((((x - 28) * x + 210) * x - 420) * x + 105)
     p3, p5 = -p * t / v**4 * (x - 3), -p * t / v**6 * ((x - 10) * x + 15)
@@ -278,16 +338,23 @@ def _smoothed(s, left, shape, beta: float):
     return even, along, across
 
 # %% ../nbs/04_latent.ipynb #4a000052
-def _folds(target: dict[tuple[int, ...], float], r: int) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
-    "Classes of bits that a teacher does not tell apart, and signs (1 or -1) of all bits, one for each value of its characters."
+def _folds(
+    target: dict[tuple[int, ...], float], r: int
+) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+    """Classes of bits that a teacher does not tell apart, and signs (1 or -1) of all bits, one for
+    each value of its characters."""
+
     def exchanged(i, j):
         swap = {i: j, j: i}
         return {tuple(sorted(swap.get(bit, bit) for bit in S)): c for S, c in target.items()}
+
     classes: list[list[int]] = []
     for j in range(r):
         alike = next((c for c in classes if exchanged(c[0], j) == target), None)
-        if alike is None: classes.append([j])
-        else: alike.append(j)
+        if alike is None:
+            classes.append([j])
+        else:
+            alike.append(j)
 
     values: dict[tuple[int, ...], tuple[int, ...]] = {}
     for signs in product((1, -1), repeat=r):
@@ -296,10 +363,13 @@ def _folds(target: dict[tuple[int, ...], float], r: int) -> tuple[tuple[tuple[in
 
 # %% ../nbs/04_latent.ipynb #4a000054
 def _ordered(z, classes) -> np.ndarray:
-    "Points z (n, r) of the unit cube as uniform unit vectors, but for signs and order: positive, increasing in each class."
+    """Points z (n, r) of the unit cube as uniform unit vectors, but for signs and order: positive,
+    increasing in each class."""
     g = np.empty_like(z)
     for members in classes:
-        least = np.zeros(len(z))  # of independent uniform numbers that are left, the least comes first
+        least = np.zeros(
+            len(z)
+        )  # of independent uniform numbers that are left, the least comes first
         for left, j in zip(range(len(members), 0, -1), members):
             least = 1 - (1 - least) * (1 - z[:, j]) ** (1 / left)
             g[:, j] = special.ndtri((1 + least) / 2)
@@ -316,11 +386,14 @@ TWINS = 16  # dimension below which twins are too far from neurons to be of use
 
 
 class Cube(eqx.Module):
-    """For monomials and SoftPlus neurons on the cube: the limit is a sum of the characters in `sets`, of r relevant bits.
+    """For monomials and SoftPlus neurons on the cube: the limit is a sum of the characters in
+    `sets`, of r relevant bits.
 
-    `order` has the coordinates of w, relevant ones first, to which `sets` refer; `target` (S,) are the teacher's coefficients.
-    Bits of one of the `classes` can be exchanged; `flips` are signs, one for each way to turn the teacher's characters.
-    `signed`: starts have both signs; where they need not, neurons of sign -1 mirror those of sign 1."""
+    `order` has the coordinates of w, relevant ones first, to which `sets` refer; `target` (S,) are
+    the teacher's coefficients. Bits of one of the `classes` can be exchanged; `flips` are signs,
+    one for each way to turn the teacher's characters. `signed`: starts have both signs; where they
+    need not, neurons of sign -1 mirror those of sign 1."""
+
     order: tuple[int, ...] = eqx.field(static=True)
     sets: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     classes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
@@ -335,13 +408,16 @@ class Cube(eqx.Module):
     share, sizes = 3e-3, (2**9, 2**11, 2**12, 2**13, 2**14)
 
     def draw(self, size: int, seed: list[int]):
-        """Starts (many twins, few twins, as few neurons on the cube), (n, r + 1) and (n, d), after what of them stays: charges,
-        which are negative for the few twins, and $\\sum_j\\omega_j^4$, $\\sum_j\\omega_j^6$ of twins, (2, n).
+        """Starts (many twins, few twins, as few neurons on the cube), (n, r + 1) and (n, d), after
+        what of them stays: charges, which are negative for the few twins, and $\\sum_j\\omega_j^4$,
+        $\\sum_j\\omega_j^6$ of twins, (2, n).
 
         Neurons alone below d = `TWINS`."""
         d, r, alone = len(self.order), self.relevant, len(self.order) < TWINS
         count = RADII if alone else 1
-        few = size // 4 if alone else size // 2 ** round(np.log2(d * d / 32))  # twins of high dimension differ less
+        few = (
+            size // 4 if alone else size // 2 ** round(np.log2(d * d / 32))
+        )  # twins of high dimension differ less
         size, few = (max(n, 2 * k * len(self.flips)) for n, k in ((size, RADII), (few, count)))
         around = np.random.default_rng(seed).normal(size=(few, d - r))
         around /= np.linalg.norm(around, axis=1, keepdims=True)
@@ -373,7 +449,8 @@ class Cube(eqx.Module):
         return [a * jnp.sign(c) for a, c in zip((1, -1, 1), charges)]
 
     def _read(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        "All patterns (P, r), and what each set reads of a neuron: from its even part at the patterns, (S, P), from u, (S, r)."
+        """All patterns (P, r), and what each set reads of a neuron: from its even part at the
+        patterns, (S, P), from u, (S, r)."""
         bits = _half_of_all(self.relevant)
         single = np.array([len(S) == 1 for S in self.sets])[:, None]
         characters = np.array([np.prod(bits[:, S], 1) for S in self.sets])
@@ -381,7 +458,8 @@ class Cube(eqx.Module):
         return bits, np.where(single, 0.0, characters / len(bits)), np.where(single, half, 0.0)
 
     def _twin(self, shape, y):
-        "$E\\chi_S\\sigma$ of twins y (n, r + 1), (sets, n), and the function of the gap (sets,) that pulls them, (n, r + 1)."
+        """$E\\chi_S\\sigma$ of twins y (n, r + 1), (sets, n), and the function of the gap (sets,)
+        that pulls them, (n, r + 1)."""
         bits, from_even, from_u = self._read()
         u, left = y[:, :-1], y[:, -1:]
         even, along, across = _smoothed(u @ bits.T, left, shape[:, :, None], self.beta)
@@ -390,13 +468,16 @@ class Cube(eqx.Module):
             weights = gap @ from_even
             in_u = (along * weights) @ bits + gap @ from_u
             return jnp.append(in_u, across @ weights[:, None], 1)
+
         return from_even @ even.T + from_u @ u.T, pull
 
     def _cube(self, w):
         "$E\\chi_S\\sigma$ of neurons w (n, d), (sets, n), and its gradient, (sets, n, d)."
+
         def rows(w):
             pairs = [character_correlation(w, S, self.beta, NODES) for S in self.sets]
             return jnp.stack([jnp.append(value[:, None], slope, 1) for value, slope in pairs], 1)
+
         found = jnp.moveaxis(in_blocks(rows, w, 256), 1, 0)
         return found[..., 0], found[..., 1:]
 
@@ -404,7 +485,10 @@ class Cube(eqx.Module):
         "The coefficients of the limit in its characters, (sets,)."
         charges, shapes = fixed
         many, few, neurons = map(normalise, state)
-        values = *(self._twin(*pair)[0] for pair in zip(shapes, (many, few))), self._cube(neurons)[0]
+        values = (
+            *(self._twin(*pair)[0] for pair in zip(shapes, (many, few))),
+            self._cube(neurons)[0],
+        )
         return self.scale * sum(value @ charge for value, charge in zip(values, charges))
 
     def _pulls(self, fixed, state):
@@ -418,13 +502,15 @@ class Cube(eqx.Module):
         pulls = pull_many(gap), pull_few(gap), jnp.tensordot(gap, slopes, 1)
         return state, [a[:, None] * pull for a, pull in zip(self._signs(charges), pulls)]
 
-    def rates(self, fixed, state): return tuple(map(project, *self._pulls(fixed, state)))
+    def rates(self, fixed, state):
+        return tuple(map(project, *self._pulls(fixed, state)))
 
     def step_on(self, fixed, state, h):
         "As of `Latent`."
         return tuple(normalise(y + h * pull) for y, pull in zip(*self._pulls(fixed, state)))
 
-    def risk(self, z): return self.norm + jnp.sum((z - 2 * self.target) * z)
+    def risk(self, z):
+        return self.norm + jnp.sum((z - 2 * self.target) * z)
 
     def velocity(self, w, z, signs=1.0):
         order = np.array(self.order)
@@ -439,29 +525,43 @@ class Cube(eqx.Module):
 
 # %% ../nbs/04_latent.ipynb #4a000051
 def cube(problem: Problem) -> Cube | None:
-    "The characters of a problem on the cube, or None where there are no irrelevant bits, or too many relevant ones."
+    """The characters of a problem on the cube, or None where there are no irrelevant bits, or too
+    many relevant ones."""
     t = problem.teacher
     kinds = (problem.inputs, Boolean), (t, Monomials), (problem.activation, SoftPlus)
-    if not all(isinstance(*pair) for pair in kinds): return None
+    if not all(isinstance(*pair) for pair in kinds):
+        return None
     coefficients: dict[tuple[int, ...], float] = {}
     for S, c in zip(t.sets, t.coefficients):
         coefficients[reduced(S)] = coefficients.get(reduced(S), 0.0) + c
     taught = {S: c for S, c in coefficients.items() if c}
     bits = sorted(set().union(*taught))
-    if not 0 < len(bits) <= min(8, problem.dim - 1): return None
+    if not 0 < len(bits) <= min(8, problem.dim - 1):
+        return None
 
     place = {bit: i for i, bit in enumerate(bits)}
     target = {tuple(place[bit] for bit in S): c for S, c in taught.items()}
     sets, mirrored = _reachable(list(target), problem.signed)
-    if len(sets) > 16: return None
+    if len(sets) > 16:
+        return None
     order = (*bits, *(j for j in range(problem.dim) if j not in place))
-    return Cube(order, sets, *_folds(target, len(bits)), len(bits), problem.signed and not mirrored, problem.activation.beta,
-                np.array([target.get(S, 0.0) for S in sets]), np.asarray(sum(c * c for c in target.values())),
-                np.asarray(problem.scale))
+    return Cube(
+        order,
+        sets,
+        *_folds(target, len(bits)),
+        len(bits),
+        problem.signed and not mirrored,
+        problem.activation.beta,
+        np.array([target.get(S, 0.0) for S in sets]),
+        np.asarray(sum(c * c for c in target.values())),
+        np.asarray(problem.scale),
+    )
 
 # %% ../nbs/04_latent.ipynb #4a000060
 SCRAMBLINGS = 16
-QUANTILE = float(special.stdtrit(SCRAMBLINGS - 1, 0.995))  # of Student's law, for nearly Gaussian means: 99 % are within it
+QUANTILE = float(
+    special.stdtrit(SCRAMBLINGS - 1, 0.995)
+)  # of Student's law, for nearly Gaussian means: 99 % are within it
 
 
 def hermite(knots, values, rates, t):
@@ -474,9 +574,11 @@ def hermite(knots, values, rates, t):
 
 
 class MomentLimit(eqx.Module):
-    """A limit known by its moments: `view` (`Latent` or `Cube`), knots (K,), moments (K, ...) and their rates.
+    """A limit known by its moments: `view` (`Latent` or `Cube`), knots (K,), moments (K, ...) and
+    their rates.
 
     The moments are a mean over R `scramblings` (K, R, ...)."""
+
     problem: Problem
     view: Latent | Cube
     knots: Float[Array, " k"]
@@ -491,33 +593,50 @@ class MomentLimit(eqx.Module):
         return cls(problem, view, knots, mean, rates, scramblings)
 
     def apart(self, count: int):
-        "That many limits, a divisor of 16, each from scramblings of its own, about sqrt(count) times as far off as together."
-        require(count >= 1 and SCRAMBLINGS % count == 0, "count", count, f"a divisor of {SCRAMBLINGS}")
+        """That many limits, a divisor of 16, each from scramblings of its own, about sqrt(count)
+        times as far off as together."""
+        require(
+            count >= 1 and SCRAMBLINGS % count == 0, "count", count, f"a divisor of {SCRAMBLINGS}"
+        )
         own = [jax.tree.map(lambda x: x[:, i::count], self.scramblings) for i in range(count)]
         return [MomentLimit.of(self.problem, self.view, self.knots, x) for x in own]
 
     def bare(self):
-        "Without what the risk does not ask for: problems of as many directions, in any dimension, then share its program."
+        """Without what the risk does not ask for: problems of as many directions, in any dimension,
+        then share its program."""
         lean = eqx.tree_at(lambda x: (x.problem, x.scramblings), self, (None, None))
-        return eqx.tree_at(lambda x: x.view.basis, lean, None) if isinstance(self.view, Latent) else lean
+        return (
+            eqx.tree_at(lambda x: x.view.basis, lean, None)
+            if isinstance(self.view, Latent)
+            else lean
+        )
 
-    def at(self, t): return jax.tree.map(lambda M, rate: hermite(self.knots, M, rate, t), self.moments, self.rates)
+    def at(self, t):
+        return jax.tree.map(
+            lambda M, rate: hermite(self.knots, M, rate, t), self.moments, self.rates
+        )
 
-    def velocity(self, t, w, signs=1.0): return self.view.velocity(w, self.at(t), signs)
+    def velocity(self, t, w, signs=1.0):
+        return self.view.velocity(w, self.at(t), signs)
 
-    def risk(self, t): return self.view.risk(self.at(t))
+    def risk(self, t):
+        return self.view.risk(self.at(t))
 
-    def function_error(self, t, rho: Measure): return self.view.function_error(self.problem, rho, self.at(t))
+    def function_error(self, t, rho: Measure):
+        return self.view.function_error(self.problem, rho, self.at(t))
 
-    def transport(self, w0, times, signs=1.0): return integrate(Carried(self, signs), w0, times, 1e-8)
+    def transport(self, w0, times, signs=1.0):
+        return integrate(Carried(self, signs), w0, times, 1e-8)
 
 
 class Carried(eqx.Module):
     "The velocity of neurons with the given signs in the field of a limit, as a function of (t, w)."
+
     limit: Any
     signs: Array | float
 
-    def __call__(self, t, w): return self.limit.velocity(t, w, self.signs)
+    def __call__(self, t, w):
+        return self.limit.velocity(t, w, self.signs)
 
 # %% ../nbs/04_latent.ipynb #4a000061
 @compiled
@@ -533,7 +652,8 @@ def _scrambling(view: Latent | Cube, size: int, knots, tol: float, seed: list[in
     apart = replace(view, basis=None) if isinstance(view, Latent) else view
     fixed, state = view.draw(size, seed)
     moments, succeeded = _follow(apart, fixed, state, padded(knots, 128), np.asarray(tol))
-    if not succeeded: raise NotResolved("times", knots, f"times up to which {size} starts can be followed")
+    if not succeeded:
+        raise NotResolved("times", knots, f"times up to which {size} starts can be followed")
     return jax.tree.map(lambda x: np.asarray(x)[: len(knots)], moments)
 
 
@@ -541,22 +661,29 @@ def _scramblings(view: Latent | Cube, size: int, knots, step: float, seed: int):
     "Moments (K, R, ...) of `SCRAMBLINGS` independent sets of `size` starts, side by side."
     one = lambda i: _scrambling(view, size, knots, step, [seed, i])
     first = one(0)  # which compiles
-    with ThreadPoolExecutor(os.cpu_count()) as pool: others = pool.map(one, range(1, SCRAMBLINGS))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        others = pool.map(one, range(1, SCRAMBLINGS))
     return jax.tree.map(lambda *x: np.stack(x, 1), first, *others)
 
 
 @compiled
 def _risks(view, moments):
-    "Of moments (T, R, ...): the risk of their mean over R and of the means without each, (T, R + 1)."
+    """Of moments (T, R, ...): the risk of their mean over R and of the means without each, (T, R +
+    1)."""
+
     def one(M):
         mean = jax.tree.map(lambda x: x.mean(0), M)
-        without = jax.tree.map(lambda x, mean: (SCRAMBLINGS * mean - x) / (SCRAMBLINGS - 1), M, mean)
+        without = jax.tree.map(
+            lambda x, mean: (SCRAMBLINGS * mean - x) / (SCRAMBLINGS - 1), M, mean
+        )
         return jnp.append(view.risk(mean), jax.vmap(view.risk)(without))
+
     return jax.vmap(one)(moments)
 
 
 @compiled
-def _risk_of_each(view, moments): return jax.vmap(view.risk)(moments)
+def _risk_of_each(view, moments):
+    return jax.vmap(view.risk)(moments)
 
 
 def _risk(view, moments, at) -> np.ndarray:
@@ -566,15 +693,19 @@ def _risk(view, moments, at) -> np.ndarray:
 
 
 def _risk_and_error(view, moments, at) -> tuple[np.ndarray, np.ndarray]:
-    "At the rows `at`: the risk of the mean moments, and its error by the jackknife over scramblings."
+    """At the rows `at`: the risk of the mean moments, and its error by the jackknife over
+    scramblings."""
     rows = jax.tree.map(lambda x: padded(x[at], 128), moments)
     risks = np.asarray(_risks(view, rows))[: len(at)]
     deviation = np.sqrt((SCRAMBLINGS - 1) * np.var(risks[:, 1:], axis=1))
     return risks[:, 0], QUANTILE * deviation
 
 
-def _fine_step(view: Latent | Cube, knots, at, tol: float | None, seed: int) -> tuple[float, float, float]:
-    "The solver's tolerance, what a tenth of it changes in the risk (a fifth of the error that is wanted), and that error."
+def _fine_step(
+    view: Latent | Cube, knots, at, tol: float | None, seed: int
+) -> tuple[float, float, float]:
+    """The solver's tolerance, what a tenth of it changes in the risk (a fifth of the error that is
+    wanted), and that error."""
     step, before = view.step, _scrambling(view, view.sizes[0], knots, view.step, [seed, 0])
     risk = _risk(view, before, at)
     wanted = view.share * risk[0] if tol is None else tol
@@ -582,16 +713,19 @@ def _fine_step(view: Latent | Cube, knots, at, tol: float | None, seed: int) -> 
         after = _scrambling(view, view.sizes[0], knots, step / 10, [seed, 0])
         risk, last = _risk(view, after, at), risk
         steps = np.abs(risk - last).max()
-        if steps <= wanted / 5: break
+        if steps <= wanted / 5:
+            break
         step = step / 10
     return step, float(steps), float(wanted)
 
 
 def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | None, seed: int):
-    """The limit of a view, its risk at `times` and the error: of the starts (by scramblings) and of the solver's steps.
+    """The limit of a view, its risk at `times` and the error: of the starts (by scramblings) and of
+    the solver's steps.
 
-    More starts are taken until the error is below `tol`, or `view.sizes` end: `NotResolved`. Without `tol`, `view.share` of the
-    first risk is aimed at, and the error says how far that went."""
+    More starts are taken until the error is below `tol`, or `view.sizes` end: `NotResolved`.
+    Without `tol`, `view.share` of the first risk is aimed at, and the error says how far that went.
+    """
     knots = np.union1d(np.linspace(0, times[-1] or 1.0, 65), times)
     at, started = np.searchsorted(knots, times), view.sizes[0]
     step, steps, wanted = _fine_step(view, knots, at, tol, seed)
@@ -601,9 +735,11 @@ def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | Non
     if tol is not None and most > 4 * tol:
         raise NotResolved("tol", tol, f"at least about {most:.1e} for {problem.name}, {view.words}")
     for size in view.sizes[1:]:
-        if error.max() + steps <= wanted: break
+        if error.max() + steps <= wanted:
+            break
         enough = wanted - steps > error.max() * (started / size) ** 0.7
-        if not enough and size < view.sizes[-1]: continue
+        if not enough and size < view.sizes[-1]:
+            continue
         started, moments = size, _scramblings(view, size, knots, step, seed)
         risk, error = _risk_and_error(view, moments, at)
 
@@ -617,21 +753,28 @@ def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | Non
 @compiled
 def _descend(view, fixed, state, marks, h):
     "Moments after `marks` (K,) steps of length h in flow time, 0 and increasing."
+
     def until(state, ends):
         first, last = ends
         state = jax.lax.fori_loop(first, last, lambda _, y: view.step_on(fixed, y, h), state)
         return state, view.moments(fixed, state)
+
     return jax.lax.scan(until, state, (jnp.append(0, marks[:-1]), marks))[1]
 
 
-def risk_by_steps(problem: Problem, view: Latent | Cube, times, step: float, seed: int = 0) -> Float[np.ndarray, " T"]:
-    """For a view of a problem: what gradient descent on the population in steps of `step` adds to the risk of the limit.
+def risk_by_steps(
+    problem: Problem, view: Latent | Cube, times, step: float, seed: int = 0
+) -> Float[np.ndarray, " T"]:
+    """For a view of a problem: what gradient descent on the population in steps of `step` adds to
+    the risk of the limit.
 
-    At published `times` (T,), multiples of the step; of one scrambling of the fewest starts, the same with and without
-    steps: its error is a small part of the difference, not of the risk."""
+    At published `times` (T,), multiples of the step; of one scrambling of the fewest starts, the
+    same with and without steps: its error is a small part of the difference, not of the risk."""
     apart = replace(view, basis=None) if isinstance(view, Latent) else view
     size, marks = view.sizes[0], np.round(np.asarray(times) / step).astype(int)
-    require(bool(np.allclose(marks * step, times)), "times", times, f"multiples of the step of {step}")
+    require(
+        bool(np.allclose(marks * step, times)), "times", times, f"multiples of the step of {step}"
+    )
     fixed, state = view.draw(size, [seed, 0])
     moments = _descend(apart, fixed, state, marks, np.asarray(2 * step))
     flowing = _scrambling(view, size, 2 * np.asarray(times), view.step / 10, [seed, 0])
@@ -640,9 +783,14 @@ def risk_by_steps(problem: Problem, view: Latent | Cube, times, step: float, see
 # %% ../nbs/04_latent.ipynb #4a000087
 def departure(v, rate: float) -> Float[np.ndarray, " n"]:
     "The clock S at which $\\dot v_j=rate\\prod_{i\\ne j}v_i$ from v (n, 4) is infinite."
+
     def until_infinite(a):  # the integral over y of 1 / sqrt(prod(a_j^2 + y))
-        pairs = [(a[:, 0] * a[:, j] + a[:, k] * a[:, l]) ** 2 for j, k, l in ((1, 2, 3), (2, 1, 3), (3, 1, 2))]
+        pairs = [
+            (a[:, 0] * a[:, j] + a[:, k] * a[:, l]) ** 2
+            for j, k, l in ((1, 2, 3), (2, 1, 3), (3, 1, 2))
+        ]
         return 2 * special.elliprf(*pairs)
+
     square = v * v
     sunk = np.sqrt(square - square.min(1, keepdims=True))
     now, turn = until_infinite(np.abs(v)), until_infinite(sunk)
@@ -650,15 +798,22 @@ def departure(v, rate: float) -> Float[np.ndarray, " n"]:
 
 
 def endless_parity(view: Cube, times, seed: int = 0, size: int = 2**17) -> Float[np.ndarray, " T"]:
-    """For the view of a parity of four bits: its risk at `times` t/d as $d\\to\\infty$, by `size` starts.
+    """For the view of a parity of four bits: its risk at `times` t/d as $d\\to\\infty$, by `size`
+    starts.
 
-    A formal limit (derived above): what finite d adds is seen in the chapter to fall with d, and not bounded."""
+    A formal limit (derived above): what finite d adds is seen in the chapter to fall with d, and
+    not bounded."""
     one = len(view.sets) == 1 and len(view.sets[0]) == view.relevant == 4
     require(one, "view.sets", view.sets, "one set of four bits")
     x = np.arange(1, 400) / 10  # of the even integrand, beyond which nothing is left
     density = np.pi * x / view.beta / np.sinh(np.pi * x / view.beta)
     kappa = -np.sum(x**2 * np.exp(-x * x / 2) * density) / 10 / np.pi
-    corner = np.array([1, -4, 6, -4, 1]) @ np.logaddexp(0, view.beta * np.arange(-2.0, 3)) / view.beta / 16
+    corner = (
+        np.array([1, -4, 6, -4, 1])
+        @ np.logaddexp(0, view.beta * np.arange(-2.0, 3))
+        / view.beta
+        / 16
+    )
 
     clock = np.sort(departure(special.ndtri(scrambled(size, 4, [seed])), kappa))
     left = 1 - abs(float(view.target[0] * view.scale) * corner) * np.arange(size) / size

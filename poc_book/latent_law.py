@@ -26,25 +26,46 @@ from jaxtyping import Float
 from scipy import interpolate, special
 
 from .checks import BadInput, NotResolved, check_integer, check_positive, require
-from .fluctuations import degree, displaced, harmonic_share, harmonics, pace, solve_panel, time_panels
+from poc_book.fluctuations import (
+    degree,
+    displaced,
+    harmonic_share,
+    harmonics,
+    pace,
+    solve_panel,
+    time_panels,
+)
 from .latent import NODES, Cube, Latent, MomentLimit, hermite, scrambled
 from .mean_field import MeanField
-from .model import Boolean, Problem, character_correlation, character_nodes, features, monomials, series
+from poc_book.model import (
+    Boolean,
+    Problem,
+    character_correlation,
+    character_nodes,
+    features,
+    monomials,
+    series,
+)
 from .sphere import compiled, normalise, project, solve_ode
 
 # %% ../nbs/11_latent_law.ipynb #11a00011
 class Harmonic(NamedTuple):
-    """Harmonics of degree l around the teachers' span: `number` of them, `turn` the mean square of their gradient, and the terms
-    (p, k, c) of their part of the kernel, $c\\,(u\\cdot u')^p(rr')^k$. Neurons are y = (u, r), unit vectors (n, q + 1)."""
+    """Harmonics of degree l around the teachers' span: `number` of them, `turn` the mean square of
+    their gradient, and the terms (p, k, c) of their part of the kernel, $c\\,(u\\cdot
+    u')^p(rr')^k$. Neurons are y = (u, r), unit vectors (n, q + 1)."""
+
     l: int
     number: int
     turn: int
     terms: tuple[tuple[int, int, float], ...]
 
     def features(self, y, over: int = 0) -> Float[np.ndarray, "f n"]:
-        "$\\psi(u,r)/r^{over}$; with over = 1, for l > 0, what a neuron changes that moves around V."
+        """$\\psi(u,r)/r^{over}$; with over = 1, for l > 0, what a neuron changes that moves around
+        V."""
         u, r = y[:, :-1], y[:, -1]
-        return np.concatenate([np.sqrt(c) * features(u, p) * r ** (k - over) for p, k, c in self.terms])
+        return np.concatenate(
+            [np.sqrt(c) * features(u, p) * r ** (k - over) for p, k, c in self.terms]
+        )
 
     def gradients(self, y) -> Float[np.ndarray, "f n ways"]:
         "Of the features, along the sphere."
@@ -61,7 +82,8 @@ def _slopes(u, power: int) -> Float[np.ndarray, "f n q"]:
     "The gradients of `features(u, power)`."
     (_, counts, row), n = monomials(u.shape[1], power), u.shape[1]
     found = np.zeros((len(counts), *u.shape))
-    if power == 0: return found
+    if power == 0:
+        return found
     below, few, _ = monomials(n, power - 1)
     lower = features(u, power - 1)
     for p in range(n):
@@ -71,13 +93,21 @@ def _slopes(u, power: int) -> Float[np.ndarray, "f n q"]:
 
 
 def harmonics_around(problem: Problem, q: int) -> list[Harmonic]:
-    "For a short kernel and teachers that span q dimensions: its parts, those without harmonics left out."
+    """For a short kernel and teachers that span q dimensions: its parts, those without harmonics
+    left out."""
     K, n, found = series(problem)[0], problem.dim - q, []
-    terms = [(p, k - p, c * comb(k, p)) for k, c in zip(K.degrees, K.coefficients) for p in range(k + 1)]
+    terms = [
+        (p, k - p, c * comb(k, p)) for k, c in zip(K.degrees, K.coefficients) for p in range(k + 1)
+    ]
     for l in range(degree(problem) + 1):
         number = harmonics(n, l)
-        own = tuple((p, k, c * number * harmonic_share(n, k, l)) for p, k, c in terms if k >= l and (k - l) % 2 == 0)
-        if number and own: found.append(Harmonic(l, number, l * (l + n - 2), own))
+        own = tuple(
+            (p, k, c * number * harmonic_share(n, k, l))
+            for p, k, c in terms
+            if k >= l and (k - l) % 2 == 0
+        )
+        if number and own:
+            found.append(Harmonic(l, number, l * (l + n - 2), own))
     return found
 
 # %% ../nbs/11_latent_law.ipynb #11a00014
@@ -86,7 +116,8 @@ TOP = 6  # bits of the characters whose answer to the network is followed
 
 @compiled
 def _characters(w, inside, beta: float, sloped: bool):
-    """For unit w (n, d), SoftPlus(beta), and characters with the bits `inside` (f, d): $\\phi$ but for a constant, (f, n).
+    """For unit w (n, d), SoftPlus(beta), and characters with the bits `inside` (f, d): $\\phi$ but
+    for a constant, (f, n).
 
     Or, `sloped`, its gradient, (f, n, d). By the integral of `character_correlation`."""
     xi, weights, step = character_nodes(w.shape[1], beta, NODES)
@@ -98,13 +129,17 @@ def _characters(w, inside, beta: float, sloped: bool):
         c, s, total = state
         c, s = c * cosine - s * sine, s * cosine + c * sine
         factors = jnp.where(mine, s, c)
-        if not sloped: return (c, s, total + at[0] * jnp.prod(factors, -1)), None
+        if not sloped:
+            return (c, s, total + at[0] * jnp.prod(factors, -1)), None
         ones = jnp.ones_like(factors[..., :1])
         before = jnp.append(ones, jnp.cumprod(factors, -1)[..., :-1], -1)
         after = jnp.append(jnp.cumprod(factors[..., ::-1], -1)[..., -2::-1], ones, -1)
         return (c, s, total + at[0] * at[1] * before * after * jnp.where(mine, c, -s)), None
+
     shape = (len(inside), *w.shape) if sloped else (len(inside), len(w))
-    total = jax.lax.scan(add, (jnp.ones_like(w), jnp.zeros_like(w), jnp.zeros(shape)), (weights, xi))[0][2]
+    total = jax.lax.scan(
+        add, (jnp.ones_like(w), jnp.zeros_like(w), jnp.zeros(shape)), (weights, xi)
+    )[0][2]
 
     own = jnp.where(mine, w, 0.0)
     column = lambda x: x.reshape(-1, *[1] * (len(shape) - 1))
@@ -112,15 +147,18 @@ def _characters(w, inside, beta: float, sloped: bool):
     if sloped:
         single = mine / 2 * jnp.ones_like(w)
         pair = at_0 * jnp.where(mine, own.sum(-1, keepdims=True) - w, 0.0)
-    else: single, pair = own.sum(-1) / 2, at_0 * jnp.prod(jnp.where(mine, w, 1.0), -1)
+    else:
+        single, pair = own.sum(-1) / 2, at_0 * jnp.prod(jnp.where(mine, w, 1.0), -1)
     odd = jnp.where(column(bits == 1), single, 0.0)
     return jnp.where(column(bits % 2 == 1), odd, even + jnp.where(column(bits == 2), pair, 0.0))
 
 
 class Characters(NamedTuple):
-    """Characters on the cube that influence each other, of l irrelevant bits: the first of `number` such blocks that are alike.
+    """Characters on the cube that influence each other, of l irrelevant bits: the first of `number`
+    such blocks that are alike.
 
     `inside` (f, d) says which bits they have. Neurons are unit vectors w (n, d)."""
+
     l: int
     number: int
     inside: np.ndarray
@@ -130,11 +168,19 @@ class Characters(NamedTuple):
 
     def features(self, w) -> Float[np.ndarray, "f n"]:
         "Of all blocks alike together, but for a constant."
-        return self.scale * np.sqrt(self.number) * np.asarray(_characters(w, self.inside, self.beta, False))
+        return (
+            self.scale
+            * np.sqrt(self.number)
+            * np.asarray(_characters(w, self.inside, self.beta, False))
+        )
 
     def gradients(self, w) -> Float[np.ndarray, "f n d"]:
         "Of the features, along the sphere."
-        return self.scale * np.sqrt(self.number) * project(w, np.asarray(_characters(w, self.inside, self.beta, True)))
+        return (
+            self.scale
+            * np.sqrt(self.number)
+            * project(w, np.asarray(_characters(w, self.inside, self.beta, True)))
+        )
 
 # %% ../nbs/11_latent_law.ipynb #11a00017
 @compiled
@@ -145,25 +191,34 @@ def _squares(w, beta: float, top: int):
     def one(w):
         cosine, sine = jnp.cos(xi * w[:, None]), jnp.sin(xi * w[:, None])  # (d, nodes)
         slopes = sine / cosine
-        pairs = (slopes * weights * jnp.prod(cosine, 0)) @ slopes.T + step / np.pi / 2 * w[:, None] * w
+        pairs = (slopes * weights * jnp.prod(cosine, 0)) @ slopes.T + step / np.pi / 2 * w[
+            :, None
+        ] * w
 
         def times(polynomial, pair):
             c, s = (jnp.outer(x, x) for x in pair)
             return (c * polynomial).at[1:].add(s * polynomial[:-1]), None
+
         start = jnp.zeros((top + 1, len(xi), len(xi))).at[0].set(1.0)
-        sums = jnp.einsum("kab,a,b->k", jax.lax.scan(times, start, (cosine, sine))[0], weights, weights)
+        sums = jnp.einsum(
+            "kab,a,b->k", jax.lax.scan(times, start, (cosine, sine))[0], weights, weights
+        )
         return jnp.sum(jnp.triu(pairs, 1) ** 2) + jnp.sum(sums[4::2])
+
     return jax.lax.map(one, w) + character_correlation(w, (), beta, NODES)[0] ** 2
 
 
 def beyond(blocks: Sequence[Characters], w, weights) -> float:
-    """What characters of more bits than those of `blocks` show of starts w (n, d): what is left of Parseval's sum.
+    """What characters of more bits than those of `blocks` show of starts w (n, d): what is left of
+    Parseval's sum.
 
-    $E\\sigma^2=1/2+E(|z|L+L^2)$ with $z=w\\cdot x$, $L=\\log(1+e^{-\\beta|z|})/\\beta$: the last part is at most
-    $1/(2\\beta^2)$, and sampled. The squares of all characters of s bits add up to the coefficient of $y^s$ in a double integral
-    of $\\prod_j(\\cos\\xi w_j\\cos\\xi'w_j+y\\sin\\xi w_j\\sin\\xi'w_j)$."""
+    $E\\sigma^2=1/2+E(|z|L+L^2)$ with $z=w\\cdot x$, $L=\\log(1+e^{-\\beta|z|})/\\beta$: the last
+    part is at most $1/(2\\beta^2)$, and sampled. The squares of all characters of s bits add up to
+    the coefficient of $y^s$ in a double integral of $\\prod_j(\\cos\\xi w_j\\cos\\xi'w_j+y\\sin\\xi
+    w_j\\sin\\xi'w_j)$."""
     beta, scale, top = blocks[0].beta, blocks[0].scale, max(b.inside.sum(1).max() for b in blocks)
-    if top >= w.shape[1] - w.shape[1] % 2: return 0.0  # all characters are there
+    if top >= w.shape[1] - w.shape[1] % 2:
+        return 0.0  # all characters are there
     z = np.abs(w @ np.random.default_rng(0).choice([-1.0, 1.0], (w.shape[1], 1024)))
     L = np.log1p(np.exp(-beta * z)) / beta
     even = 1 / 4 + np.mean(z * L + L**2, 1)
@@ -174,55 +229,89 @@ Part = Harmonic | Characters
 
 
 def characters(view: Cube, top: int = TOP) -> list[Characters]:
-    "Those of at most `top` bits, or as many as the limit's own have, in blocks that do not influence each other."
+    """Those of at most `top` bits, or as many as the limit's own have, in blocks that do not
+    influence each other."""
     top = max(top, *map(len, view.sets))
     d, r, found = len(view.order), view.relevant, []
     taught = [frozenset(S) for S, c in zip(view.sets, view.target) if c]
     mirrored = frozenset() not in map(frozenset, view.sets)
     steps = [S ^ T for S in taught for T in taught] if mirrored else taught
     products = {frozenset[int]()}
-    for S in steps: products |= {S ^ P for P in products}
+    for S in steps:
+        products |= {S ^ P for P in products}
 
-    cosets = {frozenset(frozenset(A) ^ P for P in products) for k in range(r + 1) for A in combinations(range(r), k)}
+    cosets = {
+        frozenset(frozenset(A) ^ P for P in products)
+        for k in range(r + 1)
+        for A in combinations(range(r), k)
+    }
     for l in range(min(top, d - r) + 1):
         alike: dict[tuple, list] = {}
         for coset in cosets:
-            kept = [A for A in coset if len(A) + l <= top and (len(A) + l == 1 or (len(A) + l) % 2 == 0)]
+            kept = [
+                A for A in coset if len(A) + l <= top and (len(A) + l == 1 or (len(A) + l) % 2 == 0)
+            ]
             name = tuple(sorted(tuple(len(A.intersection(c)) for c in view.classes) for A in kept))
-            if kept: alike.setdefault(name, []).append(sorted(map(sorted, kept)))
+            if kept:
+                alike.setdefault(name, []).append(sorted(map(sorted, kept)))
         for name in sorted(alike):
             inside = np.zeros((len(name), d), bool)
-            for row, A in zip(inside, min(alike[name])): row[[view.order[j] for j in (*A, *range(r, r + l))]] = True
-            found.append(Characters(l, comb(d - r, l) * len(alike[name]), inside, view.beta, float(view.scale)))
+            for row, A in zip(inside, min(alike[name])):
+                row[[view.order[j] for j in (*A, *range(r, r + l))]] = True
+            found.append(
+                Characters(
+                    l, comb(d - r, l) * len(alike[name]), inside, view.beta, float(view.scale)
+                )
+            )
     return found
 
 # %% ../nbs/11_latent_law.ipynb #11a00021
 @compiled
 def _carry(view: Latent | Cube, knots, moments, rates, signs, y, times):
-    "Starts y (n, q + 1) carried from the first of `times` on, and the Jacobians since: (T, n, q + 1, 1 + q + 1), and success."
+    """Starts y (n, q + 1) carried from the first of `times` on, and the Jacobians since: (T, n, q +
+    1, 1 + q + 1), and success."""
+
     def velocity(t, y):
         M = jax.tree.map(lambda value, rate: hermite(knots, value, rate, t), moments, rates)
-        if isinstance(view, Cube): return view.velocity(normalise(y), M, signs)
+        if isinstance(view, Cube):
+            return view.velocity(normalise(y), M, signs)
         pull = jnp.pad(view._pull(y[:, :-1], M), ((0, 0), (0, 1)))
         return -signs[:, None] * project(y, pull)
 
     def field(t, state):
         v, along = jax.linearize(lambda y: velocity(t, y), state[..., 0])
         return jnp.concatenate([v[..., None], jax.vmap(along, -1, -1)(state[..., 1:])], -1)
+
     still = jnp.broadcast_to(jnp.eye(y.shape[1]), (*y.shape, y.shape[1]))
     start = jnp.concatenate([y[..., None], still], -1)
-    return solve_ode(field, diffrax.Dopri5, times[0], times[-1], start, 1e-6 if isinstance(view, Cube) else 1e-8, times)
+    return solve_ode(
+        field,
+        diffrax.Dopri5,
+        times[0],
+        times[-1],
+        start,
+        1e-6 if isinstance(view, Cube) else 1e-8,
+        times,
+    )
 
 
 def by_moments(limit: MeanField) -> tuple[MomentLimit, Latent | Cube]:
-    "The limit and what it is driven by; anything but moments of several directions, or on the cube, raises `BadInput`."
+    """The limit and what it is driven by; anything but moments of several directions, or on the
+    cube, raises `BadInput`."""
     exact = limit.limit
-    if isinstance(exact, MomentLimit): return exact, exact.view
-    raise BadInput("problem", limit.problem.name, "a problem whose limit is one of moments, of directions or on the cube")
+    if isinstance(exact, MomentLimit):
+        return exact, exact.view
+    raise BadInput(
+        "problem",
+        limit.problem.name,
+        "a problem whose limit is one of moments, of directions or on the cube",
+    )
 
 
 class Starts(NamedTuple):
-    "Of uniform neurons: `weights` (N,), which sum to 1, second-layer `signs` (N,), and y = (u, r), (N, q + 1)."
+    """Of uniform neurons: `weights` (N,), which sum to 1, second-layer `signs` (N,), and y = (u,
+    r), (N, q + 1)."""
+
     weights: np.ndarray
     signs: np.ndarray
     y: np.ndarray
@@ -233,8 +322,11 @@ def drawn(view: Latent | Cube, size: int, seed: list[int]) -> Starts:
     if isinstance(view, Cube):
         normal = special.ndtri(scrambled(size, len(view.order), seed))
         w = normal / np.linalg.norm(normal, axis=1, keepdims=True)
-        if not view.signed: return Starts(np.full(size, 1 / size), np.ones(size), w)
-        return Starts(np.full(2 * size, 0.5 / size), np.repeat([1.0, -1.0], size), np.tile(w, (2, 1)))
+        if not view.signed:
+            return Starts(np.full(size, 1 / size), np.ones(size), w)
+        return Starts(
+            np.full(2 * size, 0.5 / size), np.repeat([1.0, -1.0], size), np.tile(w, (2, 1))
+        )
     charge, u = view.draw(size, seed)
     r = np.sqrt(np.maximum(1 - np.sum(u * u, 1, keepdims=True), 0))
     return Starts(np.abs(charge), np.sign(charge), np.append(u, r, 1))
@@ -243,7 +335,9 @@ def drawn(view: Latent | Cube, size: int, seed: list[int]) -> Starts:
 BLOCK = 32  # starts carried at once: one program for any number of them
 
 
-def with_jacobians(limit: MomentLimit, view: Latent | Cube, starts: Starts, times) -> tuple[np.ndarray, np.ndarray]:
+def with_jacobians(
+    limit: MomentLimit, view: Latent | Cube, starts: Starts, times
+) -> tuple[np.ndarray, np.ndarray]:
     "y (T, N, q + 1) at `times` and the Jacobians (T, N, q + 1, q + 1) since the first of them."
     apart = replace(view, basis=None) if isinstance(view, Latent) else view
     N, spare = len(starts.y), -len(starts.y) % BLOCK
@@ -253,16 +347,26 @@ def with_jacobians(limit: MomentLimit, view: Latent | Cube, starts: Starts, time
     paths = []
     for i in range(0, N, BLOCK):
         block = slice(i, i + BLOCK)
-        path, ok = _carry(apart, limit.knots, limit.moments, limit.rates, signs[block], y[block], np.asarray(times))
-        if not ok: raise NotResolved("times", times, "times between which starts can be carried")
+        path, ok = _carry(
+            apart,
+            limit.knots,
+            limit.moments,
+            limit.rates,
+            signs[block],
+            y[block],
+            np.asarray(times),
+        )
+        if not ok:
+            raise NotResolved("times", times, "times between which starts can be carried")
         paths.append(np.asarray(path))
     path = np.concatenate(paths, 1)[:, :N]
     return np.asarray(normalise(path[..., 0])), path[..., 1:]
 
 # %% ../nbs/11_latent_law.ipynb #11a00031
 def read_and_push(block: Part, starts: Starts, path, J, length: float):
-    """In a panel of this `length` with `path` (K + 1, N, q + 1) and Jacobians J since its start: `read` (K + 1, f, N w) of
-    displacements at its start as features, `push` (K, f, N w) of neurons by features, and how they move on to each node."""
+    """In a panel of this `length` with `path` (K + 1, N, q + 1) and Jacobians J since its start:
+    `read` (K + 1, f, N w) of displacements at its start as features, `push` (K, f, N w) of neurons
+    by features, and how they move on to each node."""
     slope = np.stack([block.gradients(y) for y in path])
     read = np.einsum("kfni,knij->kfnj", slope, J, optimize=True)
     push = np.einsum("knij,kfnj->kfni", np.linalg.inv(J[:-1]), slope[:-1], optimize=True)
@@ -281,10 +385,13 @@ def read_and_push(block: Part, starts: Starts, path, J, length: float):
 def shown_by(block: Part, starts: Starts, y) -> Float[np.ndarray, "f n"]:
     "$\\zeta$: what a start shows of itself, less the mean over those of its sign."
     shown = starts.signs * block.features(y)
-    if block.l: return shown
+    if block.l:
+        return shown
     for sign in np.unique(starts.signs):
         of_it = starts.signs == sign
-        shown[:, of_it] -= (shown[:, of_it] @ starts.weights[of_it] / starts.weights[of_it].sum())[:, None]
+        shown[:, of_it] -= (shown[:, of_it] @ starts.weights[of_it] / starts.weights[of_it].sum())[
+            :, None
+        ]
     return shown
 
 
@@ -298,11 +405,17 @@ def panel(problem: Problem) -> float:
 
 def parts_of(problem: Problem, view: Latent | Cube) -> Sequence[Part]:
     "The blocks of the kernel, each with an equation of its own."
-    return characters(view) if isinstance(view, Cube) else harmonics_around(problem, view.basis.shape[1])
+    return (
+        characters(view)
+        if isinstance(view, Cube)
+        else harmonics_around(problem, view.basis.shape[1])
+    )
 
 # %% ../nbs/11_latent_law.ipynb #11a00034
 class Answer(NamedTuple):
-    "In a panel, of one block: influences X (K + 1, f, S), what `read_and_push` finds, and displacements (N, w, S) at its start."
+    """In a panel, of one block: influences X (K + 1, f, S), what `read_and_push` finds, and
+    displacements (N, w, S) at its start."""
+
     block: Part
     X: np.ndarray
     read: np.ndarray
@@ -317,11 +430,14 @@ class Answer(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Of one scrambling, between two times: whether the end was `asked` for, its nodes in flow `times` (K + 1,), the last one
-    the end, their `rule` and its `length`, `path` and Jacobians J of the N starts at the nodes, the `answers` of all blocks,
-    and the displacements `moved` (N, w, S) of each at the end.
+    """Of one scrambling, between two times: whether the end was `asked` for, its nodes in flow
+    `times` (K + 1,), the last one the end, their `rule` and its `length`, `path` and Jacobians J of
+    the N starts at the nodes, the `answers` of all blocks, and the displacements `moved` (N, w, S)
+    of each at the end.
 
-    Influences are those of the `sources`, the last S of the `starts`; `starts.weights` are those of the neurons that answer."""
+    Influences are those of the `sources`, the last S of the `starts`; `starts.weights` are those of
+    the neurons that answer."""
+
     asked: bool
     times: np.ndarray
     length: float
@@ -334,19 +450,28 @@ class Panel(NamedTuple):
     moved: list[np.ndarray]
 
 
-def neurons_and_sources(view: Latent | Cube, size: int, seed: list[int], times_more: int) -> tuple[Starts, Starts]:
-    "One scrambling of `size` for both; or sources of `size` starts after `times_more` as many neurons, drawn by themselves."
-    if times_more == 0: return (drawn(view, size, seed),) * 2
+def neurons_and_sources(
+    view: Latent | Cube, size: int, seed: list[int], times_more: int
+) -> tuple[Starts, Starts]:
+    """One scrambling of `size` for both; or sources of `size` starts after `times_more` as many
+    neurons, drawn by themselves."""
+    if times_more == 0:
+        return (drawn(view, size, seed),) * 2
     neurons, sources = drawn(view, times_more * size, seed), drawn(view, size, [*seed, 1])
     weights = np.append(neurons.weights, 0 * sources.weights)
-    return Starts(weights, *(np.concatenate(pair) for pair in zip(neurons[1:], sources[1:]))), sources
+    return Starts(
+        weights, *(np.concatenate(pair) for pair in zip(neurons[1:], sources[1:]))
+    ), sources
 
 # %% ../nbs/11_latent_law.ipynb #11a00037
 LATE = "times up to which the law stays finite"
 
 
-def followed(limit: MeanField, size: int, seed: list[int], longest: float | None = None, times_more: int = 0) -> Iterator[Panel]:
-    "Panel by panel, from time 0 on (a panel of length 0); see `neurons_and_sources`, and `one_scrambling` for the rest."
+def followed(
+    limit: MeanField, size: int, seed: list[int], longest: float | None = None, times_more: int = 0
+) -> Iterator[Panel]:
+    """Panel by panel, from time 0 on (a panel of length 0); see `neurons_and_sources`, and
+    `one_scrambling` for the rest."""
     (exact, view), problem = by_moments(limit), limit.problem
     parts, scale = parts_of(problem, view), float(view.scale)
     starts, sources = neurons_and_sources(view, size, seed, times_more)
@@ -359,56 +484,87 @@ def followed(limit: MeanField, size: int, seed: list[int], longest: float | None
     shown = [shown_by(b, sources, sources.y)[None] for b in parts]
     answers = [Answer(b, X, nothing, nothing, still, D) for b, X, D in zip(parts, shown, moved)]
     at_once = np.broadcast_to(np.eye(n), (1, N, n, n))
-    yield Panel(0 in limit.times, np.zeros(1), 0.0, rule, starts, sources, starts.y[None], at_once, answers, moved)
+    yield Panel(
+        0 in limit.times,
+        np.zeros(1),
+        0.0,
+        rule,
+        starts,
+        sources,
+        starts.y[None],
+        at_once,
+        answers,
+        moved,
+    )
 
     for i, (a, b) in enumerate(pairwise(edges)):
-        times, length = np.append(a, nodes[1 + (POINTS + 1) * i : 1 + (POINTS + 1) * (i + 1)]), b - a
+        times, length = (
+            np.append(a, nodes[1 + (POINTS + 1) * i : 1 + (POINTS + 1) * (i + 1)]),
+            b - a,
+        )
         path, J = (x[1:] for x in with_jacobians(exact, view, starts, times))
         answers = []
         for j, block in enumerate(parts):
-            try: read, push, onward = read_and_push(block, starts, path, J, length / scale)
-            except np.linalg.LinAlgError: raise NotResolved("times", limit.times, LATE) from None
-            drive = np.stack([shown_by(block, sources, y[-S:]) for y in path]) + read @ moved[j].reshape(read.shape[-1], -1)
+            try:
+                read, push, onward = read_and_push(block, starts, path, J, length / scale)
+            except np.linalg.LinAlgError:
+                raise NotResolved("times", limit.times, LATE) from None
+            drive = np.stack([shown_by(block, sources, y[-S:]) for y in path]) + read @ moved[
+                j
+            ].reshape(read.shape[-1], -1)
             X = solve_panel(read, push, drive, rule)
             answers.append(Answer(block, X, read, push, onward, moved[j]))
         moved = [answer.displacement(rule, POINTS) for answer in answers]
         starts, sources = starts._replace(y=path[-1]), sources._replace(y=path[-1, -S:])
-        yield Panel(b in limit.times, times[1:], length, rule, starts, sources, path, J, answers, moved)
+        yield Panel(
+            b in limit.times, times[1:], length, rule, starts, sources, path, J, answers, moved
+        )
 
 # %% ../nbs/11_latent_law.ipynb #11a00035
 class Scrambling(NamedTuple):
-    """Leading orders in 1/m from one set of starts: `shares` (l, T) of the law, `coupling` (T,) $mE|\\Delta_i|^2$.
+    """Leading orders in 1/m from one set of starts: `shares` (l, T) of the law, `coupling` (T,)
+    $mE|\\Delta_i|^2$.
 
-    Each of the `sources` has `carried` (T, S) of the law, which is its mean over them, but for what is `beyond`."""
+    Each of the `sources` has `carried` (T, S) of the law, which is its mean over them, but for what
+    is `beyond`."""
+
     shares: np.ndarray
     coupling: np.ndarray
     sources: Starts
     carried: np.ndarray
 
 
-def one_scrambling(limit: MeanField, size: int, seed: list[int], longest: float | None = None) -> Scrambling:
+def one_scrambling(
+    limit: MeanField, size: int, seed: list[int], longest: float | None = None
+) -> Scrambling:
     """For a limit by moments of several directions: `Scrambling` at its times from `size` starts.
 
-    Panels are at most `longest` (default `panel`) on the clock of the root of the risk. There are N = `size` starts, twice as
-    many where degrees are odd, and again where neurons have signs. Memory for each harmonic degree 8 (q + 2) N^2 bytes, and some
-    300 f (q + 2) N with f features: 4 and 100 MB at q = 6, N = 256, l = 0. On the cube N is twice `size` only where neurons of
-    one sign do not mirror the others, and d takes the place of q + 2."""
+    Panels are at most `longest` (default `panel`) on the clock of the root of the risk. There are N
+    = `size` starts, twice as many where degrees are odd, and again where neurons have signs. Memory
+    for each harmonic degree 8 (q + 2) N^2 bytes, and some 300 f (q + 2) N with f features: 4 and
+    100 MB at q = 6, N = 256, l = 0. On the cube N is twice `size` only where neurons of one sign do
+    not mirror the others, and d takes the place of q + 2."""
     found = []
     for panel in followed(limit, size, seed, longest):
-        if not panel.length: first = panel.sources
-        if panel.asked: found.append(_observed(panel))
+        if not panel.length:
+            first = panel.sources
+        if panel.asked:
+            found.append(_observed(panel))
     shares, coupling, carried = map(np.array, zip(*found))
-    if not np.all(np.isfinite(shares)): raise NotResolved("times", limit.times, LATE)
+    if not np.all(np.isfinite(shares)):
+        raise NotResolved("times", limit.times, LATE)
     return Scrambling(shares.T, coupling, first, carried)
 
 
 def _observed(panel: Panel) -> tuple[list, float, np.ndarray]:
-    "At the end of a panel: the law by degree, the coupling error, and what each source carries of the law."
+    """At the end of a panel: the law by degree, the coupling error, and what each source carries of
+    the law."""
     starts, sources = panel.starts, panel.sources
     squares = [np.sum(answer.X[-1] ** 2, 0) for answer in panel.answers]
     shares = [square @ sources.weights for square in squares]
     on_cube = [answer.block for answer in panel.answers if isinstance(answer.block, Characters)]
-    if on_cube: shares.append(beyond(on_cube, sources.y, sources.weights))
+    if on_cube:
+        shares.append(beyond(on_cube, sources.y, sources.weights))
 
     coupling = 0.0
     for answer, D in zip(panel.answers, panel.moved):
@@ -418,12 +574,16 @@ def _observed(panel: Panel) -> tuple[list, float, np.ndarray]:
 
 # %% ../nbs/11_latent_law.ipynb #11a00041
 SCRAMBLINGS = 8
-QUANTILE = float(special.stdtrit(SCRAMBLINGS - 1, 0.995))  # 99 % of nearly Gaussian means are within it
+QUANTILE = float(
+    special.stdtrit(SCRAMBLINGS - 1, 0.995)
+)  # 99 % of nearly Gaussian means are within it
 
 
 class Runs(NamedTuple):
-    """What was found from `SCRAMBLINGS` of the starts, `whole` and with `half` as many, each along a limit of its own; with half
-    as many along the one `common` limit; and the first of these in panels of half the length, `finer`."""
+    """What was found from `SCRAMBLINGS` of the starts, `whole` and with `half` as many, each along
+    a limit of its own; with half as many along the one `common` limit; and the first of these in
+    panels of half the length, `finer`."""
+
     whole: list
     half: list
     common: list
@@ -434,7 +594,11 @@ class Runs(NamedTuple):
         all_, some, alike = (np.array([value(x) for x in runs]) for runs in self[:3])
         mean = all_.mean(0)
         deviation = QUANTILE * all_.std(0, ddof=1) / np.sqrt(SCRAMBLINGS)
-        fewer, limits, panels = mean - some.mean(0), (some - alike).mean(0), value(self.finer) - alike[0]
+        fewer, limits, panels = (
+            mean - some.mean(0),
+            (some - alike).mean(0),
+            value(self.finer) - alike[0],
+        )
         return mean, deviation + np.abs(fewer) + np.abs(limits) + np.abs(panels)
 
 
@@ -445,17 +609,23 @@ def runs_of(one: Callable, limit: MeanField, size: int, seed: int) -> Runs:
     exact, _ = by_moments(limit)
     own = [eqx.tree_at(lambda x: x.limit, limit, part) for part in exact.apart(SCRAMBLINGS)]
     follow = lambda limits, size: [one(x, size, [seed, i, 11], None) for i, x in enumerate(limits)]
-    whole, half, common = follow(own, size), follow(own, size // 2), follow([limit] * SCRAMBLINGS, size // 2)
+    whole, half, common = (
+        follow(own, size),
+        follow(own, size // 2),
+        follow([limit] * SCRAMBLINGS, size // 2),
+    )
     return Runs(whole, half, common, one(limit, size // 2, [seed, 0, 11], panel(limit.problem) / 2))
 
 
 class LatentLaw(NamedTuple):
-    """Leading orders in 1/m at `times` (T,), flow time: `law` of $mE\\|f_m-f_{MF}\\|^2$ with its `error`, `shares` (l, T) of it
-    by harmonics around the teachers' span, or by blocks of `characters` and, last, what is `beyond`, `coupling` of
-    $mE|\\Delta_i|^2$ with `coupling_error`; on the cube of the displacements by these characters alone.
+    """Leading orders in 1/m at `times` (T,), flow time: `law` of $mE\\|f_m-f_{MF}\\|^2$ with its
+    `error`, `shares` (l, T) of it by harmonics around the teachers' span, or by blocks of
+    `characters` and, last, what is `beyond`, `coupling` of $mE|\\Delta_i|^2$ with `coupling_error`;
+    on the cube of the displacements by these characters alone.
 
-    The starts (S, q + 1), on the cube (S, d), of weights `chance` (S,), have influences of squares `carried` (T, S):
-    `carried @ chance` is the law, but for what is `beyond`."""
+    The starts (S, q + 1), on the cube (S, d), of weights `chance` (S,), have influences of squares
+    `carried` (T, S): `carried @ chance` is the law, but for what is `beyond`."""
+
     times: np.ndarray
     law: np.ndarray
     error: np.ndarray
@@ -468,16 +638,18 @@ class LatentLaw(NamedTuple):
 
 
 def latent_law(limit: MeanField, size: int = 256, seed: int = 0) -> LatentLaw:
-    """For uniform initial neurons and a closed-form problem with a short kernel and several teacher directions, or monomials on
-    the cube: its `LatentLaw`.
+    """For uniform initial neurons and a closed-form problem with a short kernel and several teacher
+    directions, or monomials on the cube: its `LatentLaw`.
 
-    The mean over `SCRAMBLINGS` of `size` starts, a power of two, each along a limit of its own, from an eighth of the limit's
-    starts. Errors are 99 % intervals of that mean, what half as many starts change, what the common limit changes in the mean
-    of these, and panels of half the length in one. The steps of the limit's solver are not in them. On the cube all that
-    characters of more than `TOP` bits show is, an estimate, no bound: how they answer is not followed. Raises `BadInput` for
-    another limit, `NotResolved` where the law does not stay finite. At d = 16 to flow time 12 with 256 starts: seconds on two
-    cores for two directions, half a minute for six; on the cube minutes at d = 10 with SoftPlus(16). It grows with the clock of
-    the root of the risk."""
+    The mean over `SCRAMBLINGS` of `size` starts, a power of two, each along a limit of its own,
+    from an eighth of the limit's starts. Errors are 99 % intervals of that mean, what half as many
+    starts change, what the common limit changes in the mean of these, and panels of half the length
+    in one. The steps of the limit's solver are not in them. On the cube all that characters of more
+    than `TOP` bits show is, an estimate, no bound: how they answer is not followed. Raises
+    `BadInput` for another limit, `NotResolved` where the law does not stay finite. At d = 16 to
+    flow time 12 with 256 starts: seconds on two cores for two directions, half a minute for six; on
+    the cube minutes at d = 10 with SoftPlus(16). It grows with the clock of the root of the risk.
+    """
     _, view = by_moments(limit)
     runs = runs_of(one_scrambling, limit, size, seed)
     shares = np.mean([x.shares for x in runs.whole], 0)
@@ -486,21 +658,30 @@ def latent_law(limit: MeanField, size: int = 256, seed: int = 0) -> LatentLaw:
     start = np.concatenate([x.sources.y for x in runs.whole])
     chance = np.concatenate([x.sources.weights for x in runs.whole]) / SCRAMBLINGS
     carried = np.concatenate([x.carried for x in runs.whole], 1)
-    return LatentLaw(limit.times, law[0], law[1] + unanswered, shares, *coupling, start, chance, carried)
+    return LatentLaw(
+        limit.times, law[0], law[1] + unanswered, shares, *coupling, start, chance, carried
+    )
 
 # %% ../nbs/11_latent_law.ipynb #11a00074
 def excess(exact: MomentLimit, parts: Sequence[Part]) -> tuple[int, Callable]:
     "Which of the blocks holds $f_{MF}-f^*$, and that in its features, (T, f) at flow times (T,)."
     both = zip(jax.tree.leaves(exact.moments), jax.tree.leaves(exact.rates))
     moments = [interpolate.CubicHermiteSpline(exact.knots, M, rate) for M, rate in both]
-    if isinstance(exact.view, Cube): return _in_characters(exact.view, parts, moments[0])
+    if isinstance(exact.view, Cube):
+        return _in_characters(exact.view, parts, moments[0])
     return 0, _in_harmonics(exact.view, parts[0], moments)
 
 
-def _in_characters(view: Cube, parts: Sequence[Part], coefficients: Callable) -> tuple[int, Callable]:
+def _in_characters(
+    view: Cube, parts: Sequence[Part], coefficients: Callable
+) -> tuple[int, Callable]:
     "The limit's own characters, which are a block."
     sets = [{view.order[j] for j in S} for S in view.sets]
-    of_each = [[set(np.flatnonzero(row).tolist()) for row in block.inside] for block in parts if isinstance(block, Characters)]
+    of_each = [
+        [set(np.flatnonzero(row).tolist()) for row in block.inside]
+        for block in parts
+        if isinstance(block, Characters)
+    ]
     at = next(i for i, held in enumerate(of_each) if sets[0] in held)
     rows = [sets.index(S) for S in of_each[at]]
     return at, lambda times: (coefficients(times) - np.asarray(view.target))[:, rows]
@@ -520,6 +701,7 @@ def _in_harmonics(view: Latent, block: Part, moments: list) -> Callable:
             left, right = features(u, p // 2), features(u, p - p // 2)
             potential += np.sum(left * ((k * M(times) - F) @ right), 1) * y[:, -1] ** (2 * i)
         return potential @ inverse.T
+
     return at
 
 # %% ../nbs/11_latent_law.ipynb #11a00077
@@ -527,16 +709,20 @@ STEP = 1e-3  # aside, in radians: differences are off by about 1e-6 in a share, 
 
 
 def bent(block: Part, y, ways):
-    """Gradients of the features at y (N, n), (f, N, n), and their first and second derivatives along unit `ways` (N, n, k),
-    (k, f, N, n) each, features taken as constant along rays."""
-    beside = lambda step: np.stack([block.gradients(normalise(y + step * way)) for way in np.moveaxis(ways, -1, 0)])
+    """Gradients of the features at y (N, n), (f, N, n), and their first and second derivatives
+    along unit `ways` (N, n, k), (k, f, N, n) each, features taken as constant along rays."""
+    beside = lambda step: np.stack(
+        [block.gradients(normalise(y + step * way)) for way in np.moveaxis(ways, -1, 0)]
+    )
     here, ahead, back = block.gradients(y), beside(STEP), beside(-STEP)
     return here, (ahead - back) / (2 * STEP), (ahead - 2 * here + back) / STEP**2
 
 
 class Spread(NamedTuple):
-    """Of neurons at a node, on average over sources: `along`, B (N, n, n), and `around`, Z (N,); and for each block the products
-    of displacements and influences, `pairs` (N, w, f), over how many harmonics there are."""
+    """Of neurons at a node, on average over sources: `along`, B (N, n, n), and `around`, Z (N,);
+    and for each block the products of displacements and influences, `pairs` (N, w, f), over how
+    many harmonics there are."""
+
     along: np.ndarray
     around: np.ndarray
     pairs: list[np.ndarray]
@@ -555,10 +741,12 @@ def spread_at(panel: Panel, k: int) -> Spread:
 
 # %% ../nbs/11_latent_law.ipynb #11a00079
 def answered_aside(block: Part, y, pairs, ways, here, along) -> Float[np.ndarray, "N n"]:
-    "The mean of $\\nabla(\\nabla\\psi\\cdot g)D$, and what turning around V adds, from `bent` along orthonormal `ways`."
+    """The mean of $\\nabla(\\nabla\\psi\\cdot g)D$, and what turning around V adds, from `bent`
+    along orthonormal `ways`."""
     n = y.shape[1]
     found = np.einsum("kfni,knf->ni", along, np.einsum("nif,nik->knf", pairs[:, :n], ways))
-    if not block.turn: return found
+    if not block.turn:
+        return found
     turned = block.turn * pairs[:, n] / y[:, -1:]
     found += np.einsum("fni,nf->ni", here, turned)
     found[:, -1] -= np.sum(block.features(y).T * turned, 1) / y[:, -1]
@@ -566,10 +754,12 @@ def answered_aside(block: Part, y, pairs, ways, here, along) -> Float[np.ndarray
 
 
 def limit_aside(y, spread: Spread, size, axes, nu, along, bend) -> Float[np.ndarray, "N n"]:
-    "The mean change of the velocity nu (N, n) by its derivatives along the `axes` of B, which has eigenvalues `size` (N, n)."
+    """The mean change of the velocity nu (N, n) by its derivatives along the `axes` of B, which has
+    eigenvalues `size` (N, n)."""
     found = np.einsum("nk,kni->ni", size, bend) / 2
     found += nu * (size.sum(1) + spread.around)[:, None] / 2
-    if not spread.around.any(): return found
+    if not spread.around.any():
+        return found
     share = spread.around / (2 * y[:, -1])
     found += share[:, None] * np.einsum("kni,nk->ni", along, axes[:, -1])
     found[:, -1] -= share * nu[:, -1] / y[:, -1]
@@ -577,7 +767,9 @@ def limit_aside(y, spread: Spread, size, axes, nu, along, bend) -> Float[np.ndar
 
 
 class Forces(NamedTuple):
-    "At a node: on neurons (N, n), of each source on itself (S, n), and in features of the limit's block what is `seen` (f,)."
+    """At a node: on neurons (N, n), of each source on itself (S, n), and in features of the limit's
+    block what is `seen` (f,)."""
+
     neurons: np.ndarray
     alone: np.ndarray
     seen: np.ndarray
@@ -593,19 +785,22 @@ def forces(panel: Panel, k: int, scale: float, at: int, gap) -> Forces:
         here, along, bend = bent(answer.block, y, ways)
         force -= answered_aside(answer.block, y, pairs, ways, here, along) / scale
         alone -= np.einsum("fsi,fs->si", here[:, -len(alone) :], answer.X[k]) / scale
-        if i == at: own = here, along, bend
+        if i == at:
+            own = here, along, bend
 
     here, along, bend = own
     field = [-starts.signs[:, None] / scale * np.einsum("...fni,f->...ni", x, gap) for x in own]
     force += limit_aside(y, spread, size, axes, *field)
     bent_by = np.einsum("nk,nik,kfni->fn", size, axes, along) / 2
-    if spread.around.any(): bent_by += spread.around / 2 * here[..., -1] / y[:, -1]
+    if spread.around.any():
+        bent_by += spread.around / 2 * here[..., -1] / y[:, -1]
     return Forces(np.asarray(project(y, force)), alone, bent_by @ (starts.signs * starts.weights))
 
 # %% ../nbs/11_latent_law.ipynb #11a00081
 class Second:
-    """Means of second order from panel to panel: displacements of neurons `twice` (N, n), of each source by itself, `alone`
-    (S, n), times its sign, and of neurons by the mean shift, `shifted` (N, n), but for their signs."""
+    """Means of second order from panel to panel: displacements of neurons `twice` (N, n), of each
+    source by itself, `alone` (S, n), times its sign, and of neurons by the mean shift, `shifted`
+    (N, n), but for their signs."""
 
     def __init__(self, limit: MeanField, first: Panel):
         exact, view = by_moments(limit)
@@ -619,7 +814,10 @@ class Second:
         gaps, S = self.excess(panel.times), len(self.alone)
         each = [forces(panel, k, self.scale, self.at, gap) for k, gap in enumerate(gaps)]
         force, alone, drive = map(np.array, zip(*each))
-        twice, own = grown(self.twice, force, panel.J, panel), grown(self.alone, alone, panel.J[:, -S:], panel)
+        twice, own = (
+            grown(self.twice, force, panel.J, panel),
+            grown(self.alone, alone, panel.J[:, -S:], panel),
+        )
 
         answer = panel.answers[self.at]
         slope = np.stack([answer.block.gradients(y) for y in panel.path])
@@ -635,7 +833,8 @@ class Second:
 
 
 def grown(before, force, J, panel: Panel) -> Float[np.ndarray, "K n i"]:
-    "At the nodes of a panel, what was `before` at its start, carried, and driven by a `force` (K + 1, n, i)."
+    """At the nodes of a panel, what was `before` at its start, carried, and driven by a `force` (K
+    + 1, n, i)."""
     pulled_back = np.linalg.solve(J[:-1], force[:-1, ..., None])[..., 0]
     since = panel.length * np.tensordot(panel.rule, pulled_back, 1)
     return np.einsum("knij,knj->kni", J, before + since)
@@ -646,39 +845,57 @@ FINITE = "times up to which the correction stays finite"
 
 
 class Correction(NamedTuple):
-    """At `times` (T,), flow time: the `risk`'s correction $\\lim_mm(EL(\\rho^m_t)-L(\\rho_t))$ with its `error`, and what of it
-    is the mean `shift` of the network, $2\\langle f_{MF}-f^*,b\\rangle$; the rest is the law."""
+    """At `times` (T,), flow time: the `risk`'s correction $\\lim_mm(EL(\\rho^m_t)-L(\\rho_t))$ with
+    its `error`, and what of it is the mean `shift` of the network, $2\\langle
+    f_{MF}-f^*,b\\rangle$; the rest is the law."""
+
     times: np.ndarray
     risk: np.ndarray
     error: np.ndarray
     shift: np.ndarray
 
 
-def one_correction(limit: MeanField, size: int, seed: list[int], longest: float | None = None) -> Float[np.ndarray, "2 T"]:
-    "From one scrambling of `size` sources, as `one_scrambling`: the risk's correction and what of it is `Correction.shift`."
+def one_correction(
+    limit: MeanField, size: int, seed: list[int], longest: float | None = None
+) -> Float[np.ndarray, "2 T"]:
+    """From one scrambling of `size` sources, as `one_scrambling`: the risk's correction and what of
+    it is `Correction.shift`."""
     found, second = [], None
     for panel in followed(limit, size, seed, longest, TIMES_MORE):
-        if second is None: second, shift = Second(limit, panel), 0.0
+        if second is None:
+            second, shift = Second(limit, panel), 0.0
         else:
-            try: b = second.step(panel)
-            except np.linalg.LinAlgError: raise NotResolved("times", limit.times, FINITE) from None
+            try:
+                b = second.step(panel)
+            except np.linalg.LinAlgError:
+                raise NotResolved("times", limit.times, FINITE) from None
             shift = 2 * second.excess(panel.times[-1:])[0] @ b
-        if not panel.asked: continue
+        if not panel.asked:
+            continue
         law = sum(np.sum(answer.X[-1] ** 2, 0) @ panel.sources.weights for answer in panel.answers)
         found.append((law + shift, shift))
-    if not np.all(np.isfinite(found)): raise NotResolved("times", limit.times, FINITE)
+    if not np.all(np.isfinite(found)):
+        raise NotResolved("times", limit.times, FINITE)
     return np.transpose(found)
 
 
 def latent_correction(limit: MeanField, size: int = 128, seed: int = 0) -> Correction:
-    """For limits as in `latent_law`, on the cube up to d = 7: `Correction` at the limit's times, from `size` sources, a power of
-    two, and `TIMES_MORE` as many neurons for each of `SCRAMBLINGS`.
+    """For limits as in `latent_law`, on the cube up to d = 7: `Correction` at the limit's times,
+    from `size` sources, a power of two, and `TIMES_MORE` as many neurons for each of `SCRAMBLINGS`.
 
-    The error is made up as in `latent_law`; it grows fast where neurons are still being stretched, as second derivatives do. At
-    d = 16 to flow time 4 with 128 sources: ten seconds for two directions, minutes for six, and on the cube. Raises `BadInput`
-    for another limit and on cubes of more dimensions, `NotResolved` where the correction does not stay finite."""
+    The error is made up as in `latent_law`; it grows fast where neurons are still being stretched,
+    as second derivatives do. At d = 16 to flow time 4 with 128 sources: ten seconds for two
+    directions, minutes for six, and on the cube. Raises `BadInput` for another limit and on cubes
+    of more dimensions, `NotResolved` where the correction does not stay finite."""
     _, view = by_moments(limit)
     all_there = not isinstance(view, Cube) or len(view.order) <= TOP + 1
-    require(all_there, "problem.dim", limit.problem.dim, f"at most {TOP + 1} on the cube, where all characters are followed")
+    require(
+        all_there,
+        "problem.dim",
+        limit.problem.dim,
+        f"at most {TOP + 1} on the cube, where all characters are followed",
+    )
     runs = runs_of(one_correction, limit, size, seed)
-    return Correction(limit.times, *runs.judged(lambda x: x[0]), np.mean([x[1] for x in runs.whole], 0))
+    return Correction(
+        limit.times, *runs.judged(lambda x: x[0]), np.mean([x[1] for x in runs.whole], 0)
+    )

@@ -27,9 +27,25 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from .checks import NotResolved, check_concrete, check_integer, check_positive, check_sphere, check_times
+from poc_book.checks import (
+    NotResolved,
+    check_concrete,
+    check_integer,
+    check_positive,
+    check_sphere,
+    check_times,
+)
 from .latent import Carried, Cube, Latent, MomentLimit, cube, hermite, latent, solve_moments
-from .model import Atoms, DotProduct, Measure, Problem, elsewhere, pair_sum, series, teacher_norm
+from poc_book.model import (
+    Atoms,
+    DotProduct,
+    Measure,
+    Problem,
+    elsewhere,
+    pair_sum,
+    series,
+    teacher_norm,
+)
 from .problems import Labels
 from poc_book.sphere import (
     Array,
@@ -52,9 +68,12 @@ from poc_book.sphere import (
 
 # %% ../nbs/04_mean_field.ipynb #dd1aef48
 class Radial(eqx.Module):
-    """For even closed-form problems with $F=F(y)$: the kernel matrix G and correlation F in powers of $y=|P_Vw|^2$.
+    """For even closed-form problems with $F=F(y)$: the kernel matrix G and correlation F in powers
+    of $y=|P_Vw|^2$.
 
-    `basis` (d, q) spans V, `exponent` is the lowest power of y in F (half the information exponent)."""
+    `basis` (d, q) spans V, `exponent` is the lowest power of y in F (half the information
+    exponent)."""
+
     basis: Float[Array, "d q"]
     G: Float[Array, "h h"]
     F: Float[Array, " h"]
@@ -62,13 +81,17 @@ class Radial(eqx.Module):
     scale: float = eqx.field(static=True)
     exponent: int = eqx.field(static=True)
 
-    def risk(self, M): return self.norm - 2 * M @ self.F + (M @ self.G * M).sum(-1)
+    def risk(self, M):
+        return self.norm - 2 * M @ self.F + (M @ self.G * M).sum(-1)
 
     @property
     def common(self):
-        "The reduction with zeros up to $y^3$: problems of degrees 4 and 6 share what is compiled for it."
+        """The reduction with zeros up to $y^3$: problems of degrees 4 and 6 share what is compiled
+        for it."""
         more = max(0, 4 - self.F.size)
-        return eqx.tree_at(lambda r: (r.G, r.F), self, (np.pad(self.G, (0, more)), np.pad(self.F, (0, more))))
+        return eqx.tree_at(
+            lambda r: (r.G, r.F), self, (np.pad(self.G, (0, more)), np.pad(self.F, (0, more)))
+        )
 
     @property
     def core(self):
@@ -89,33 +112,49 @@ def teacher_span(problem: Problem) -> np.ndarray:
 
 
 def average_kernel(K, q: int, n: int) -> np.ndarray:
-    "For an even power series K on S^{q+n-1}: the matrix G of its average over rotations of both factors."
+    """For an even power series K on S^{q+n-1}: the matrix G of its average over rotations of both
+    factors."""
     H, P = max(K.degrees) // 2, np.polynomial.polynomial
     G = np.zeros((H + 1, H + 1))
     for k, c in zip(K.degrees, K.coefficients):
         for j in range(k // 2 + 1):
             b = np.zeros(H + 1)
             b[: k // 2 + 1] = P.polymul(np.eye(j + 1)[j], P.polypow([1, -1], k // 2 - j))
-            G += c * comb(k, 2 * j) * coordinate_moment(q, 2 * j) * coordinate_moment(n, k - 2 * j) * np.outer(b, b)
+            G += (
+                c
+                * comb(k, 2 * j)
+                * coordinate_moment(q, 2 * j)
+                * coordinate_moment(n, k - 2 * j)
+                * np.outer(b, b)
+            )
     return G
 
 # %% ../nbs/04_mean_field.ipynb #43712879
 def radial(problem: Problem) -> Radial | None:
-    "The radial reduction of a problem, or None where symmetry does not allow it (found by trying directions in V)."
-    if not problem.closed_form or problem.signed or not isinstance(problem.teacher, Atoms): return None
+    """The radial reduction of a problem, or None where symmetry does not allow it (found by trying
+    directions in V)."""
+    if not problem.closed_form or problem.signed or not isinstance(problem.teacher, Atoms):
+        return None
     (K, F), basis = series(problem), teacher_span(problem)
     q, n = basis.shape[1], problem.dim - basis.shape[1]
     polynomials = K.smooth and F.smooth and max(K.degrees + F.degrees, default=99) <= 24
-    if n < 1 or not polynomials or not F.degrees or any(k % 2 for k in K.degrees + F.degrees): return None
+    if n < 1 or not polynomials or not F.degrees or any(k % 2 for k in K.degrees + F.degrees):
+        return None
     u = np.random.default_rng(0).normal(size=(64, q))
-    overlap = u / np.linalg.norm(u, axis=1, keepdims=True) @ (np.asarray(problem.teacher.points) @ basis).T
+    overlap = (
+        u
+        / np.linalg.norm(u, axis=1, keepdims=True)
+        @ (np.asarray(problem.teacher.points) @ basis).T
+    )
     G = average_kernel(K, q, n)
     powers = np.zeros(len(G))
     for k, c in zip(F.degrees, F.coefficients):
         values = overlap**k @ np.asarray(problem.teacher.weights)
-        if np.ptp(values) > 1e-10: return None
+        if np.ptp(values) > 1e-10:
+            return None
         powers[k // 2] = c * values.mean()
-    if not np.any(powers[1:]): return None
+    if not np.any(powers[1:]):
+        return None
     exponent = 1 + int(np.flatnonzero(powers[1:])[0])
     return Radial(basis, G, powers, np.asarray(teacher_norm(problem)), problem.scale, exponent)
 
@@ -123,20 +162,24 @@ def radial(problem: Problem) -> Radial | None:
 def horner(rows, x):
     "The polynomial with coefficient rows `rows` (lowest first) at x."
     value = rows[-1]
-    for row in rows[-2::-1]: value = value * x + row
+    for row in rows[-2::-1]:
+        value = value * x + row
     return value
 
 
 def waiting_clock(xi, exponent: int):
-    "For log-odds xi: $\\psi(\\xi)=-\\xi+\\sum_i\\binom{p-1}{i}e^{-i\\xi}/i$, the primitive of $-y^{1-p}$."
+    """For log-odds xi: $\\psi(\\xi)=-\\xi+\\sum_i\\binom{p-1}{i}e^{-i\\xi}/i$, the primitive of
+    $-y^{1-p}$."""
     rows = [0.0, *(comb(exponent - 1, i) / i for i in range(1, exponent))]
     return horner(rows, module_of(xi).exp(-xi)) - xi
 
 
 def log_odds(psi, exponent: int):
-    "The inverse of `waiting_clock`, by Halley's method from its asymptotes (accurate to rounding for all psi)."
+    """The inverse of `waiting_clock`, by Halley's method from its asymptotes (accurate to rounding
+    for all psi)."""
     xp, p = module_of(psi), exponent - 1
-    if p == 0: return -psi
+    if p == 0:
+        return -psi
     late = xp.where(psi > 1, -xp.log(p * xp.maximum(psi, 1)) / p, -np.inf)
     xi = xp.maximum(-psi, late)  # both are below the root
     for _ in range(3 + 2 * p // 3):
@@ -149,20 +192,32 @@ def log_odds(psi, exponent: int):
 ORDER, STENCIL = 8, 12
 CHEBYSHEV = -np.cos(np.pi * np.arange(ORDER + 1) / ORDER)
 TO_COEFFICIENTS = np.linalg.inv(np.polynomial.chebyshev.chebvander(CHEBYSHEV, ORDER))
-TO_POWERS = np.array([np.pad(np.polynomial.chebyshev.cheb2poly(e), (0, ORDER + 1))[: ORDER + 1]
-                      for e in np.eye(ORDER + 1)]).T @ TO_COEFFICIENTS
+TO_POWERS = (
+    np.array(
+        [
+            np.pad(np.polynomial.chebyshev.cheb2poly(e), (0, ORDER + 1))[: ORDER + 1]
+            for e in np.eye(ORDER + 1)
+        ]
+    ).T
+    @ TO_COEFFICIENTS
+)
 
 # %% ../nbs/04_mean_field.ipynb #9cc5f5b4
 @compiled
 def interpolate(S, x0, dx, x, q):
-    "For S on the uniform grid x0 + dx*i: its value at x by Lagrange interpolation; to the left 1 - S falls like $y^{q/2}$."
+    """For S on the uniform grid x0 + dx*i: its value at x by Lagrange interpolation; to the left 1
+    - S falls like $y^{q/2}$."""
     at = (x - x0) / dx
     first = jnp.clip(jnp.floor(at).astype(int) - STENCIL // 2 + 1, 0, S.size - STENCIL)
     k = np.arange(STENCIL)
     gap = (at - first)[..., None] - k
-    weights = np.array([(-1.0) ** j * comb(STENCIL - 1, int(j)) for j in k]) / jnp.where(gap == 0, 1e-300, gap)
+    weights = np.array([(-1.0) ** j * comb(STENCIL - 1, int(j)) for j in k]) / jnp.where(
+        gap == 0, 1e-300, gap
+    )
     waiting = 1 - (1 - S[0]) * jnp.exp((x - x0) * q / 2)
-    return jnp.where(x < x0, waiting, jnp.sum(weights * S[first[..., None] + k], -1) / jnp.sum(weights, -1))
+    return jnp.where(
+        x < x0, waiting, jnp.sum(weights * S[first[..., None] + k], -1) / jnp.sum(weights, -1)
+    )
 
 # %% ../nbs/04_mean_field.ipynb #1b12879d
 def slopes(reduction: Radial, M):
@@ -172,18 +227,21 @@ def slopes(reduction: Radial, M):
 
 
 def clock_rate(rows, y, exponent: int):
-    "For coefficients `rows` of U' / scale: the rate at which `waiting_clock` runs at y, $4\\sum_ip_iy^{i+1-p}$ in flow time."
+    """For coefficients `rows` of U' / scale: the rate at which `waiting_clock` runs at y,
+    $4\\sum_ip_iy^{i+1-p}$ in flow time."""
     return 4 * sum(rows[i] * y ** (i + 1 - exponent) for i in range(len(rows)))
 
 
 def advance(reduction: Radial, M, psi):
-    "For moments M and neurons whose `waiting_clock` shows psi: the rate of that clock in flow time, and $y=\\alpha^2$."
+    """For moments M and neurons whose `waiting_clock` shows psi: the rate of that clock in flow
+    time, and $y=\\alpha^2$."""
     y = jax.nn.sigmoid(log_odds(psi, reduction.exponent))
     return clock_rate(slopes(reduction, M), y, reduction.exponent), y
 
 
 def worst(x):
-    "The largest entry, as a solver's norm of errors: neurons that share their steps are all as accurate as asked."
+    """The largest entry, as a solver's norm of errors: neurons that share their steps are all as
+    accurate as asked."""
     return jnp.max(jnp.abs(x))
 
 
@@ -191,7 +249,8 @@ def worst(x):
 def feet(reduction: Radial, xi, M, length, tol):
     """Where log-odds `xi` (N,) at the panel's Chebyshev times were at its start: shape (ORDER, N).
 
-    `M` (ORDER + 1, h) are the moments at those times, `length` the panel's length in flow time, `tol` the error in xi."""
+    `M` (ORDER + 1, h) are the moments at those times, `length` the panel's length in flow time,
+    `tol` the error in xi."""
     rows, p = TO_POWERS @ slopes(reduction, M), reduction.exponent
     ends = (CHEBYSHEV[1:, None] + 1) / 2
 
@@ -199,23 +258,29 @@ def feet(reduction: Radial, xi, M, length, tol):
         y = jax.nn.sigmoid(log_odds(psi, p))
         powers = horner(rows[..., None, None], 2 * ends * (1 - s) - 1)
         return -length * ends * clock_rate(powers, y, p)
+
     psi = jnp.broadcast_to(waiting_clock(xi, p), (ORDER, xi.size))
-    found, succeeded = solve_ode(drift, diffrax.Dopri8, 0.0, 1.0, psi, tol, first=0.3, norm=worst, max_steps=4096)
+    found, succeeded = solve_ode(
+        drift, diffrax.Dopri8, 0.0, 1.0, psi, tol, first=0.3, norm=worst, max_steps=4096
+    )
     return log_odds(jnp.where(succeeded, found[0], jnp.nan), p)  # where not, the panel is shortened
 
 
 @compiled
 def survive(reduction: Radial, survival, q, xi, M, length, tol):
-    """The survival function at log-odds `xi` (N,), a uniform grid, at a panel's Chebyshev times, (ORDER, N), for a teacher space
-    of dimension `q`; other arguments as `feet`."""
+    """The survival function at log-odds `xi` (N,), a uniform grid, at a panel's Chebyshev times,
+    (ORDER, N), for a teacher space of dimension `q`; other arguments as `feet`."""
     origin = feet(reduction, xi, M, length, tol)
     return interpolate(survival, xi[0], xi[1] - xi[0], origin, q)
 
 # %% ../nbs/04_mean_field.ipynb #718c51e9
 class Path(eqx.Module):
-    """Moments of the limit in flow time: panel edges (P + 1,) and values (P, ORDER + 1, h) at their Chebyshev times.
+    """Moments of the limit in flow time: panel edges (P + 1,) and values (P, ORDER + 1, h) at their
+    Chebyshev times.
 
-    The last of P panels, 256 or a double of it, may lie behind `end`: paths of one shape share compiled code."""
+    The last of P panels, 256 or a double of it, may lie behind `end`: paths of one shape share
+    compiled code."""
+
     edges: Float[Array, " edges"]
     values: Float[Array, "panels c h"]
     end: Float[Array, ""]
@@ -228,33 +293,47 @@ class Path(eqx.Module):
         return horner(xp.moveaxis(TO_POWERS @ self.values[i], -2, 0), x[..., None])
 
 
-def anderson(residual: Callable, z: np.ndarray, tol: float, rounds: int = 12) -> tuple[np.ndarray, float]:
-    "A fixed point z = z + residual(z) by Anderson acceleration: the last image and the size of its residual."
+def anderson(
+    residual: Callable, z: np.ndarray, tol: float, rounds: int = 12
+) -> tuple[np.ndarray, float]:
+    """A fixed point z = z + residual(z) by Anderson acceleration: the last image and the size of
+    its residual."""
     images, residuals = [], []
     for _ in range(rounds):
         r = residual(z)
         images.append(z + r)
         residuals.append(r)
         size = float(np.abs(r).max())
-        if not size > tol or not np.isfinite(size): break
+        if not size > tol or not np.isfinite(size):
+            break
         z = images[-1]
         if len(images) > 1:
-            z = z - np.diff(images, axis=0).T @ np.linalg.lstsq(np.diff(residuals, axis=0).T, r, rcond=None)[0]
+            z = (
+                z
+                - np.diff(images, axis=0).T
+                @ np.linalg.lstsq(np.diff(residuals, axis=0).T, r, rcond=None)[0]
+            )
     return images[-1], size
 
 # %% ../nbs/04_mean_field.ipynb #9d52c380
 def lowest(reduction: Radial, dim: int, end: float) -> float:
     "Log-odds below which every neuron still waits at flow time `end`: there 1 - S is a power of y."
     p, x0 = reduction.exponent, min(-28.0, -20.0 - np.log(dim))
-    if p == 1: return x0
-    front = 4 * (p - 1) * p * abs(float(reduction.F[p])) / reduction.scale * end  # y^(1-p) of a neuron that arrives at `end`
+    if p == 1:
+        return x0
+    front = (
+        4 * (p - 1) * p * abs(float(reduction.F[p])) / reduction.scale * end
+    )  # y^(1-p) of a neuron that arrives at `end`
     return min(x0, -6 - np.log(front) / (p - 1))
 
 
 class Grid(eqx.Module):
-    """The uniform grid in log-odds: its first point, its step, its points (N,), denser where the front is sharper.
+    """The uniform grid in log-odds: its first point, its step, its points (N,), denser where the
+    front is sharper.
 
-    `weights` (h - 1, N) turn the survival function there into the moments $E y^i$, i = 1 to h - 1; `q` = dim V."""
+    `weights` (h - 1, N) turn the survival function there into the moments $E y^i$, i = 1 to h - 1;
+    `q` = dim V."""
+
     x0: float
     dx: float
     xi: np.ndarray
@@ -262,12 +341,18 @@ class Grid(eqx.Module):
     q: int = eqx.field(static=True)
 
     def __init__(self, reduction: Radial, dim: int, end: float, dx: float):
-        p, self.q, self.x0 = reduction.exponent, reduction.basis.shape[1], lowest(reduction, dim, end)
+        p, self.q, self.x0 = (
+            reduction.exponent,
+            reduction.basis.shape[1],
+            lowest(reduction, dim, end),
+        )
         self.dx = 3 * dx / (p + 1)  # the front is analytic in a strip of width about pi / p
         self.xi = self.x0 + self.dx * np.arange(160 * (p + 1))
         y, i = special.expit(self.xi), np.arange(1, reduction.F.size)[:, None]
         self.weights = i * y**i * special.expit(-self.xi) * self.dx
-        self.weights[:, -1] = self.weights[:, -1] / 2 + 1 - y[-1] ** i[:, 0]  # beyond the grid S is constant
+        self.weights[:, -1] = (
+            self.weights[:, -1] / 2 + 1 - y[-1] ** i[:, 0]
+        )  # beyond the grid S is constant
 
     def initial(self, dim: int):
         "The survival function of uniform neurons."
@@ -277,42 +362,57 @@ class Grid(eqx.Module):
 def panel(powers: Radial, grid: Grid, survival, M, guess, length: float, tol: float):
     """One time panel of a reduction's `powers` from moments `M` (h,) and `survival` (N,).
 
-    Moments at its Chebyshev times and survival at its end; third and fourth, in units of `tol`: the residual of the
-    fixed point and the largest of the last two coefficients."""
-    carried, q, size = survival, np.asarray(float(grid.q)), (np.asarray(length), np.asarray(max(0.1 * tol, 1e-13)))
+    Moments at its Chebyshev times and survival at its end; third and fourth, in units of `tol`: the
+    residual of the fixed point and the largest of the last two coefficients."""
+    carried, q, size = (
+        survival,
+        np.asarray(float(grid.q)),
+        (np.asarray(length), np.asarray(max(0.1 * tol, 1e-13))),
+    )
 
-    def trial(z): return np.vstack([M, np.column_stack([np.ones(ORDER), z.reshape(ORDER, -1)])])
+    def trial(z):
+        return np.vstack([M, np.column_stack([np.ones(ORDER), z.reshape(ORDER, -1)])])
 
     def residual(z):
         nonlocal carried
         carried = np.asarray(survive(powers, survival, q, grid.xi, trial(z), *size))
         return (carried @ grid.weights.T).ravel() - z
+
     image, left = anderson(residual, guess[1:, 1:].ravel(), tol)
     values = trial(image)
     return values, carried[-1], left / tol, float(np.abs(TO_COEFFICIENTS @ values)[-2:].max()) / tol
 
 
-def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float, until: float = -np.inf) -> Path:
-    """The moments of the limit on [0, end] (flow time), panel by panel, to about `tol`; `dx` is the grid step in log-odds.
+def follow(
+    reduction: Radial, dim: int, end: float, tol: float, dx: float, until: float = -np.inf
+) -> Path:
+    """The moments of the limit on [0, end] (flow time), panel by panel, to about `tol`; `dx` is the
+    grid step in log-odds.
 
-    It ends early, with a whole panel, once the risk is at most `until`. Raises `NotResolved` when the panels
-    shrink below what rounding allows."""
+    It ends early, with a whole panel, once the risk is at most `until`. Raises `NotResolved` when
+    the panels shrink below what rounding allows."""
     grid, end = Grid(reduction, dim, end, dx), float(end)  # always of one type: compiled once
     survival, edges, length, powers = grid.initial(dim), [0.0], end / 32, reduction.powers
-    values = [np.tile(np.concatenate([[1.0], grid.weights @ survival]), (ORDER + 1, 1))]  # before 0: at rest
+    values = [
+        np.tile(np.concatenate([[1.0], grid.weights @ survival]), (ORDER + 1, 1))
+    ]  # before 0: at rest
     while edges[-1] < end and reduction.risk(values[-1][-1]) > until:
         length = min(length, end - edges[-1])
         ratio = min(length / (edges[-1] - edges[-2]), 2.0) if len(edges) > 1 else 0.0
         ahead = np.polynomial.polynomial.polyvander(1 + (CHEBYSHEV + 1) * ratio, ORDER) @ TO_POWERS
         guess = np.clip(ahead @ values[-1], 0, 1)  # the last panel's polynomial, continued
-        found, reached, left, tail = panel(powers, grid, survival, values[-1][-1], guess, length, 0.1 * tol)
+        found, reached, left, tail = panel(
+            powers, grid, survival, values[-1][-1], guess, length, 0.1 * tol
+        )
         factor = 0.8 * max(tail, 1e-12) ** (-1 / ORDER)
         if left <= 1 and tail <= 1:
             edges.append(end if end - edges[-1] - length < 1e-12 * end else edges[-1] + length)
             values.append(found)
             survival, length = reached, length * min(factor, 3.0)
-        else: length *= max(factor, 0.2) if left <= 1 else 0.3
-        if length < 1e-10 * end: raise NotResolved("tol", tol, f"larger: time panels collapse at t = {edges[-1]:.4g}")
+        else:
+            length *= max(factor, 0.2) if left <= 1 else 0.3
+        if length < 1e-10 * end:
+            raise NotResolved("tol", tol, f"larger: time panels collapse at t = {edges[-1]:.4g}")
     whole = padded(values[1:], 256)
     whole[len(values) - 1 :] = values[-1][-1]  # behind the end nothing moves
     past = edges[-1] * (2.0 + np.arange(len(whole) + 1 - len(edges)))
@@ -321,6 +421,7 @@ def follow(reduction: Radial, dim: int, end: float, tol: float, dx: float, until
 # %% ../nbs/04_mean_field.ipynb #e5423f8e
 class RadialLimit(eqx.Module):
     "The exact limit of a radial problem: its reduction and the path of its moments."
+
     problem: Problem
     reduction: Radial
     path: Path
@@ -331,15 +432,20 @@ class RadialLimit(eqx.Module):
         push = horner(slopes(self.reduction, self.path.moments(t))[:, None, None], y)
         return -2 * push * (u @ self.reduction.basis.T - y * w)
 
-    def risk(self, t): return self.reduction.risk(self.path.moments(t))
+    def risk(self, t):
+        return self.reduction.risk(self.path.moments(t))
 
     def function_error(self, t, rho: Measure):
-        GM, y = self.reduction.G @ self.path.moments(t), jnp.sum((rho.points @ self.reduction.basis) ** 2, -1)
+        GM, y = (
+            self.reduction.G @ self.path.moments(t),
+            jnp.sum((rho.points @ self.reduction.basis) ** 2, -1),
+        )
         own = pair_sum(series(self.problem)[0], rho.points, rho.points, rho.charge)
         return rho.charge @ (own - 2 * horner(GM[:, None], y)) + self.path.moments(t) @ GM
 
     def transport(self, w0, times, signs=1.0):
-        "A neuron stays in the plane of its part in V and its part around V, each of which keeps its direction."
+        """A neuron stays in the plane of its part in V and its part around V, each of which keeps
+        its direction."""
         u = w0 @ self.reduction.basis
         along = u @ self.reduction.basis.T
         rest = w0 - along
@@ -369,21 +475,27 @@ def carry(reduction: Radial, path: Path, xi, start, times):
 
     psi = waiting_clock(xi, p)
     state = jnp.stack([psi, jnp.zeros_like(psi)])
-    found, succeeded = solve_ode(drift, diffrax.Dopri8, start, times[-1], state, 1e-11, times, norm=worst)
+    found, succeeded = solve_ode(
+        drift, diffrax.Dopri8, start, times[-1], state, 1e-11, times, norm=worst
+    )
     found = jnp.where(succeeded, found, jnp.nan)
     return log_odds(found[:, 0], p), found[:, 1]
 
 # %% ../nbs/04_mean_field.ipynb #a7d0b6c9
-NEIGHBOURS = 128  # neurons that share their steps: fewer cost more calls, more (of other latitudes) more steps
+# neurons that share their steps: fewer cost more calls, more (of other latitudes) more steps
+NEIGHBOURS = 128
 
 
 def latitudes(exact: RadialLimit, xi, times, start: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Neurons of log-odds `xi` (N,) of $|P_Vw|^2$ at flow time `start`, at monotone `times` (T,) from there on, or back.
+    """Neurons of log-odds `xi` (N,) of $|P_Vw|^2$ at flow time `start`, at monotone `times` (T,)
+    from there on, or back.
 
-    Their log-odds and the logarithm of $\\|J\\|$ along the meridian, (T, N) each, to 1e-11 a step; NaN where the solver gives up.
-    One compiled program serves all neurons, times and dimensions."""
+    Their log-odds and the logarithm of $\\|J\\|$ along the meridian, (T, N) each, to 1e-11 a step;
+    NaN where the solver gives up. One compiled program serves all neurons, times and dimensions."""
     xi, times, order = np.asarray(xi, float), np.asarray(times, float), np.argsort(xi)
-    apart = np.append(xi[order], np.repeat(xi[order[-1:]], -len(xi) % NEIGHBOURS)).reshape(-1, NEIGHBOURS)
+    apart = np.append(xi[order], np.repeat(xi[order[-1:]], -len(xi) % NEIGHBOURS)).reshape(
+        -1, NEIGHBOURS
+    )
     powers, clock = exact.reduction.powers, (np.asarray(float(start)), padded(times, 128))
     runs = [carry(powers, exact.path, block, *clock) for block in apart]
     back = np.argsort(order)
@@ -395,7 +507,8 @@ MODES = 256
 
 
 def legendre_coefficients(K: DotProduct, dim: int) -> np.ndarray:
-    "For a function K of a dot product in `dim` >= 3 dimensions: its first `MODES` coefficients in the $P_l$."
+    """For a function K of a dot product in `dim` >= 3 dimensions: its first `MODES` coefficients in
+    the $P_l$."""
     p = K.taylor()
     l = np.arange(max(p.size, MODES) + 1)
     up, down = (l + dim - 2) / (2 * l + dim - 2), l / (2 * l + dim - 2)
@@ -407,10 +520,13 @@ def legendre_coefficients(K: DotProduct, dim: int) -> np.ndarray:
 
 # %% ../nbs/04_mean_field.ipynb #b8c9d0e1
 class OneLatitude(eqx.Module):
-    """For closed-form problems with one teacher direction v and unit signs: the problem seen by $u=w\\cdot v$.
+    """For closed-form problems with one teacher direction v and unit signs: the problem seen by
+    $u=w\\cdot v$.
 
     `kappa` and `phi` (L,) are the coefficients of K and F, `norm` is that of the teacher, `start`
-    and `weights` (N,) are a quadrature of the uniform law. All is data: problems and dimensions share what is compiled."""
+    and `weights` (N,) are a quadrature of the uniform law. All is data: problems and dimensions
+    share what is compiled."""
+
     basis: Float[Array, "d 1"]
     kappa: Float[Array, " l"]
     phi: Float[Array, " l"]
@@ -429,7 +545,10 @@ class OneLatitude(eqx.Module):
             before, now = rows
             product = u * now + jnp.stack([jnp.zeros_like(u), now[0]])  # u P and its derivative
             return (now, ((2 * l + d - 2) * product - l * before) / (l + d - 2)), now
-        rows = jax.lax.scan(step, (jnp.zeros_like(first), first), jnp.arange(1.0 * self.kappa.size))[1]
+
+        rows = jax.lax.scan(
+            step, (jnp.zeros_like(first), first), jnp.arange(1.0 * self.kappa.size)
+        )[1]
         return jnp.moveaxis(rows, 1, 0)
 
     def mean(self, u, v):
@@ -445,13 +564,16 @@ class OneLatitude(eqx.Module):
         moments = self.polynomials(v)[0] @ self.weights
         return self.norm + self.kappa @ moments**2 - 2 * self.phi @ moments
 
-    def square(self, v): return self.kappa @ (self.polynomials(v)[0] @ self.weights) ** 2
+    def square(self, v):
+        return self.kappa @ (self.polynomials(v)[0] @ self.weights) ** 2
 
-    def draw(self, size: int, seed: int): return self.start[:, None]  # nothing is drawn
+    def draw(self, size: int, seed: int):
+        return self.start[:, None]  # nothing is drawn
 
 
 def one_latitude(problem: Problem, order: int) -> OneLatitude:
-    "The latitudes of a problem with one teacher direction, at `order` points on each of 40 panels; no `basis` yet."
+    """The latitudes of a problem with one teacher direction, at `order` points on each of 40
+    panels; no `basis` yet."""
     (K, F), t = series(problem), problem.teacher
     side = t.points @ teacher_span(problem)[:, 0]  # 1 or -1
     kappa, phi = (legendre_coefficients(x, problem.dim) for x in (K, F))
@@ -459,12 +581,15 @@ def one_latitude(problem: Problem, order: int) -> OneLatitude:
     few = 64 if np.abs(np.append(kappa[64:], phi[64:])).max() < 1e-15 * kappa.sum() else MODES
     z, weights = latitude_quadrature(problem.dim, 20, order)
     start, weights = np.concatenate([-z[::-1], z]), np.concatenate([weights[::-1], weights]) / 2
-    norm, dim, scale = (np.asarray(float(x)) for x in (teacher_norm(problem), problem.dim, problem.scale))
+    norm, dim, scale = (
+        np.asarray(float(x)) for x in (teacher_norm(problem), problem.dim, problem.scale)
+    )
     return OneLatitude(np.zeros((0, 1)), kappa[:few], phi[:few], norm, dim, scale, start, weights)
 
 
 def coarser(problem: Problem, order: int) -> OneLatitude:
-    """`one_latitude` with half the points, without the upper half of coefficients that had to be cut off.
+    """`one_latitude` with half the points, without the upper half of coefficients that had to be
+    cut off.
 
     Points of weight zero bring it to the same shape: it shares what is compiled."""
     view = one_latitude(problem, order // 2)
@@ -472,15 +597,17 @@ def coarser(problem: Problem, order: int) -> OneLatitude:
     start, weights = np.tile(view.start, 2), np.append(view.weights, 0 * view.weights)
     return replace(view, kappa=view.kappa * kept, phi=view.phi * kept, start=start, weights=weights)
 
-
 # %% ../nbs/04_mean_field.ipynb #449a826a
 class Network(eqx.Module):
     "Any problem, seen by the neurons themselves, with nothing integrated out."
+
     problem: Problem
 
-    def risk(self, w): return self.problem.risk(self.problem.measure(w))
+    def risk(self, w):
+        return self.problem.risk(self.problem.measure(w))
 
-    def draw(self, size: int, seed: int): return uniform(own_key(seed), size, self.problem.dim)
+    def draw(self, size: int, seed: int):
+        return uniform(own_key(seed), size, self.problem.dim)
 
 
 def particle_velocity(view, t, v):
@@ -494,7 +621,9 @@ def particle_velocity(view, t, v):
 
 # %% ../nbs/04_mean_field.ipynb #3946404e
 class ParticleLimit(eqx.Module):
-    "A limit carried by particles: `view` (`OneLatitude` or `Network`), knots (K,), points and rates (K, N, .)."
+    """A limit carried by particles: `view` (`OneLatitude` or `Network`), knots (K,), points and
+    rates (K, N, .)."""
+
     problem: Any  # a Problem; None while it is solved at one latitude
     view: OneLatitude | Network
     knots: Float[Array, " k"]
@@ -506,15 +635,18 @@ class ParticleLimit(eqx.Module):
         return normalise(cubic) if isinstance(self.view, Network) else cubic
 
     def velocity(self, t, w, signs=1.0):
-        if isinstance(self.view, Network): return self.problem.velocity(w, self.problem.measure(self.at(t)), signs)
+        if isinstance(self.view, Network):
+            return self.problem.velocity(w, self.problem.measure(self.at(t)), signs)
         pull = self.view.pull(w @ self.view.basis, self.at(t)) @ self.view.basis.T
         return -project(w, pull)
 
-    def risk(self, t): return self.view.risk(self.at(t))
+    def risk(self, t):
+        return self.view.risk(self.at(t))
 
     def function_error(self, t, rho: Measure):
         v, view = self.at(t), self.view
-        if isinstance(view, Network): return self.problem.function_error(rho, self.problem.measure(v))
+        if isinstance(view, Network):
+            return self.problem.function_error(rho, self.problem.measure(v))
         own = pair_sum(series(self.problem)[0], rho.points, rho.points, rho.charge)
         return rho.charge @ (own - 2 * view.mean(rho.points @ view.basis, v)) + view.square(v)
 
@@ -526,7 +658,9 @@ Limit = RadialLimit | MomentLimit | ParticleLimit
 
 # %% ../nbs/04_mean_field.ipynb #a43a9c96
 class Own(eqx.Module):
-    "The velocities of particles, each set before one of the `cuts` in its own measure and view, as a function of (t, v)."
+    """The velocities of particles, each set before one of the `cuts` in its own measure and view,
+    as a function of (t, v)."""
+
     views: tuple[OneLatitude | Network, ...]
     cuts: tuple[int, ...] = eqx.field(static=True, default=())
 
@@ -541,17 +675,28 @@ def particle_rates(own: Own, points, count):
     return first_rows(lambda v: own(0.0, v), (points,), count)
 
 
-def follow_particles(problem: Any, views: tuple, times, sizes: list[int], seed: int, tol: float = 1e-8):
-    """Independent sets of particles of these `sizes` and `views`, followed to the last of `times`, as `ParticleLimit`s with
-    knots at these times and at 64 equal steps: one solver, compiled once, carries all."""
+def follow_particles(
+    problem: Any, views: tuple, times, sizes: list[int], seed: int, tol: float = 1e-8
+):
+    """Independent sets of particles of these `sizes` and `views`, followed to the last of `times`,
+    as `ParticleLimit`s with knots at these times and at 64 equal steps: one solver, compiled once,
+    carries all."""
     knots = np.union1d(np.linspace(0, times[-1] or 1.0, 65), times)
-    start = [view.draw(size, seed + i) for i, (view, size) in enumerate(zip(views, sizes, strict=True))]
+    start = [
+        view.draw(size, seed + i) for i, (view, size) in enumerate(zip(views, sizes, strict=True))
+    ]
     own = Own(views, tuple(np.cumsum([len(v) for v in start])[:-1].tolist()))
     points, ok = solve_flow(own, np.concatenate(start), padded(knots, 128), tol)
-    if not ok: raise NotResolved("times", times, f"times up to which {sizes[0]} particles can be followed")
+    if not ok:
+        raise NotResolved("times", times, f"times up to which {sizes[0]} particles can be followed")
     count = np.asarray(len(knots))
-    sets = (np.split(np.asarray(x), own.cuts, axis=1) for x in (points, particle_rates(own, points, count)))
-    knots = np.append(knots, knots[-1] * (2.0 + np.arange(len(points) - len(knots))))  # nothing is asked behind the end
+    sets = (
+        np.split(np.asarray(x), own.cuts, axis=1)
+        for x in (points, particle_rates(own, points, count))
+    )
+    knots = np.append(
+        knots, knots[-1] * (2.0 + np.arange(len(points) - len(knots)))
+    )  # nothing is asked behind the end
     return [ParticleLimit(problem, view, knots, *one) for view, *one in zip(views, *sets)]
 
 # %% ../nbs/04_mean_field.ipynb #52ab29a3
@@ -568,9 +713,12 @@ def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
         risk = core.risk(path.moments(times))
         if previous is not None:
             error = np.maximum.accumulate(np.abs(risk - previous)) + 1e-13
-            if error[-1] <= tol: return RadialLimit(problem, reduction.common, path), risk, error
+            if error[-1] <= tol:
+                return RadialLimit(problem, reduction.common, path), risk, error
         previous = risk
-    raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name} up to t = {times[-1]:g}")
+    raise NotResolved(
+        "tol", tol, f"at least {error[-1]:.1e} for {problem.name} up to t = {times[-1]:g}"
+    )
 
 
 @compiled
@@ -581,27 +729,38 @@ def particle_risk(limit: MomentLimit | ParticleLimit, times, count):
 
 def particle_risks(limit: MomentLimit | ParticleLimit, times) -> np.ndarray:
     "The risk of a limit at `times` (T,); up to 128 of them share one program."
-    if isinstance(limit, MomentLimit): limit = limit.bare()
-    return np.asarray(particle_risk(limit, padded(times, 128), np.asarray(len(times))))[: len(times)]
+    if isinstance(limit, MomentLimit):
+        limit = limit.bare()
+    return np.asarray(particle_risk(limit, padded(times, 128), np.asarray(len(times))))[
+        : len(times)
+    ]
 
 
 def solve_particles(view: Network, times, size: int, seed: int):
-    "A particle limit, its risk at `times` and twice the running disagreement with half as many other particles."
+    """A particle limit, its risk at `times` and twice the running disagreement with half as many
+    other particles."""
     tol = view.problem.step_tol(1e-8)
-    return compared(follow_particles(view.problem, (view, view), times, [size, size // 2], seed, tol), times)
+    return compared(
+        follow_particles(view.problem, (view, view), times, [size, size // 2], seed, tol), times
+    )
 
 
 def solve_latitudes(problem: Problem, times, tol: float) -> tuple[ParticleLimit, Any, Any]:
     """The limit of one latitude, at 640 or 2560 points as `tol` asks for, its risk, and its error.
 
-    That is what half the points and half the series change, doubled, what the series leave out, and ten times the error of a
-    step of the solver."""
+    That is what half the points and half the series change, doubled, what the series leave out, and
+    ten times the error of a step of the solver."""
     for order in (16, 64):
         views = one_latitude(problem, order), coarser(problem, order)
         limit, risk, error = compared(follow_particles(None, views, times, [0, 0], 0, 1e-10), times)
         error = error + 1e-9 + problem.left_out
-        if error[-1] <= tol: break
-    return replace(limit, problem=problem, view=replace(views[0], basis=teacher_span(problem))), risk, error
+        if error[-1] <= tol:
+            break
+    return (
+        replace(limit, problem=problem, view=replace(views[0], basis=teacher_span(problem))),
+        risk,
+        error,
+    )
 
 
 def compared(limits: list[ParticleLimit], times):
@@ -611,10 +770,12 @@ def compared(limits: list[ParticleLimit], times):
 
 # %% ../nbs/04_mean_field.ipynb #b828be89
 class MeanField(eqx.Module):
-    """The infinite-width limit on [0, times[-1]] (flow time): `risk` (T,), `risk_error` (T,) and how it was `method`.
+    """The infinite-width limit on [0, times[-1]] (flow time): `risk` (T,), `risk_error` (T,) and
+    how it was `method`.
 
-    `exact`: the error is about the measure itself, for scrambled starts with 99 % confidence at each time; False where
-    particles stand in for the measure."""
+    `exact`: the error is about the measure itself, for scrambled starts with 99 % confidence at
+    each time; False where particles stand in for the measure."""
+
     problem: Problem
     times: np.ndarray
     risk: np.ndarray
@@ -624,18 +785,22 @@ class MeanField(eqx.Module):
     limit: Limit
 
     def velocity(self, t, w, signs=1.0):
-        "For 0 <= t <= times[-1] and unit w (m, d): the velocity of neurons in the limit's field, (m, d)."
+        """For 0 <= t <= times[-1] and unit w (m, d): the velocity of neurons in the limit's field,
+        (m, d)."""
         t = t if isinstance(t, jax.Array) else np.asarray(t, float)
-        if isinstance(self.limit, RadialLimit): return self.limit.velocity(t, w, signs)
+        if isinstance(self.limit, RadialLimit):
+            return self.limit.velocity(t, w, signs)
         return limit_velocity(self.limit, t, w, signs)
 
     def risk_at(self, times):
         "For times (T,) in [0, times[-1]]: the risk of the limit, (T,)."
-        if isinstance(self.limit, RadialLimit): return self.limit.risk(np.asarray(times))
+        if isinstance(self.limit, RadialLimit):
+            return self.limit.risk(np.asarray(times))
         return particle_risks(self.limit, np.asarray(times))
 
     def transport(self, w0) -> Float[Array, "times m d"]:
-        "Unit `w0` (m, d), signed as the problem's first m neurons, carried by the limit to `times`: (times, m, d)."
+        """Unit `w0` (m, d), signed as the problem's first m neurons, carried by the limit to
+        `times`: (times, m, d)."""
         w0 = np.asarray(check_sphere("w0", w0, self.problem.dim))
         carried = self.limit.transport(w0, self.times, self.problem.signs(len(w0)))
         if not np.all(np.isfinite(carried)):
@@ -650,15 +815,18 @@ class MeanField(eqx.Module):
 
 
 @compiled
-def limit_velocity(limit: Limit, t, w, signs): return limit.velocity(t, w, signs)
+def limit_velocity(limit: Limit, t, w, signs):
+    return limit.velocity(t, w, signs)
 
 
 @compiled
-def limit_error(limit: Limit, t, rho: Measure): return limit.function_error(t, rho)
+def limit_error(limit: Limit, t, rho: Measure):
+    return limit.function_error(t, rho)
 
 # %% ../nbs/04_mean_field.ipynb #c2a657d6
 def tabulated(problem: Problem) -> Problem:
-    """For inputs that are enumerated: the same problem with labels at them for its teacher, and without its name.
+    """For inputs that are enumerated: the same problem with labels at them for its teacher, and
+    without its name.
 
     Problems on the same cube then share what is compiled for their particles."""
     labels = Labels(np.asarray(problem.teacher(problem.inputs.nodes())))
@@ -672,51 +840,67 @@ def has_one_direction(problem: Problem) -> bool:
 
 def proxy(problem: Problem) -> tuple[Network, str]:
     "A problem seen by a network's neurons, and in words where its inputs come from."
-    if problem.closed_form: return Network(problem), ""
+    if problem.closed_form:
+        return Network(problem), ""
     exact = problem.inputs.exact
-    return Network(tabulated(problem) if exact else problem), ", inputs " + ("enumerated" if exact else "sampled")
+    return Network(tabulated(problem) if exact else problem), ", inputs " + (
+        "enumerated" if exact else "sampled"
+    )
 
 
 def several(problem: Problem) -> Latent | Cube | None:
-    "The moments of a problem with several teacher directions or on the cube, None where one or fewer suffice, or too many."
-    if radial(problem) is not None or has_one_direction(problem): return None
+    """The moments of a problem with several teacher directions or on the cube, None where one or
+    fewer suffice, or too many."""
+    if radial(problem) is not None or has_one_direction(problem):
+        return None
     return latent(problem, teacher_span(problem)) if problem.closed_form else cube(problem)
 
 
 def is_certified(problem: Problem) -> bool:
-    "Whether the error that `solve` claims is about the measure itself: not where a network stands in for it."
+    """Whether the error that `solve` claims is about the measure itself: not where a network stands
+    in for it."""
     return radial(problem) is not None or has_one_direction(problem) or several(problem) is not None
 
 
 def rough(problem: Problem, share: float = 0.05) -> float | None:
-    """A tolerance for limits that are read to a few per cent: that share of the teacher's squared norm.
+    """A tolerance for limits that are read to a few per cent: that share of the teacher's squared
+    norm.
 
-    None where `solve` has a better default (one radius, one latitude) or no certificate (a network)."""
+    None where `solve` has a better default (one radius, one latitude) or no certificate (a
+    network)."""
     return share * float(teacher_norm(problem)) if several(problem) is not None else None
 
 
 def sampling_error(limit: ParticleLimit, risk, times) -> np.ndarray:
     """For a limit found on a sample of inputs: what the sample does to its risk at `times`, (T,).
 
-    The largest gap so far between the risk on the sample and on 4 others of its size, and two standard errors of their mean; it
-    is measured at up to 9 of the times, and holds for those before."""
-    others = [eqx.tree_at(lambda l: l.view.problem, limit, elsewhere(limit.problem, seed)) for seed in range(1, 5)]
+    The largest gap so far between the risk on the sample and on 4 others of its size, and two
+    standard errors of their mean; it is measured at up to 9 of the times, and holds for those
+    before."""
+    others = [
+        eqx.tree_at(lambda l: l.view.problem, limit, elsewhere(limit.problem, seed))
+        for seed in range(1, 5)
+    ]
     at = np.unique(np.linspace(0, len(times) - 1, 9).round().astype(int))
     fresh = np.array([particle_risks(other, times[at]) for other in others])
     gap = np.abs(fresh.mean(0) - risk[at]) + 2 * fresh.std(0, ddof=1) / np.sqrt(len(fresh))
     return np.maximum.accumulate(gap)[np.searchsorted(at, np.arange(len(times)))]
 
 
-def solve(problem: Problem, times, tol: float | None = None, particles: int = 4096, seed: int = 0) -> MeanField:
+def solve(
+    problem: Problem, times, tol: float | None = None, particles: int = 4096, seed: int = 0
+) -> MeanField:
     """For uniform initial neurons: the mean-field limit at increasing `times` >= 0 in flow time.
 
-    To `tol` (default 1e-8) where one radius suffices (He_k, Misspecified, Circle and whatever shares their symmetry) or one
-    latitude (one teacher direction, any activation and link). With several teacher directions and a short kernel, and for
-    monomials of up to 8 bits and SoftPlus on the cube, moments are averages over scrambled starts, taken until the error is
-    below `tol`; the default aims at a share of the first risk, 1e-4 for up to 3 directions, 1e-3 for more, 3e-3 on the cube.
-    Otherwise a network of `particles` stands in for the measure, and `tol` is enforced only if given. Where a sample stands for
-    the inputs, `risk` is that on the sample, and its error covers how far it is from the risk on others. Raises `BadInput` for
-    bad times, `NotResolved` for an unreachable `tol`."""
+    To `tol` (default 1e-8) where one radius suffices (He_k, Misspecified, Circle and whatever
+    shares their symmetry) or one latitude (one teacher direction, any activation and link). With
+    several teacher directions and a short kernel, and for monomials of up to 8 bits and SoftPlus on
+    the cube, moments are averages over scrambled starts, taken until the error is below `tol`; the
+    default aims at a share of the first risk, 1e-4 for up to 3 directions, 1e-3 for more, 3e-3 on
+    the cube. Otherwise a network of `particles` stands in for the measure, and `tol` is enforced
+    only if given. Where a sample stands for the inputs, `risk` is that on the sample, and its error
+    covers how far it is from the risk on others. Raises `BadInput` for bad times, `NotResolved` for
+    an unreachable `tol`."""
     problem, times = check_concrete("problem", problem), check_times(times)
     tol_given = None if tol is None else check_positive("tol", tol)
     particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
@@ -731,12 +915,14 @@ def solve(problem: Problem, times, tol: float | None = None, particles: int = 40
         method, exact = f"exact, one latitude, {limit.points.shape[1]} points", True
     elif (moments := several(problem)) is not None:
         limit, risk, error, method = solve_moments(problem, moments, times, tol_given, seed)
-        if problem.closed_form and isinstance(problem.teacher, Atoms): error = error + problem.left_out
+        if problem.closed_form and isinstance(problem.teacher, Atoms):
+            error = error + problem.left_out
         return MeanField(problem, times, risk, error, method, True, limit)
     else:
         view, words = proxy(problem)
         limit, risk, error = solve_particles(view, times, particles, seed)
-        if problem.sampled: error = error + sampling_error(limit, risk, times)
+        if problem.sampled:
+            error = error + sampling_error(limit, risk, times)
         method, exact = f"proxy: network of {particles} neurons{words}", False
     if tol_given and error[-1] > tol_given:
         raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name}, {method}")

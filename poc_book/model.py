@@ -28,7 +28,16 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from .checks import BadInput, NotResolved, check_finite, check_flag, check_integer, check_positive, check_sphere, require
+from poc_book.checks import (
+    BadInput,
+    NotResolved,
+    check_finite,
+    check_flag,
+    check_integer,
+    check_positive,
+    check_sphere,
+    require,
+)
 from .fused import DIMS, fused_pull, triton
 from poc_book.sphere import (
     Array,
@@ -46,43 +55,63 @@ from poc_book.sphere import (
 
 # %% ../nbs/02_model.ipynb #40e1839d
 class Hermite(eqx.Module):
-    """For degrees >= 0: the series $\\sum_k c_k h_k$ of normalised Hermite polynomials, as a function of a real number.
+    """For degrees >= 0: the series $\\sum_k c_k h_k$ of normalised Hermite polynomials, as a
+    function of a real number.
 
     `degrees` and `coefficients` are tuples of the same length; odd degrees are allowed here."""
+
     degrees: tuple[int, ...] = eqx.field(static=True)
     coefficients: tuple[float, ...] = eqx.field(static=True)
     kink = jump = 0.0
 
     def __init__(self, degrees, coefficients):
-        self.degrees = tuple(check_integer("degree", k, 0) for k in np.atleast_1d(check_finite("degrees", degrees)).tolist())
-        self.coefficients = tuple(map(float, np.atleast_1d(check_finite("coefficients", coefficients)).ravel()))
-        require(len(self.degrees) == len(self.coefficients) == len(set(self.degrees)), "degrees", self.degrees,
-                "distinct degrees, one coefficient each")
+        self.degrees = tuple(
+            check_integer("degree", k, 0)
+            for k in np.atleast_1d(check_finite("degrees", degrees)).tolist()
+        )
+        self.coefficients = tuple(
+            map(float, np.atleast_1d(check_finite("coefficients", coefficients)).ravel())
+        )
+        require(
+            len(self.degrees) == len(self.coefficients) == len(set(self.degrees)),
+            "degrees",
+            self.degrees,
+            "distinct degrees, one coefficient each",
+        )
 
     def __call__(self, x):
         series = np.zeros(max(self.degrees) + 1)
-        for k, c in zip(self.degrees, self.coefficients): series[k] = c / np.sqrt(float(factorial(k)))
-        return sum(float(a) * x**p for p, a in enumerate(np.polynomial.hermite_e.herme2poly(series)) if a)
+        for k, c in zip(self.degrees, self.coefficients):
+            series[k] = c / np.sqrt(float(factorial(k)))
+        return sum(
+            float(a) * x**p for p, a in enumerate(np.polynomial.hermite_e.herme2poly(series)) if a
+        )
 
 # %% ../nbs/02_model.ipynb #6ba7de7c
 class SoftPlus(eqx.Module):
     "For beta > 0: $\\log(1+e^{\\beta z})/\\beta$, a ReLU rounded at scale $1/\\beta$."
+
     beta: float = eqx.field(static=True, default=16.0, converter=partial(check_positive, "beta"))
 
     def __call__(self, x):
-        t = self.beta * x  # twice as fast as jax.nn.softplus; beyond 40 the logarithm is t to the last bit
+        t = (
+            self.beta * x
+        )  # twice as fast as jax.nn.softplus; beyond 40 the logarithm is t to the last bit
         xp = module_of(x)
         return (xp.log1p(xp.exp(xp.minimum(t, 40.0))) + xp.maximum(t - 40.0, 0.0)) / self.beta
 
-    def slope(self, x): return 1 / (1 + jnp.exp(-self.beta * x))
+    def slope(self, x):
+        return 1 / (1 + jnp.exp(-self.beta * x))
 
 # %% ../nbs/02_model.ipynb #b7d1e2a3
 @dataclass(frozen=True)
 class Expansion:
-    """For f of a standard Gaussian g: $f=\\sum_kc_kh_k(g)+\\frac\\kappa2|g|+\\frac\\eta2\\mathrm{sign}\\,g$ and what is left out.
+    """For f of a standard Gaussian g:
+    $f=\\sum_kc_kh_k(g)+\\frac\\kappa2|g|+\\frac\\eta2\\mathrm{sign}\\,g$ and what is left out.
 
-    `kink` and `jump` are those of f' and f at zero; `rest` and `slope_rest` are the shares of $E f^2$ and $E f'^2$ left out,
-    `size` is the root of the former. `jumps`: f jumps somewhere."""
+    `kink` and `jump` are those of f' and f at zero; `rest` and `slope_rest` are the shares of $E
+    f^2$ and $E f'^2$ left out, `size` is the root of the former. `jumps`: f jumps somewhere."""
+
     degrees: tuple[int, ...]
     coefficients: tuple[float, ...]
     kink: float = 0.0
@@ -97,16 +126,21 @@ class Expansion:
         "All coefficients, those of kink and jump included, up to `DEGREES`."
         found = np.zeros(max((*self.degrees, DEGREES)) + 1)
         found[list(self.degrees)] = self.coefficients
-        found[: DEGREES + 1] += sum(size * part[: DEGREES + 1] for size, part in zip((self.kink, self.jump), _absolute_value()))
+        found[: DEGREES + 1] += sum(
+            size * part[: DEGREES + 1]
+            for size, part in zip((self.kink, self.jump), _absolute_value())
+        )
         return found
 
     @property
     def certified(self) -> bool:
-        "Whether the series may stand for f: it leaves out at most 1e-4 of $E f^2$ and, of a slope that is one, 5 %."
+        """Whether the series may stand for f: it leaves out at most 1e-4 of $E f^2$ and, of a slope
+        that is one, 5 %."""
         return self.rest < 1e-4 and -1e-6 < self.slope_rest < 0.05
 
 # %% ../nbs/02_model.ipynb #c2f3a4b5
-DEGREES = 512  # a function that varies on the scale of 1/16, like SoftPlus(16), has coefficients up to here
+# a function that varies on the scale of 1/16, like SoftPlus(16), has coefficients up to here
+DEGREES = 512
 
 
 @lru_cache(maxsize=4)
@@ -121,27 +155,34 @@ def _gauss_legendre(breaks: tuple[float, ...] = ()) -> tuple[np.ndarray, np.ndar
     root = np.exp(-z * z / 4) / (2 * np.pi) ** 0.25
     h = np.zeros((DEGREES + 1, z.size))
     h[0], h[1] = root, z * root
-    for k in range(1, DEGREES): h[k + 1] = (z * h[k] - np.sqrt(k) * h[k - 1]) / np.sqrt(k + 1)
+    for k in range(1, DEGREES):
+        h[k + 1] = (z * h[k] - np.sqrt(k) * h[k - 1]) / np.sqrt(k + 1)
     return z, h, (half * weights).ravel() * root
 
 
 @lru_cache
 def _absolute_value() -> tuple[np.ndarray, np.ndarray]:
-    "The first 2048 Hermite coefficients of |g| / 2 and sign(g) / 2; their squares are the powers of their kernels."
+    """The first 2048 Hermite coefficients of |g| / 2 and sign(g) / 2; their squares are the powers
+    of their kernels."""
     kink = np.zeros(2050)
     kink[0], kink[2] = np.sqrt(2 / np.pi) / 2, np.sqrt(1 / np.pi) / 2
-    for k in range(2, 2048, 2): kink[k + 2] = -kink[k] * (k - 1) / np.sqrt((k + 1) * (k + 2))
-    jump = np.sqrt(np.arange(1, 2049)) * kink[1:2049]  # a derivative has coefficients sqrt(k + 1) c_{k+1}
+    for k in range(2, 2048, 2):
+        kink[k + 2] = -kink[k] * (k - 1) / np.sqrt((k + 1) * (k + 2))
+    jump = (
+        np.sqrt(np.arange(1, 2049)) * kink[1:2049]
+    )  # a derivative has coefficients sqrt(k + 1) c_{k+1}
     return kink[:2048], jump
 
 
 def _breaks(both: Callable, z, values, slopes) -> tuple[tuple[float, ...], bool]:
-    "Places between neighbours of z where f or f' jumps, or turns as sharply, by bisection of `both`; and whether f jumps at one."
+    """Places between neighbours of z where f or f' jumps, or turns as sharply, by bisection of
+    `both`; and whether f jumps at one."""
     root = np.exp(-z * z / 4)  # of the density, but for a factor
     sizes = np.sqrt(np.mean((root * [values, slopes]) ** 2, 1, keepdims=True)) + 1e-300
     sharp = (np.abs(np.diff([values, slopes])) / sizes).max(0) * root[1:]
     at = np.argsort(sharp)[-16:]
-    if sharp[at[-1]] < 0.01: return (), False
+    if sharp[at[-1]] < 0.01:
+        return (), False
     low, high = z[at], z[at + 1]
     for _ in range(45):
         middle = (low + high) / 2
@@ -152,7 +193,6 @@ def _breaks(both: Callable, z, values, slopes) -> tuple[tuple[float, ...], bool]
     jump = np.where(left, *change[0])  # of f itself, in the last halves
     return tuple(np.sort(low[sharp[at] >= 0.01]).tolist()), bool(np.any(jump > 1e-4))
 
-
 # %% ../nbs/02_model.ipynb #d4b5c6d7
 def derivative(f: Callable) -> Callable:
     "The derivative of a function of real numbers: its own `slope`, or an automatic one."
@@ -162,28 +202,40 @@ def derivative(f: Callable) -> Callable:
 def expand(f: Callable) -> Expansion | None:
     """For a function of real numbers: its `Expansion`.
 
-    None where f or f' cannot be evaluated, is not finite on [-14, 14] or matters beyond, or where f holds arrays."""
-    if isinstance(f, Hermite): return Expansion(f.degrees, f.coefficients)
+    None where f or f' cannot be evaluated, is not finite on [-14, 14] or matters beyond, or where f
+    holds arrays."""
+    if isinstance(f, Hermite):
+        return Expansion(f.degrees, f.coefficients)
     check_double()
-    try: return _expand(f)
-    except TypeError: return None  # no hash
+    try:
+        return _expand(f)
+    except TypeError:
+        return None  # no hash
 
 
 @lru_cache(maxsize=64)
 def _expand(f: Callable) -> Expansion | None:
-    compiled = jax.jit(lambda z: (jnp.broadcast_to(f(z), z.shape), jnp.broadcast_to(derivative(f)(z), z.shape)))
+    compiled = jax.jit(
+        lambda z: (jnp.broadcast_to(f(z), z.shape), jnp.broadcast_to(derivative(f)(z), z.shape))
+    )
 
     def both(z):
-        with settled(), jax.ensure_compile_time_eval(): return [np.asarray(x, float) for x in compiled(z)]
+        with settled(), jax.ensure_compile_time_eval():
+            return [np.asarray(x, float) for x in compiled(z)]
+
     near, (z, h, weights) = 1e-9, _gauss_legendre()
-    try: values, slopes = both(np.append(z, [-near, near]))
-    except Exception: return None  # the reader is told when the function is needed
-    if not np.all(np.isfinite([values, slopes])): return None
+    try:
+        values, slopes = both(np.append(z, [-near, near]))
+    except Exception:
+        return None  # the reader is told when the function is needed
+    if not np.all(np.isfinite([values, slopes])):
+        return None
 
     kink, jump = slopes[-1] - slopes[-2], values[-1] - values[-2] - near * (slopes[-1] + slopes[-2])
     values, slopes = values[:-2], slopes[:-2]
     share = weights * h[0] * values**2
-    if share.sum() < 1e-200 or share[[0, -1]].max() > 1e-12 * share.sum(): return None  # nothing, or much beyond 14
+    if share.sum() < 1e-200 or share[[0, -1]].max() > 1e-12 * share.sum():
+        return None  # nothing, or much beyond 14
     breaks, jumps = _breaks(both, z, values, slopes)
     if breaks:
         z, h, weights = _gauss_legendre(breaks)
@@ -207,30 +259,43 @@ def _coefficients(z, h, weights, values, slopes, kink, jump) -> Expansion:
     rest = (mean @ smooth**2 - c[kept] @ c[kept]) / size**2
     slope_rest = (mean @ slope**2 - k[kept] @ c[kept] ** 2) / max(mean @ slopes**2, 1e-12 * size**2)
     shares = max(float(rest), 0.0), float(slope_rest)
-    return Expansion(tuple(kept.tolist()), tuple(c[kept].tolist()), kink, jump, *shares, float(size))
+    return Expansion(
+        tuple(kept.tolist()), tuple(c[kept].tolist()), kink, jump, *shares, float(size)
+    )
 
 # %% ../nbs/02_model.ipynb #7291bc9a
 @lru_cache(maxsize=16)
 def _fixed_sample(law: Callable, size: int, dim: int) -> Float[Array, "n d"]:
     "A fixed sample (size, dim) of a law of `jax.random`, drawn once."
-    with jax.ensure_compile_time_eval(): return random_numbers(law, own_key(0), (size, dim))
+    with jax.ensure_compile_time_eval():
+        return random_numbers(law, own_key(0), (size, dim))
 
 
 class Gaussian(eqx.Module):
-    "For dim >= 3: standard Gaussian inputs; `nodes` is a fixed sample (used only where no closed form exists)."
+    """For dim >= 3: standard Gaussian inputs; `nodes` is a fixed sample (used only where no closed
+    form exists)."""
+
     dim: int = eqx.field(static=True, converter=partial(check_integer, "dim", least=3))
     size: int = eqx.field(static=True, default=2**13, converter=partial(check_integer, "size"))
     fixed: Float[Array, "n d"] | None = None
 
-    def sample(self, key, n: int, dtype=jnp.float64): return random_numbers(jax.random.normal, key, (n, self.dim), dtype)
+    def sample(self, key, n: int, dtype=jnp.float64):
+        return random_numbers(jax.random.normal, key, (n, self.dim), dtype)
 
-    def nodes(self): return _fixed_sample(jax.random.normal, self.size, self.dim) if self.fixed is None else self.fixed
+    def nodes(self):
+        return (
+            _fixed_sample(jax.random.normal, self.size, self.dim)
+            if self.fixed is None
+            else self.fixed
+        )
 
     exact = False
 
 # %% ../nbs/02_model.ipynb #1412a27d
 class Boolean(eqx.Module):
-    "For dim >= 3: uniform inputs on {-1, 1}^dim; `nodes` is the whole cube up to dim = 13, a fixed sample above."
+    """For dim >= 3: uniform inputs on {-1, 1}^dim; `nodes` is the whole cube up to dim = 13, a
+    fixed sample above."""
+
     dim: int = eqx.field(static=True, converter=partial(check_integer, "dim", least=3))
     size: int = eqx.field(static=True, default=2**13, converter=partial(check_integer, "size"))
     fixed: Float[Array, "n d"] | None = None
@@ -239,37 +304,48 @@ class Boolean(eqx.Module):
         return random_numbers(jax.random.rademacher, key, (n, self.dim), dtype)
 
     def nodes(self):
-        if self.fixed is not None: return self.fixed
-        if not self.exact: return _fixed_sample(jax.random.rademacher, self.size, self.dim)
+        if self.fixed is not None:
+            return self.fixed
+        if not self.exact:
+            return _fixed_sample(jax.random.rademacher, self.size, self.dim)
         return 1.0 - 2.0 * ((np.arange(2**self.dim)[:, None] >> np.arange(self.dim)) & 1)
 
     @property
-    def exact(self) -> bool: return 2**self.dim <= 2**13
+    def exact(self) -> bool:
+        return 2**self.dim <= 2**13
 
 # %% ../nbs/02_model.ipynb #9dcb0b6a
 class Sample(eqx.Module):
-    "For a finite array of shape (n, d), d >= 3: inputs uniform on its rows, so that every expectation is an average."
+    """For a finite array of shape (n, d), d >= 3: inputs uniform on its rows, so that every
+    expectation is an average."""
+
     points: Float[Array, "n d"]
 
     def __init__(self, points):
         check_double()
         self.points = jnp.asarray(check_finite("points", points, 2))
         shape = self.points.shape
-        require(shape[0] >= 1 and shape[1] >= 3, "points.shape", shape, "(n, d) with n >= 1, d >= 3")
+        require(
+            shape[0] >= 1 and shape[1] >= 3, "points.shape", shape, "(n, d) with n >= 1, d >= 3"
+        )
 
     @property
-    def dim(self) -> int: return self.points.shape[1]
+    def dim(self) -> int:
+        return self.points.shape[1]
 
     def sample(self, key, n: int, dtype=jnp.float64):
         return self.points[jax.random.randint(key, (n,), 0, len(self.points))].astype(dtype)
 
-    def nodes(self): return self.points
+    def nodes(self):
+        return self.points
 
     exact = True
 
 # %% ../nbs/02_model.ipynb #c216ba83
 class Atoms(eqx.Module):
-    "For unit rows: the teacher $\\sum_a \\lambda_a \\psi(v_a\\cdot x)$, `points` (n, d), `weights` (n,) and link $\\psi$."
+    """For unit rows: the teacher $\\sum_a \\lambda_a \\psi(v_a\\cdot x)$, `points` (n, d),
+    `weights` (n,) and link $\\psi$."""
+
     points: Float[Array, "n d"]
     weights: Float[Array, " n"]
     link: Any  # a callable of a real number
@@ -277,7 +353,12 @@ class Atoms(eqx.Module):
     def __init__(self, points, weights, link):
         self.points = np.asarray(check_sphere("teacher", points), float)
         self.weights = np.asarray(check_finite("teacher.weights", weights, 1), float)
-        require(self.weights.shape == self.points.shape[:1], "teacher.weights.shape", self.weights.shape, "one per atom")
+        require(
+            self.weights.shape == self.points.shape[:1],
+            "teacher.weights.shape",
+            self.weights.shape,
+            "one per atom",
+        )
         require(callable(link), "link", link, "a function of a real number")
         self.link = link
 
@@ -286,86 +367,125 @@ class Atoms(eqx.Module):
 
 # %% ../nbs/02_model.ipynb #a9b8c7d6
 class MultiIndex(eqx.Module):
-    """For 2 to 4 orthonormal rows `points` (q, d): the teacher $g(v_1\\cdot x,\\dots,v_q\\cdot x)$, g from (n, q) to (n,).
+    """For 2 to 4 orthonormal rows `points` (q, d): the teacher $g(v_1\\cdot x,\\dots,v_q\\cdot x)$,
+    g from (n, q) to (n,).
 
     For one direction there are `Atoms`, with g as their link."""
+
     points: Float[Array, "q d"]
     g: Any  # a callable of coordinates (n, q)
 
     def __init__(self, points, g):
         self.points = np.asarray(check_sphere("teacher", points), float)
         q = len(self.points)
-        require(2 <= q <= 4, "teacher.points.shape", self.points.shape, "2 to 4 directions; Atoms for one")
+        require(
+            2 <= q <= 4,
+            "teacher.points.shape",
+            self.points.shape,
+            "2 to 4 directions; Atoms for one",
+        )
         orthonormal = np.abs(self.points @ self.points.T - np.eye(q)).max() < 1e-9
         require(bool(orthonormal), "teacher.points", points, "orthonormal rows")
         require(callable(g), "g", g, "a function of coordinates (n, q)")
         self.g = g
 
-    def __call__(self, x): return self.g(x @ self.points.T.astype(x.dtype))
+    def __call__(self, x):
+        return self.g(x @ self.points.T.astype(x.dtype))
 
 # %% ../nbs/02_model.ipynb #ebd3e6d2
 class Monomials(eqx.Module):
     "For index tuples below the dimension: the teacher $\\sum_S c_S \\prod_{i\\in S} x_i$."
+
     sets: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     coefficients: tuple[float, ...] = eqx.field(static=True)
 
     def __check_init__(self):
-        require(isinstance(self.sets, tuple) and len(self.sets) > 0, "sets", self.sets, "a tuple of index tuples")
+        require(
+            isinstance(self.sets, tuple) and len(self.sets) > 0,
+            "sets",
+            self.sets,
+            "a tuple of index tuples",
+        )
         for s in self.sets:
             require(isinstance(s, tuple), "sets", s, "tuples of indices")
-            for i in s: check_integer("sets", i, 0)
+            for i in s:
+                check_integer("sets", i, 0)
         shape = np.shape(check_finite("coefficients", self.coefficients, 1))
-        require(isinstance(self.coefficients, tuple) and shape == (len(self.sets),), "coefficients", self.coefficients,
-                "a tuple, one for each index tuple")
+        require(
+            isinstance(self.coefficients, tuple) and shape == (len(self.sets),),
+            "coefficients",
+            self.coefficients,
+            "a tuple, one for each index tuple",
+        )
 
     def __call__(self, x):
         return sum(c * x[..., list(s)].prod(-1) for s, c in zip(self.sets, self.coefficients))
 
 # %% ../nbs/02_model.ipynb #5e4f9029
 class Measure(eqx.Module):
-    """For unit rows of shape (m, d): the measure $\\sum_i p_i\\delta_{w_i}$ with second-layer signs $a_i=\\pm1$.
+    """For unit rows of shape (m, d): the measure $\\sum_i p_i\\delta_{w_i}$ with second-layer signs
+    $a_i=\\pm1$.
 
-    `weights` default to 1/m and `signs` to 1. `charge` is their product, all that the network's output needs. Raises
-    `BadInput` for points off the sphere and for what is not finite or not one per neuron."""
+    `weights` default to 1/m and `signs` to 1. `charge` is their product, all that the network's
+    output needs. Raises `BadInput` for points off the sphere and for what is not finite or not one
+    per neuron."""
+
     points: Float[Array, "m d"]
     weights: Float[Array, " m"]
     signs: Float[Array, " m"]
 
     def __init__(self, points, weights=None, signs=None):
-        if not traced(points): points = check_sphere("points", points)
+        if not traced(points):
+            points = check_sphere("points", points)
         m, self.points = len(points), points
-        self.weights = module_of(points).full(m, 1 / m, points.dtype) if weights is None else weights
+        self.weights = (
+            module_of(points).full(m, 1 / m, points.dtype) if weights is None else weights
+        )
         self.signs = module_of(points).ones(m, points.dtype) if signs is None else signs
         for field, given in (("weights", self.weights), ("signs", self.signs)):
-            if not traced(given): check_finite(field, given)
-            require(np.shape(given) == (m,), field + ".shape", np.shape(given), f"({m},), one per neuron")
-            if not isinstance(given, jax.Array): setattr(self, field, np.asarray(given))
+            if not traced(given):
+                check_finite(field, given)
+            require(
+                np.shape(given) == (m,),
+                field + ".shape",
+                np.shape(given),
+                f"({m},), one per neuron",
+            )
+            if not isinstance(given, jax.Array):
+                setattr(self, field, np.asarray(given))
 
     @property
-    def charge(self) -> Float[Array, " m"]: return self.weights * self.signs
+    def charge(self) -> Float[Array, " m"]:
+        return self.weights * self.signs
 
 # %% ../nbs/02_model.ipynb #66190545
 def powers(degrees, coefficients, s):
     "$\\sum_kp_ks^k$: few terms as they are, many by Horner's rule in $s^2$."
-    if len(degrees) <= 8: return sum(c * s**k for k, c in zip(degrees, coefficients)) if degrees else 0 * s
+    if len(degrees) <= 8:
+        return sum(c * s**k for k, c in zip(degrees, coefficients)) if degrees else 0 * s
     dense = np.zeros(max(degrees) + 1)
     dense[list(degrees)] = coefficients
-    horner = lambda p: np.polynomial.polynomial.polyval(s * s, np.trim_zeros(p, "b")) if p.any() else 0.0
+    horner = lambda p: (
+        np.polynomial.polynomial.polyval(s * s, np.trim_zeros(p, "b")) if p.any() else 0.0
+    )
     return horner(dense[::2]) + s * horner(dense[1::2])
 
 
 class DotProduct(eqx.Module):
-    """For |s| <= 1: $\\sum_kp_ks^k+\\kappa A(s)+\\eta A'(s)$ of a dot product s, and its derivatives.
+    """For |s| <= 1: $\\sum_kp_ks^k+\\kappa A(s)+\\eta A'(s)$ of a dot product s, and its
+    derivatives.
 
-    $2\\pi A=\\sqrt{1-s^2}+s\\arcsin s$: A is the arc-cosine kernel of |g|/2, A' the arcsine kernel of sign(g)/2, without
-    a slope at s = 1."""
+    $2\\pi A=\\sqrt{1-s^2}+s\\arcsin s$: A is the arc-cosine kernel of |g|/2, A' the arcsine kernel
+    of sign(g)/2, without a slope at s = 1."""
+
     degrees: tuple[int, ...] = eqx.field(static=True)
     coefficients: tuple[float, ...] = eqx.field(static=True)
     kink: float = eqx.field(static=True, default=0.0)
     jump: float = eqx.field(static=True, default=0.0)
 
     @property
-    def smooth(self) -> bool: return self.kink == self.jump == 0
+    def smooth(self) -> bool:
+        return self.kink == self.jump == 0
 
     @property
     def short(self) -> bool:
@@ -373,59 +493,83 @@ class DotProduct(eqx.Module):
         return self.smooth and len(self.degrees) <= 8
 
     def taylor(self) -> np.ndarray:
-        "All coefficients in powers of s; of the kernels of a kink or jump, whose never end, the first 2048."
+        """All coefficients in powers of s; of the kernels of a kink or jump, whose never end, the
+        first 2048."""
         p = np.zeros(max((*self.degrees, 0 if self.smooth else 2047)) + 1)
         p[list(self.degrees)] = self.coefficients
-        if self.smooth: return p
+        if self.smooth:
+            return p
         kink, jump = _absolute_value()
         p[: kink.size] += self.kink * kink**2 + self.jump * jump**2
         return p
 
     def times(self, a: float) -> "DotProduct":
-        return DotProduct(self.degrees, tuple(a * c for c in self.coefficients), a * self.kink, a * self.jump)
+        return DotProduct(
+            self.degrees, tuple(a * c for c in self.coefficients), a * self.kink, a * self.jump
+        )
 
-    def __call__(self, s): return powers(self.degrees, self.coefficients, s) + self._arcs(s, 0)
+    def __call__(self, s):
+        return powers(self.degrees, self.coefficients, s) + self._arcs(s, 0)
 
-    def slope(self, s): return self._series(1, s) + self._arcs(s, 1)
+    def slope(self, s):
+        return self._series(1, s) + self._arcs(s, 1)
 
-    def bend(self, s): return self._series(2, s) + self._arcs(s, 2)
+    def bend(self, s):
+        return self._series(2, s) + self._arcs(s, 2)
 
     def _series(self, order: int, s):
         "The derivative of that order of the power series."
-        terms = [(k - order, c * prod(range(k - order + 1, k + 1)))
-                 for k, c in zip(self.degrees, self.coefficients) if k >= order]
+        terms = [
+            (k - order, c * prod(range(k - order + 1, k + 1)))
+            for k, c in zip(self.degrees, self.coefficients)
+            if k >= order
+        ]
         return powers([k for k, _ in terms], [c for _, c in terms], s)
 
     def _arcs(self, s, order: int):
         "The derivative of that order of the two kernels."
-        if self.smooth: return 0.0
+        if self.smooth:
+            return 0.0
         A = _arc_traced if isinstance(s, jax.Array) else _arc
-        return sum(size * A(order + i, s) for i, size in enumerate((self.kink, self.jump)) if size) / (2 * np.pi)
+        return sum(
+            size * A(order + i, s) for i, size in enumerate((self.kink, self.jump)) if size
+        ) / (2 * np.pi)
 
 
 def _arc(order: int, s):
-    "$2\\pi$ times the derivative of A of that order; where it has a pole, at |s| = 1, 0: Hessians have it times 1 - s^2."
+    """$2\\pi$ times the derivative of A of that order; where it has a pole, at |s| = 1, 0: Hessians
+    have it times 1 - s^2."""
     require(order <= 3, "order", order, "at most 3 derivatives of a kinked kernel")
     xp = module_of(s)
     s = xp.clip(s, -1, 1)
-    if order == 1: return xp.arcsin(s)
+    if order == 1:
+        return xp.arcsin(s)
     root = xp.sqrt(1 - s * s)
-    if order == 0: return root + s * xp.arcsin(s)
+    if order == 0:
+        return root + s * xp.arcsin(s)
     inverse = xp.where(root > 0, 1 / xp.where(root > 0, root, 1.0), 0.0)
     return inverse if order == 2 else s * inverse**3
 
 
-_arc_traced = jax.custom_jvp(_arc, nondiff_argnums=(0,))  # JAX's own derivative is infinite or no number at |s| = 1
-_arc_traced.defjvp(lambda order, s, change: (_arc_traced(order, *s), _arc_traced(order + 1, *s) * change[0]))
+_arc_traced = jax.custom_jvp(
+    _arc, nondiff_argnums=(0,)
+)  # JAX's own derivative is infinite or no number at |s| = 1
+_arc_traced.defjvp(
+    lambda order, s, change: (_arc_traced(order, *s), _arc_traced(order + 1, *s) * change[0])
+)
 
 
 def paired(f: Hermite | Expansion, g: Hermite | Expansion) -> DotProduct:
-    "For unit w, v: $E f(w\\cdot x)g(v\\cdot x)$ over Gaussian x, as a function of $w\\cdot v$, but for terms below rounding."
+    """For unit w, v: $E f(w\\cdot x)g(v\\cdot x)$ over Gaussian x, as a function of $w\\cdot v$,
+    but for terms below rounding."""
     c, b = np.zeros((2, max((*f.degrees, *g.degrees, DEGREES)) + 1))
     kink, jump = (part[: c.size] for part in _absolute_value())
     c[list(f.degrees)], b[list(g.degrees)] = f.coefficients, g.coefficients
     p = c * b
-    p[: kink.size] += kink * (g.kink * c + f.kink * b)[: kink.size] + jump * (g.jump * c + f.jump * b)[: kink.size]
+    p[: kink.size] += (
+        kink * (g.kink * c + f.kink * b)[: kink.size]
+        + jump * (g.jump * c + f.jump * b)[: kink.size]
+    )
     k = np.flatnonzero(p)
     beyond = np.cumsum((np.maximum(k, 1) * np.abs(p[k]))[::-1])[::-1]
     k = k[beyond > 1e-13 * beyond[:1]]
@@ -435,17 +579,21 @@ def paired(f: Hermite | Expansion, g: Hermite | Expansion) -> DotProduct:
 @lru_cache
 def devices() -> jax.sharding.Mesh:
     "All devices that JAX sees, as a mesh along which neurons are shared out."
-    return jax.make_mesh((jax.device_count(),), ("neurons",), axis_types=(jax.sharding.AxisType.Auto,))
+    return jax.make_mesh(
+        (jax.device_count(),), ("neurons",), axis_types=(jax.sharding.AxisType.Auto,)
+    )
 
 
 def shard(rows: Float[Array, "m ..."]) -> Float[Array, "m ..."]:
-    "`rows` shared out over all devices; on every device where their number is no multiple of the devices'."
+    """`rows` shared out over all devices; on every device where their number is no multiple of the
+    devices'."""
     axis = "neurons" if len(rows) % devices().size == 0 else None
     return jax.device_put(rows, jax.NamedSharding(devices(), jax.P(axis)))
 
 
 def cut(rows: Float[Array, "m ..."], block: int = 512) -> Float[Array, "k b n ..."]:
-    "`rows`, padded with zeros, as k shares (one a device) of b blocks of at most `block` rows each."
+    """`rows`, padded with zeros, as k shares (one a device) of b blocks of at most `block` rows
+    each."""
     k = devices().size
     block = min(block, -(-len(rows) // k))
     padded = jnp.pad(rows, [(0, -len(rows) % (k * block))] + [(0, 0)] * (rows.ndim - 1))
@@ -454,17 +602,22 @@ def cut(rows: Float[Array, "m ..."], block: int = 512) -> Float[Array, "k b n ..
 
 
 def in_blocks(f: Callable, rows: Float[Array, "m d"], block: int = 512) -> Float[Array, "m ..."]:
-    "For f acting row by row: `f(rows)`, computed on `block` rows at a time so that no m x m array is ever formed."
-    if len(rows) <= block: return f(rows)
+    """For f acting row by row: `f(rows)`, computed on `block` rows at a time so that no m x m array
+    is ever formed."""
+    if len(rows) <= block:
+        return f(rows)
     out = jax.vmap(lambda share: jax.lax.map(f, share))(cut(rows, block))
     return out.reshape(-1, *out.shape[3:])[: len(rows)]
 
 # %% ../nbs/02_model.ipynb #c7d6e5f4
 @dataclass(frozen=True, eq=False)
 class MultiExpansion:
-    """For g of q Gaussians: exponents $\\alpha$ (A, q) up to a total degree, coefficients $g_\\alpha$ (A,), and `norm` $E g^2$.
+    """For g of q Gaussians: exponents $\\alpha$ (A, q) up to a total degree, coefficients
+    $g_\\alpha$ (A,), and `norm` $E g^2$.
 
-    `rest` is the share of the norm left out; `noise` is how far the coefficients of two rules are apart, as a share of it."""
+    `rest` is the share of the norm left out; `noise` is how far the coefficients of two rules are
+    apart, as a share of it."""
+
     exponents: np.ndarray
     coefficients: np.ndarray
     norm: float
@@ -474,23 +627,36 @@ class MultiExpansion:
 
 @lru_cache(maxsize=16)
 def expand_jointly(g: Callable, q: int) -> MultiExpansion | None:
-    "The `MultiExpansion` of g by Gauss-Hermite quadrature; None where it cannot be evaluated or is not finite."
+    """The `MultiExpansion` of g by Gauss-Hermite quadrature; None where it cannot be evaluated or
+    is not finite."""
     degree, nodes = {2: (80, 160), 3: (30, 60), 4: (16, 28)}[q]
     exponents = np.array([a for a in product(range(degree + 1), repeat=q) if sum(a) <= degree])
 
     def coefficients(nodes: int):
         z, weights = special.roots_hermitenorm(nodes)
         with settled(), jax.ensure_compile_time_eval():
-            values = np.asarray(jax.jit(g)(np.stack(np.meshgrid(*[z] * q, indexing="ij"), -1).reshape(-1, q)), float)
+            values = np.asarray(
+                jax.jit(g)(np.stack(np.meshgrid(*[z] * q, indexing="ij"), -1).reshape(-1, q)), float
+            )
         weights = weights / weights.sum()
-        h = np.polynomial.hermite_e.hermevander(z, degree) / np.sqrt([float(factorial(k)) for k in range(degree + 1)])
+        h = np.polynomial.hermite_e.hermevander(z, degree) / np.sqrt(
+            [float(factorial(k)) for k in range(degree + 1)]
+        )
         joint = values.reshape([nodes] * q)
         norm = joint**2
-        for _ in range(q): joint, norm = np.tensordot(joint, h * weights[:, None], (0, 0)), np.tensordot(norm, weights, (0, 0))
+        for _ in range(q):
+            joint, norm = (
+                np.tensordot(joint, h * weights[:, None], (0, 0)),
+                np.tensordot(norm, weights, (0, 0)),
+            )
         return joint[tuple(exponents.T)], float(norm)
-    try: (c, norm), (other, _) = coefficients(nodes), coefficients(nodes + 5)
-    except Exception: return None  # the reader is told when the function is needed
-    if not np.all(np.isfinite(c)) or norm == 0: return None
+
+    try:
+        (c, norm), (other, _) = coefficients(nodes), coefficients(nodes + 5)
+    except Exception:
+        return None  # the reader is told when the function is needed
+    if not np.all(np.isfinite(c)) or norm == 0:
+        return None
     kept = np.abs(c) > 1e-12 * np.sqrt(norm)
     rest, noise = 1 - c[kept] @ c[kept] / norm, np.sum((c - other) ** 2) / norm
     return MultiExpansion(exponents[kept], c[kept], norm, max(rest, 0.0), noise)
@@ -498,32 +664,46 @@ def expand_jointly(g: Callable, q: int) -> MultiExpansion | None:
 
 class Polynomial(eqx.Module):
     "For |u| <= 1: $\\sum_\\alpha p_\\alpha u^\\alpha$ of coordinates u (n, q), shape (n,)."
+
     exponents: np.ndarray
     coefficients: np.ndarray
 
     def __call__(self, u):
         def rows(u):
-            steps = jnp.concatenate([jnp.ones_like(u)[None], jnp.repeat(u[None], self.exponents.max(initial=0), 0)])
+            steps = jnp.concatenate(
+                [jnp.ones_like(u)[None], jnp.repeat(u[None], self.exponents.max(initial=0), 0)]
+            )
             powers = jnp.cumprod(steps, 0)  # (degree + 1, n, q)
             terms = prod(powers[a, :, j] for j, a in enumerate(self.exponents.T))
             return self.coefficients.astype(u.dtype) @ terms
+
         return in_blocks(rows, u)
 
 
 def joined(f: Expansion, g: MultiExpansion) -> Polynomial:
     "For unit w: $E f(w\\cdot x)g(v_1\\cdot x,\\dots)$ as a polynomial in $u_j=w\\cdot v_j$."
     size = g.exponents.sum(1)
-    multinomial = [factorial(int(k)) / prod(factorial(int(a)) for a in row) for k, row in zip(size, g.exponents)]
+    multinomial = [
+        factorial(int(k)) / prod(factorial(int(a)) for a in row)
+        for k, row in zip(size, g.exponents)
+    ]
     p = f.hermite[size] * g.coefficients * np.sqrt(multinomial)
     return Polynomial(g.exponents[p != 0], p[p != 0])
 
 # %% ../nbs/02_model.ipynb #c0a8856f
 @lru_cache
 def monomials(dim: int, power: int) -> tuple[np.ndarray, np.ndarray, dict]:
-    "All monomials of a degree >= 0 in dim variables: their indices (D, power), multinomial counts (D,), and the row of each."
+    """All monomials of a degree >= 0 in dim variables: their indices (D, power), multinomial counts
+    (D,), and the row of each."""
     rows = list(combinations_with_replacement(range(dim), power))
-    counts = np.array([factorial(power) // prod(map(factorial, Counter(row).values())) for row in rows], float)
-    return np.array(rows, int).reshape(len(rows), power), counts, {row: i for i, row in enumerate(rows)}
+    counts = np.array(
+        [factorial(power) // prod(map(factorial, Counter(row).values())) for row in rows], float
+    )
+    return (
+        np.array(rows, int).reshape(len(rows), power),
+        counts,
+        {row: i for i, row in enumerate(rows)},
+    )
 
 
 def features(w: Float[Array, "n d"], power: int) -> Float[Array, "D n"]:
@@ -533,85 +713,144 @@ def features(w: Float[Array, "n d"], power: int) -> Float[Array, "D n"]:
     return xp.asarray(np.sqrt(counts), w.dtype)[:, None] * xp.prod(w.T[rows.T], axis=0)
 
 
-def feature_gradient(w: Float[Array, "n d"], y: Float[Array, "D n"], power: int) -> Float[Array, "n d"]:
+def feature_gradient(
+    w: Float[Array, "n d"], y: Float[Array, "D n"], power: int
+) -> Float[Array, "n d"]:
     "$\\nabla_w\\,\\phi(w)\\cdot y$ of each row, for power >= 1."
-    (below, few, _), (_, counts, row) = monomials(w.shape[1], power - 1), monomials(w.shape[1], power)
+    (below, few, _), (_, counts, row) = (
+        monomials(w.shape[1], power - 1),
+        monomials(w.shape[1], power),
+    )
     at = np.array([[row[tuple(sorted((*b, p)))] for b in below] for p in range(w.shape[1])])
     share, lower = jnp.asarray(power * np.sqrt(few / counts[at]), w.dtype), features(w, power - 1)
     return jnp.stack([jnp.sum(lower * y[i] * s[:, None], 0) for i, s in zip(at, share)], 1)
 
 # %% ../nbs/02_model.ipynb #58ecf4ba
-def moment_tensor(v: Float[Array, "m d"], charge: Float[Array, " m"], power: int) -> Float[Array, "D D"]:
+def moment_tensor(
+    v: Float[Array, "m d"], charge: Float[Array, " m"], power: int
+) -> Float[Array, "D D"]:
     "$\\sum_jc_j\\phi(v_j)\\phi(v_j)^\\top$ with the features of that power."
     D = len(monomials(v.shape[1], power)[0])
 
     def add(T, block):
         phi = features(block[:, :-1], power)
         return T + (phi * block[:, -1]) @ phi.T, None
+
     share = lambda blocks: jax.lax.scan(add, jnp.zeros((D, D), v.dtype), blocks)[0]
     return jax.vmap(share)(cut(jnp.append(v, charge[:, None], 1))).sum(0)
 
 
 def prefers_moments(K: DotProduct, n: int, m: int, dim: int, fused: bool = False) -> bool:
-    """Whether the forces of m neurons on n cost less through moment tensors: only for even powers, and by these operations,
+    """Whether the forces of m neurons on n cost less through moment tensors: only for even powers,
+    and by these operations,
 
-    n m (4 d + 60) for the pairs, (n + m) (2 D^2 + 200 D) for each power (200 and 60: gathering and powers, as measured).
-    Where pairs are `fused` they cost a fifteenth, and a power at least 400 000 a neuron: blocks wait for each other (fitted to
-    15 timings on an H200, d = 8 to 32, m = 2048 to 131072)."""
-    if not K.short: return False
+    n m (4 d + 60) for the pairs, (n + m) (2 D^2 + 200 D) for each power (200 and 60: gathering and
+    powers, as measured). Where pairs are `fused` they cost a fifteenth, and a power at least 400
+    000 a neuron: blocks wait for each other (fitted to 15 timings on an H200, d = 8 to 32, m = 2048
+    to 131072)."""
+    if not K.short:
+        return False
     sizes = [comb(dim + k // 2 - 1, k // 2) for k in K.degrees]
-    even, pairs = all(k > 0 and k % 2 == 0 for k in K.degrees), n * m * (4 * dim + 60) / (15 if fused else 1)
-    return even and (n + m) * sum(max(2 * D * D + 200 * D, 400_000 if fused else 0) for D in sizes) < pairs
+    even, pairs = (
+        all(k > 0 and k % 2 == 0 for k in K.degrees),
+        n * m * (4 * dim + 60) / (15 if fused else 1),
+    )
+    return (
+        even
+        and (n + m) * sum(max(2 * D * D + 200 * D, 400_000 if fused else 0) for D in sizes) < pairs
+    )
 
 # %% ../nbs/02_model.ipynb #2e9b01d9
 def fuses(f: Callable, w: Float[Array, "n d"]) -> bool:
-    """Whether sums over pairs of rows w and others of a function f (or its derivative) go through a fused kernel.
+    """Whether sums over pairs of rows w and others of a function f (or its derivative) go through a
+    fused kernel.
 
-    On a GPU of the kind that the kernels were run on (compute capability 9.0), in single precision, up to `DIMS` dimensions."""
+    On a GPU of the kind that the kernels were run on (compute capability 9.0), in single precision,
+    up to `DIMS` dimensions."""
     known = isinstance(f, (Hermite, SoftPlus)) or (isinstance(f, DotProduct) and f.short)
     fits = known and w.dtype == jnp.float32 and w.shape[-1] <= DIMS
-    return fits and triton is not None and getattr(jax.local_devices()[0], "compute_capability", "") == "9.0"
+    return (
+        fits
+        and triton is not None
+        and getattr(jax.local_devices()[0], "compute_capability", "") == "9.0"
+    )
 
 
 def on_devices(f: Callable, rows: Float[Array, "n d"], *rest: Array) -> Float[Array, "n ..."]:
     "For f acting row by row: `f(rows, *rest)`, each device on its own share of the rows."
     spec = jax.P("neurons"), *[jax.P()] * len(rest)
     padded = jnp.pad(rows, ((0, -len(rows) % devices().size), (0, 0)))
-    return jax.shard_map(f, mesh=devices(), in_specs=spec, out_specs=spec[0], check_vma=False)(padded, *rest)[: len(rows)]
+    return jax.shard_map(f, mesh=devices(), in_specs=spec, out_specs=spec[0], check_vma=False)(
+        padded, *rest
+    )[: len(rows)]
 
 
 @settled()
 def pull(f: Callable, w, v, charge) -> Float[Array, "n d"]:
-    "$\\sum_jc_jf'(w_i\\cdot v_j)v_j$ over pairs of rows, for a function f of real numbers: shape (n, d)."
-    if not fuses(f, w): return in_blocks(lambda rows: (derivative(f)(rows @ v.T) * charge) @ v, w)
+    """$\\sum_jc_jf'(w_i\\cdot v_j)v_j$ over pairs of rows, for a function f of real numbers: shape
+    (n, d)."""
+    if not fuses(f, w):
+        return in_blocks(lambda rows: (derivative(f)(rows @ v.T) * charge) @ v, w)
     return on_devices(partial(fused_pull, derivative(f)), w, v, charge)
 
 # %% ../nbs/02_model.ipynb #75256d56
 @settled()
-def pair_sum(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, " n"]:
-    "$\\sum_jc_jK(w_i\\cdot v_j)$ for unit rows, by pairs or by moment tensors, whichever `prefers_moments` finds cheaper."
-    if not prefers_moments(K, len(w), len(v), w.shape[1]): return in_blocks(lambda rows: K(rows @ v.T) @ charge, w)
-    terms = [(k // 2, c * moment_tensor(v, charge, k // 2)) for k, c in zip(K.degrees, K.coefficients)]
+def pair_sum(
+    K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]
+) -> Float[Array, " n"]:
+    """$\\sum_jc_jK(w_i\\cdot v_j)$ for unit rows, by pairs or by moment tensors, whichever
+    `prefers_moments` finds cheaper."""
+    if not prefers_moments(K, len(w), len(v), w.shape[1]):
+        return in_blocks(lambda rows: K(rows @ v.T) @ charge, w)
+    terms = [
+        (k // 2, c * moment_tensor(v, charge, k // 2)) for k, c in zip(K.degrees, K.coefficients)
+    ]
     read = lambda phi, T: jnp.sum(phi * (T @ phi), 0)
     return in_blocks(lambda rows: sum(read(features(rows, power), T) for power, T in terms), w)
 
 
 @settled()
-def pair_pull(K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]) -> Float[Array, "n d"]:
-    "$\\sum_jc_jK'(w_i\\cdot v_j)v_j$, the gradient of `pair_sum` in each row, by the same choice; pairs on a GPU are fused."
-    if not prefers_moments(K, len(w), len(v), w.shape[1], fuses(K, w)): return pull(K, w, v, charge)
-    terms = [(k // 2, 2 * c * moment_tensor(v, charge, k // 2)) for k, c in zip(K.degrees, K.coefficients)]
-    return in_blocks(lambda rows: sum(feature_gradient(rows, T @ features(rows, power), power) for power, T in terms), w)
+def pair_pull(
+    K: DotProduct, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]
+) -> Float[Array, "n d"]:
+    """$\\sum_jc_jK'(w_i\\cdot v_j)v_j$, the gradient of `pair_sum` in each row, by the same choice;
+    pairs on a GPU are fused."""
+    if not prefers_moments(K, len(w), len(v), w.shape[1], fuses(K, w)):
+        return pull(K, w, v, charge)
+    terms = [
+        (k // 2, 2 * c * moment_tensor(v, charge, k // 2))
+        for k, c in zip(K.degrees, K.coefficients)
+    ]
+    return in_blocks(
+        lambda rows: sum(
+            feature_gradient(rows, T @ features(rows, power), power) for power, T in terms
+        ),
+        w,
+    )
 
 # %% ../nbs/02_model.ipynb #6f9ca035
 def check_values(field: str, f: Callable, x: Array, shape: tuple[int, ...]) -> None:
-    "For a reader's own function: `BadInput` unless it answers x with real numbers of this shape, or with an error of its own."
-    if isinstance(f, (Hermite, SoftPlus, Atoms, Monomials)): return
-    try: found = f(jnp.asarray(x))
-    except Exception: return  # it is told when the function is needed
-    require(isinstance(found, (jax.Array, np.ndarray, np.generic)), field, found, f"an array of shape {shape}")
+    """For a reader's own function: `BadInput` unless it answers x with real numbers of this shape,
+    or with an error of its own."""
+    if isinstance(f, (Hermite, SoftPlus, Atoms, Monomials)):
+        return
+    try:
+        found = f(jnp.asarray(x))
+    except Exception:
+        return  # it is told when the function is needed
+    require(
+        isinstance(found, (jax.Array, np.ndarray, np.generic)),
+        field,
+        found,
+        f"an array of shape {shape}",
+    )
     require(found.shape == shape, f"{field}.shape", found.shape, f"{shape}, one number for each")
-    require(not np.iscomplexobj(found) and found.dtype != object, f"{field}.dtype", str(found.dtype), "real numbers")
+    require(
+        not np.iscomplexobj(found) and found.dtype != object,
+        f"{field}.dtype",
+        str(found.dtype),
+        "real numbers",
+    )
 
 
 def called(f: Callable) -> Any:
@@ -620,23 +859,35 @@ def called(f: Callable) -> Any:
 
 
 def check_pointwise(f: Callable) -> None:
-    "For a reader's own activation: `BadInput` unless it answers floating-point numbers, each for its own argument alone."
-    if isinstance(f, (Hermite, SoftPlus)): return
+    """For a reader's own activation: `BadInput` unless it answers floating-point numbers, each for
+    its own argument alone."""
+    if isinstance(f, (Hermite, SoftPlus)):
+        return
     z = np.array([[-1.0, 0.3, 2.0], [0.5, 3.0, -2.0]])
-    try: found, alone = f(jnp.asarray(z)), f(jnp.asarray(z[:1, :2]))
-    except Exception: return  # it is told when the function is needed
-    require(jnp.issubdtype(found.dtype, jnp.floating), "activation(z).dtype", str(found.dtype), "floating-point numbers")
+    try:
+        found, alone = f(jnp.asarray(z)), f(jnp.asarray(z[:1, :2]))
+    except Exception:
+        return  # it is told when the function is needed
+    require(
+        jnp.issubdtype(found.dtype, jnp.floating),
+        "activation(z).dtype",
+        str(found.dtype),
+        "floating-point numbers",
+    )
     same = np.allclose(found[:1, :2], alone, rtol=1e-9, atol=0, equal_nan=True)
     require(bool(same), "activation", called(f), "a function of each number by itself")
 
 
 class Problem(eqx.Module):
-    """For an activation, an input law and a teacher of the same dimension >= 3: a learning problem on the sphere.
+    """For an activation, an input law and a teacher of the same dimension >= 3: a learning problem
+    on the sphere.
 
-    The network of a measure is $f_\\rho(x)=\\text{scale}\\sum_i p_ia_i\\sigma(w_i\\cdot x)$. With `signed`, neuron i has the
-    sign $(-1)^i$, otherwise all signs are 1. Expectations over inputs are exact for teachers made of atoms on Gaussian inputs
-    (`closed_form`: any activation and link whose `Expansion` is certified) and on enumerated cubes; on larger cubes those with
-    the teacher are (monomials, SoftPlus). Elsewhere they are averages over `inputs.nodes()`."""
+    The network of a measure is $f_\\rho(x)=\\text{scale}\\sum_i p_ia_i\\sigma(w_i\\cdot x)$. With
+    `signed`, neuron i has the sign $(-1)^i$, otherwise all signs are 1. Expectations over inputs
+    are exact for teachers made of atoms on Gaussian inputs (`closed_form`: any activation and link
+    whose `Expansion` is certified) and on enumerated cubes; on larger cubes those with the teacher
+    are (monomials, SoftPlus). Elsewhere they are averages over `inputs.nodes()`."""
+
     inputs: Gaussian | Boolean | Sample
     activation: Any  # a callable of a real number
     teacher: Any  # a callable of inputs (n, d)
@@ -646,78 +897,113 @@ class Problem(eqx.Module):
 
     def __post_init__(self):
         if not self.closed_form and not isinstance(self.inputs, Sample):
-            self.inputs = replace(self.inputs, fixed=self.inputs.nodes())  # averages are over these: data of compiled code
+            self.inputs = replace(
+                self.inputs, fixed=self.inputs.nodes()
+            )  # averages are over these: data of compiled code
 
     def __check_init__(self):
         check_flag("signed", self.signed)
         require(isinstance(self.name, str), "name", self.name, "a string")
-        for field in ("activation", "teacher"): require(callable(getattr(self, field)), field, getattr(self, field), "a function")
+        for field in ("activation", "teacher"):
+            require(callable(getattr(self, field)), field, getattr(self, field), "a function")
         check_values("activation(z)", self.activation, np.zeros((2, 3)), (2, 3))
         check_pointwise(self.activation)
         x = self.inputs.nodes() if self.inputs.exact else np.eye(2, self.dim)
         check_values("teacher(x)", self.teacher, x, (len(x),))
         if isinstance(self.teacher, (Atoms, MultiIndex)):
-            require(self.teacher.points.shape[1] == self.dim, "teacher.dim", self.teacher.points.shape[1],
-                    f"{self.dim}, the dimension of the inputs")
+            require(
+                self.teacher.points.shape[1] == self.dim,
+                "teacher.dim",
+                self.teacher.points.shape[1],
+                f"{self.dim}, the dimension of the inputs",
+            )
         if isinstance(self.teacher, Monomials):
             highest = max((i for s in self.teacher.sets for i in s), default=-1)
-            require(highest < self.dim, "dim", self.dim, f"an integer >= {highest + 1}, the teacher's coordinates")
+            require(
+                highest < self.dim,
+                "dim",
+                self.dim,
+                f"an integer >= {highest + 1}, the teacher's coordinates",
+            )
 
     @property
-    def dim(self) -> int: return self.inputs.dim
+    def dim(self) -> int:
+        return self.inputs.dim
 
     @property
     def expansions(self) -> tuple[Any, ...]:
-        "Of activation and of link or multi-index function, on Gaussian inputs, if what they leave out is certified; else none."
-        if not (isinstance(self.inputs, Gaussian) and isinstance(self.teacher, (Atoms, MultiIndex))): return ()
+        """Of activation and of link or multi-index function, on Gaussian inputs, if what they leave
+        out is certified; else none."""
+        if not (
+            isinstance(self.inputs, Gaussian) and isinstance(self.teacher, (Atoms, MultiIndex))
+        ):
+            return ()
         f = expand(self.activation)
-        if not (f and f.rest < 1e-4 and (f.certified or f.jump)): return ()
+        if not (f and f.rest < 1e-4 and (f.certified or f.jump)):
+            return ()
         if isinstance(self.teacher, Atoms):
             link = expand(self.teacher.link)
             return (f, link) if link and link.rest < 1e-4 else ()
         g = expand_jointly(self.teacher.g, len(self.teacher.points))
-        if g is None: return ()
-        beyond = f.hermite[g.exponents.sum(1).max(initial=0) + 1 :]  # of the activation, beyond the degrees of g
-        return (f, g) if g.noise < 1e-16 and beyond @ beyond * g.rest < 1e-12 * (f.hermite @ f.hermite) else ()
+        if g is None:
+            return ()
+        beyond = f.hermite[
+            g.exponents.sum(1).max(initial=0) + 1 :
+        ]  # of the activation, beyond the degrees of g
+        return (
+            (f, g)
+            if g.noise < 1e-16 and beyond @ beyond * g.rest < 1e-12 * (f.hermite @ f.hermite)
+            else ()
+        )
 
     @property
-    def closed_form(self) -> bool: return len(self.expansions) > 0
+    def closed_form(self) -> bool:
+        return len(self.expansions) > 0
 
     @property
     def left_out(self) -> float:
-        "For closed-form problems with atoms: what the ends of both series, orthogonal to all else, add to a risk at most."
+        """For closed-form problems with atoms: what the ends of both series, orthogonal to all
+        else, add to a risk at most."""
         f, g = self.expansions
         atoms = np.abs(self.teacher.weights).sum()
-        return float((self.scale * f.size * np.sqrt(f.rest) + atoms * g.size * np.sqrt(g.rest)) ** 2)
+        return float(
+            (self.scale * f.size * np.sqrt(f.rest) + atoms * g.size * np.sqrt(g.rest)) ** 2
+        )
 
     @property
     def known_teacher(self) -> bool:
-        "Whether the correlation with the teacher is exact although inputs are sampled: monomials and SoftPlus on a cube."
+        """Whether the correlation with the teacher is exact although inputs are sampled: monomials
+        and SoftPlus on a cube."""
         kinds = (self.inputs, Boolean), (self.teacher, Monomials), (self.activation, SoftPlus)
         return self.sampled and all(isinstance(*pair) for pair in kinds)
 
     @property
     def sampled(self) -> bool:
-        "Whether a sample of inputs stands for the population: what is found on it is then true to a sampling error."
+        """Whether a sample of inputs stands for the population: what is found on it is then true to
+        a sampling error."""
         return not self.closed_form and not self.inputs.exact
 
     @property
     def own(self) -> Expansion | None:
-        "That of a reader's activation; None for the book's, which are smooth, and where there is none."
+        """That of a reader's activation; None for the book's, which are smooth, and where there is
+        none."""
         return None if isinstance(self.activation, (Hermite, SoftPlus)) else expand(self.activation)
 
     @property
     def jerky(self) -> bool:
-        "Whether a kinked activation meets inputs given by nodes: a neuron's velocity jumps when its kink passes one."
+        """Whether a kinked activation meets inputs given by nodes: a neuron's velocity jumps when
+        its kink passes one."""
         found = None if self.closed_form else self.own
         return found is not None and (found.kink != 0 or found.slope_rest > 1e-4)
 
     def step_tol(self, usual: float) -> float:
-        "`usual`, the error of a solver's step; at least 1e-5 where velocities jump, as a solver would stop at each."
+        """`usual`, the error of a solver's step; at least 1e-5 where velocities jump, as a solver
+        would stop at each."""
         return max(usual, 1e-5) if self.jerky else usual
 
     def check_smooth(self) -> None:
-        "Raise `BadInput` where velocities jump: they have no derivatives then, of which JAX would say they are 0."
+        """Raise `BadInput` where velocities jump: they have no derivatives then, of which JAX would
+        say they are 0."""
         allowed = "one without kinks, for derivatives of velocities on inputs given by nodes"
         require(not self.jerky, "activation", called(self.activation), allowed)
 
@@ -728,52 +1014,88 @@ class Problem(eqx.Module):
 
     def measure(self, points: Float[Array, "m d"]) -> Measure:
         "The network with these neurons, equal weights and the problem's signs."
-        if not isinstance(points, jax.Array): points = np.asarray(points)
+        if not isinstance(points, jax.Array):
+            points = np.asarray(points)
         return Measure(points, None, self.signs(len(points), points.dtype, module_of(points)))
 
     # --- the objects of the paper, implemented below ---
-    def kernel(self, w, v): return self.answer(kernel, w=w, v=v)
-    def correlation(self, w): return self.answer(correlation, w=w)
-    def potential(self, w, rho, signs=1.0): return self.answer(potential, w=w, rho=rho, signs=signs)
+    def kernel(self, w, v):
+        return self.answer(kernel, w=w, v=v)
+
+    def correlation(self, w):
+        return self.answer(correlation, w=w)
+
+    def potential(self, w, rho, signs=1.0):
+        return self.answer(potential, w=w, rho=rho, signs=signs)
+
     def velocity(self, w, rho, signs=1.0):
         self.check_slope()
         return self.answer(velocity, w=w, rho=rho, signs=signs)
-    def risk(self, rho): return self.answer(risk, rho=rho)
-    def output(self, rho, x): return self.answer(output, rho=rho, x=x)
-    def function_error(self, rho, other): return self.answer(function_error, rho=rho, other=other)
+
+    def risk(self, rho):
+        return self.answer(risk, rho=rho)
+
+    def output(self, rho, x):
+        return self.answer(output, rho=rho, x=x)
+
+    def function_error(self, rho, other):
+        return self.answer(function_error, rho=rho, other=other)
 
     def check_slope(self) -> None:
-        "Raise `BadInput` for an activation that jumps, like a sign: its slope is not that of its mean, no gradient is known."
+        """Raise `BadInput` for an activation that jumps, like a sign: its slope is not that of its
+        mean, no gradient is known."""
         found = self.own
         steep = found is None or not (found.jump or found.jumps or found.slope_rest < -1e-6)
-        require(steep, "activation", called(self.activation), "a function without jumps, to be learned with")
+        require(
+            steep,
+            "activation",
+            called(self.activation),
+            "a function without jumps, to be learned with",
+        )
 
     def answer(self, of: Callable, signs=None, **given):
-        "`of` this problem and checked arguments; `NotResolved`, naming the largest of them, if it is not finite."
+        """`of` this problem and checked arguments; `NotResolved`, naming the largest of them, if it
+        is not finite."""
         for field, value in given.items():
             given[field] = value = self.checked(field, value)
             many = of in (kernel, correlation) or isinstance(value, Measure) or np.ndim(value) == 2
-            require(many, f"{field}.shape", np.shape(value), f"(n, {self.dim}), a row for each point")
+            require(
+                many, f"{field}.shape", np.shape(value), f"(n, {self.dim}), a row for each point"
+            )
         if signs is not None:
-            shape, rows = np.shape(signs if traced(signs) else check_finite("signs", signs)), np.shape(given["w"])[:-1]
+            shape, rows = (
+                np.shape(signs if traced(signs) else check_finite("signs", signs)),
+                np.shape(given["w"])[:-1],
+            )
             require(shape in ((), rows), "signs.shape", shape, f"{rows}, or one for all")
             given["signs"] = signs if isinstance(signs, float) else module_of(signs).asarray(signs)
         found = of(self, *given.values())
-        if traced(found): return found
+        if traced(found):
+            return found
         found = np.asarray(found)[()]  # a number, if it is one
         if not np.all(np.isfinite(found)):
-            sizes = {k: np.max(np.abs(x.charge if isinstance(x, Measure) else x)) for k, x in given.items()}
+            sizes = {
+                k: np.max(np.abs(x.charge if isinstance(x, Measure) else x))
+                for k, x in given.items()
+            }
             field = max(sizes, key=sizes.__getitem__)
             raise NotResolved(field, given[field], "numbers with a finite answer")
         return found
 
     def checked(self, field: str, value):
-        "`value` (a measure, or points (..., d)) itself, once it has this problem's dimension and points are finite."
+        """`value` (a measure, or points (..., d)) itself, once it has this problem's dimension and
+        points are finite."""
         measure = isinstance(value, Measure)  # its points were checked when it was made
         if field in ("rho", "other") and not measure:
-            raise BadInput(field, f"{type(value).__name__} {np.shape(value)}", "a Measure, as problem.measure(points)")
-        if not measure and not traced(value): check_finite(field, value)
-        if not measure and not isinstance(value, jax.Array): value = np.asarray(value)
+            raise BadInput(
+                field,
+                f"{type(value).__name__} {np.shape(value)}",
+                "a Measure, as problem.measure(points)",
+            )
+        if not measure and not traced(value):
+            check_finite(field, value)
+        if not measure and not isinstance(value, jax.Array):
+            value = np.asarray(value)
         shape = np.shape(value.points if measure else value)
         require(shape[-1:] == (self.dim,), f"{field}.shape", shape, f"(..., {self.dim})")
         return value
@@ -787,7 +1109,8 @@ def output(problem: Problem, rho: Measure, x: Float[Array, "n d"]) -> Float[Arra
 
 
 def series(problem: Problem) -> tuple[DotProduct, Any]:
-    "For closed-form problems: K of a dot product, and F: an atom's share likewise, or a `Polynomial` of directions."
+    """For closed-form problems: K of a dot product, and F: an atom's share likewise, or a
+    `Polynomial` of directions."""
     s, (activation, teacher) = problem.scale, problem.expansions
     K = paired(activation, activation).times(s * s)
     if isinstance(problem.teacher, MultiIndex):
@@ -798,16 +1121,21 @@ def series(problem: Problem) -> tuple[DotProduct, Any]:
 
 @compiled
 def kernel(problem: Problem, w, v):
-    "$K(w,v)=E\\,\\sigma\\sigma$ without signs, for unit w (..., d) and v (..., d): all pairs, shape (...w, ...v)."
-    if problem.closed_form: return series(problem)[0](jnp.tensordot(w, v, axes=(-1, -1)))
+    """$K(w,v)=E\\,\\sigma\\sigma$ without signs, for unit w (..., d) and v (..., d): all pairs,
+    shape (...w, ...v)."""
+    if problem.closed_form:
+        return series(problem)[0](jnp.tensordot(w, v, axes=(-1, -1)))
     x = problem.inputs.nodes().astype(w.dtype)
     act = lambda u: problem.scale * problem.activation(jnp.tensordot(u, x, axes=(-1, -1)))
     return jnp.tensordot(act(w), act(v), axes=(-1, -1)) / len(x)
 
 # %% ../nbs/02_model.ipynb #d1e2f3a4
 def character_nodes(d: int, beta: float, tol: float) -> tuple[np.ndarray, np.ndarray, float]:
-    "Of the integral over xi in `character_correlation`: nodes, multiples of a step, their weights, and the step."
-    reach = min(np.sqrt(d), np.sqrt(2 * np.log(2 / tol)))  # of w.x: with a probability of tol it goes beyond (Hoeffding)
+    """Of the integral over xi in `character_correlation`: nodes, multiples of a step, their
+    weights, and the step."""
+    reach = min(
+        np.sqrt(d), np.sqrt(2 * np.log(2 / tol))
+    )  # of w.x: with a probability of tol it goes beyond (Hoeffding)
     step = 2 * np.pi / (reach - np.log(tol) / beta)
     end = -np.log(tol) / np.pi - 1  # in units of beta: there q / xi^2 has fallen to tol
     xi = np.arange(1, int(end * beta / step)) * step
@@ -815,10 +1143,13 @@ def character_nodes(d: int, beta: float, tol: float) -> tuple[np.ndarray, np.nda
 
 
 def character_correlation(
-        w: Float[Array, "n d"], chosen: tuple[int, ...], beta: float, tol: float = 1e-13) -> tuple[Array, Array]:
-    """For unit rows w and independent signs x: $E\\prod_{j\\in S}x_j\\,\\sigma(w\\cdot x)$ with SoftPlus(beta), (n,).
+    w: Float[Array, "n d"], chosen: tuple[int, ...], beta: float, tol: float = 1e-13
+) -> tuple[Array, Array]:
+    """For unit rows w and independent signs x: $E\\prod_{j\\in S}x_j\\,\\sigma(w\\cdot x)$ with
+    SoftPlus(beta), (n,).
 
-    And its gradient in w, (n, d), both to about 50 `tol`. Sines and cosines of multiples of a step follow from one another."""
+    And its gradient in w, (n, d), both to about 50 `tol`. Sines and cosines of multiples of a step
+    follow from one another."""
     d = w.shape[1]
     if len(chosen) % 2:  # odd: what is left of SoftPlus is z / 2
         single = w[:, chosen[0]] / 2 if len(chosen) == 1 else jnp.zeros_like(w[:, 0])
@@ -834,22 +1165,33 @@ def character_correlation(
         product = jnp.prod(jnp.where(inside, s, c), -1)
         cosines = jnp.prod(jnp.where(inside, 1.0, c), -1)
         turned = -product[:, None] / c * s  # one cosine replaced by its derivative
-        for j in chosen: turned = turned.at[:, j].set(cosines * c[:, j] * prod(s[:, i] for i in chosen if i != j))
+        for j in chosen:
+            turned = turned.at[:, j].set(
+                cosines * c[:, j] * prod(s[:, i] for i in chosen if i != j)
+            )
         return (c, s, F + at[0] * (product - (not chosen)), slope + at[0] * at[1] * turned), None
+
     start = jnp.ones_like(w), jnp.zeros_like(w), jnp.zeros_like(w[:, 0]), jnp.zeros_like(w)
     F, slope = jax.lax.scan(add, start, (weights, xi.astype(w.dtype)))[0][2:]
     sign = -((-1) ** (len(chosen) // 2))
     if not chosen:  # at xi = 0 there is |w|^2 / 2
-        return np.log(2) / beta + step / np.pi / 4 * jnp.sum(w * w, -1) + sign * F, sign * slope + step / np.pi / 2 * w
-    if len(chosen) > 2: return sign * F, sign * slope
+        return np.log(2) / beta + step / np.pi / 4 * jnp.sum(
+            w * w, -1
+        ) + sign * F, sign * slope + step / np.pi / 2 * w
+    if len(chosen) > 2:
+        return sign * F, sign * slope
     first = step / np.pi / 2 * w[:, chosen] * w[:, chosen[::-1]]  # at xi = 0
-    return sign * (F + first[:, 0]), sign * slope.at[:, chosen].add(step / np.pi / 2 * w[:, chosen[::-1]])
+    return sign * (F + first[:, 0]), sign * slope.at[:, chosen].add(
+        step / np.pi / 2 * w[:, chosen[::-1]]
+    )
 
 
 def teacher_sums(problem: Problem, w: Float[Array, "n d"]) -> tuple[Array, Array]:
     "For monomials and SoftPlus on a cube: F at unit rows w, (n,), and its gradient, (n, d)."
     t, beta = problem.teacher, problem.activation.beta
-    found = [(c, character_correlation(w, reduced(s), beta)) for s, c in zip(t.sets, t.coefficients)]
+    found = [
+        (c, character_correlation(w, reduced(s), beta)) for s, c in zip(t.sets, t.coefficients)
+    ]
     return tuple(problem.scale * sum(c * part[i] for c, part in found) for i in (0, 1))
 
 
@@ -859,7 +1201,8 @@ def correlation(problem: Problem, w):
     t = problem.teacher
     if problem.closed_form:
         F, along = series(problem)[1], w @ t.points.T.astype(w.dtype)
-        if isinstance(F, DotProduct): return F(along) @ t.weights.astype(w.dtype)
+        if isinstance(F, DotProduct):
+            return F(along) @ t.weights.astype(w.dtype)
         return F(along.reshape(-1, along.shape[-1])).reshape(w.shape[:-1])
     if problem.known_teacher:
         return teacher_sums(problem, w.reshape(-1, problem.dim))[0].reshape(w.shape[:-1])
@@ -873,19 +1216,32 @@ def reduced(chosen: tuple[int, ...]) -> tuple[int, ...]:
 
 # %% ../nbs/02_model.ipynb #39d11ecf
 @compiled
-def potential(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0) -> Float[Array, " n"]:
-    "For unit w (n, d): $U(w;\\rho)=a(w)[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n,); `signs` are those of w."
+def potential(
+    problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0
+) -> Float[Array, " n"]:
+    """For unit w (n, d): $U(w;\\rho)=a(w)[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n,); `signs`
+    are those of w."""
     if problem.closed_form:
-        return signs * (pair_sum(series(problem)[0], w, rho.points, rho.charge) - correlation(problem, w))
+        return signs * (
+            pair_sum(series(problem)[0], w, rho.points, rho.charge) - correlation(problem, w)
+        )
     x = problem.inputs.nodes().astype(w.dtype)
     f = output(problem, rho, x)
-    gap, known = (f, correlation(problem, w)) if problem.known_teacher else (f - problem.teacher(x), 0.0)
-    return signs * (in_blocks(lambda rows: problem.scale * problem.activation(rows @ x.T) @ gap / len(x), w) - known)
+    gap, known = (
+        (f, correlation(problem, w)) if problem.known_teacher else (f - problem.teacher(x), 0.0)
+    )
+    return signs * (
+        in_blocks(lambda rows: problem.scale * problem.activation(rows @ x.T) @ gap / len(x), w)
+        - known
+    )
 
 
 @compiled
-def velocity(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0) -> Float[Array, "n d"]:
-    "For unit w (n, d): $\\nu(w,\\rho)=-P_w\\nabla U/\\text{scale}$ per unit of flow time, shape (n, d)."
+def velocity(
+    problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0
+) -> Float[Array, "n d"]:
+    """For unit w (n, d): $\\nu(w,\\rho)=-P_w\\nabla U/\\text{scale}$ per unit of flow time, shape
+    (n, d)."""
     pull = closed_gradient if problem.closed_form else node_gradient
     return -project(w, jnp.expand_dims(signs / problem.scale, -1) * pull(problem, w, rho))
 
@@ -893,30 +1249,36 @@ def velocity(problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0) 
 def closed_gradient(problem: Problem, w, rho: Measure):
     "For closed-form problems: $\\nabla_w[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n, d)."
     (K, F), t = series(problem), problem.teacher
-    if isinstance(F, DotProduct): teacher = pair_pull(F, w, t.points.astype(w.dtype), t.weights.astype(w.dtype))
-    else: teacher = jax.grad(lambda w: correlation(problem, w).sum())(w)
+    if isinstance(F, DotProduct):
+        teacher = pair_pull(F, w, t.points.astype(w.dtype), t.weights.astype(w.dtype))
+    else:
+        teacher = jax.grad(lambda w: correlation(problem, w).sum())(w)
     return pair_pull(K, w, rho.points, rho.charge) - teacher
 
 
 def node_gradient(problem: Problem, w, rho: Measure):
-    "For inputs given by nodes: $E\\,(f_\\rho-f^*)\\sigma'(w\\cdot x)x$ shape (n, d); the teacher's part exact if known."
+    """For inputs given by nodes: $E\\,(f_\\rho-f^*)\\sigma'(w\\cdot x)x$ shape (n, d); the
+    teacher's part exact if known."""
     x = problem.inputs.nodes().astype(w.dtype)
     f = output(problem, rho, x) * problem.scale / len(x)
     if not problem.known_teacher:
         return pull(problem.activation, w, x, f - problem.teacher(x) * problem.scale / len(x))
     return pull(problem.activation, w, x, f) - teacher_sums(problem, w)[1]
 
-
 # %% ../nbs/02_model.ipynb #4dfb47fd
 @compiled
 def risk(problem: Problem, rho: Measure) -> Float[Array, ""]:
-    "$L(\\rho)=E(f_\\rho-f^*)^2$: exact in closed form or on an enumerated cube, otherwise over the input nodes where not known."
+    """$L(\\rho)=E(f_\\rho-f^*)^2$: exact in closed form or on an enumerated cube, otherwise over
+    the input nodes where not known."""
     w = rho.points
     if problem.closed_form:
-        return teacher_norm(problem) + rho.charge @ (potential(problem, w, rho) - correlation(problem, w))
+        return teacher_norm(problem) + rho.charge @ (
+            potential(problem, w, rho) - correlation(problem, w)
+        )
     x = problem.inputs.nodes().astype(w.dtype)
     f = output(problem, rho, x)
-    if not problem.known_teacher: return jnp.mean((f - problem.teacher(x)) ** 2)
+    if not problem.known_teacher:
+        return jnp.mean((f - problem.teacher(x)) ** 2)
     return teacher_norm(problem) + jnp.mean(f**2) - 2 * rho.charge @ correlation(problem, w)
 
 
@@ -925,11 +1287,14 @@ def teacher_norm(problem: Problem) -> Float[Array, ""] | float:
     t = problem.teacher
     if problem.closed_form:
         link = problem.expansions[1]
-        if isinstance(t, MultiIndex): return np.asarray(link.norm)
+        if isinstance(t, MultiIndex):
+            return np.asarray(link.norm)
         return t.weights @ paired(link, link)(t.points @ t.points.T) @ t.weights
-    if not problem.known_teacher: return (t(problem.inputs.nodes()) ** 2).mean()
+    if not problem.known_teacher:
+        return (t(problem.inputs.nodes()) ** 2).mean()
     sizes = dict.fromkeys(map(reduced, t.sets), 0.0)
-    for s, c in zip(t.sets, t.coefficients): sizes[reduced(s)] += c
+    for s, c in zip(t.sets, t.coefficients):
+        sizes[reduced(s)] += c
     return np.asarray(sum(c * c for c in sizes.values()))
 
 
@@ -947,21 +1312,33 @@ def function_error(problem: Problem, rho: Measure, other: Measure) -> Float[Arra
     if not problem.closed_form:
         x = problem.inputs.nodes().astype(rho.points.dtype)
         return jnp.mean((output(problem, rho, x) - output(problem, other, x)) ** 2)
-    points, charge = (jnp.concatenate(pair) for pair in zip((rho.points, rho.charge), (other.points, -other.charge)))
+    points, charge = (
+        jnp.concatenate(pair)
+        for pair in zip((rho.points, rho.charge), (other.points, -other.charge))
+    )
     return charge @ pair_sum(series(problem)[0], points, points, charge)
 
 # %% ../nbs/02_model.ipynb #c3e4a250
 def static_error(problem: Problem, m: int) -> float:
-    """For closed-form problems and uniform neurons: $E\\|f_{\\rho_0^m}-f_{\\rho_0}\\|^2$ over draws of m neurons.
+    """For closed-form problems and uniform neurons: $E\\|f_{\\rho_0^m}-f_{\\rho_0}\\|^2$ over draws
+    of m neurons.
 
-    Equals $(\\kappa(1)-\\int\\kappa)/m$ for the kernel $\\kappa$, integrals over the sphere in closed form."""
-    require(problem.closed_form, "problem", problem.name, "a closed-form problem (atoms on Gaussian inputs)")
+    Equals $(\\kappa(1)-\\int\\kappa)/m$ for the kernel $\\kappa$, integrals over the sphere in
+    closed form."""
+    require(
+        problem.closed_form,
+        "problem",
+        problem.name,
+        "a closed-form problem (atoms on Gaussian inputs)",
+    )
     return float(series(problem)[0](1.0) - uniform_norm(problem)) / check_integer("m", m)
 
 
 def uniform_norm(problem: Problem) -> float:
-    "For closed-form problems: $\\|f_{\\rho_0}\\|^2$ of the uniform measure, $E K(z)$ for a sphere coordinate z."
+    """For closed-form problems: $\\|f_{\\rho_0}\\|^2$ of the uniform measure, $E K(z)$ for a sphere
+    coordinate z."""
     K = series(problem)[0]
-    if K.smooth: return sum(c * coordinate_moment(problem.dim, k) for k, c in zip(K.degrees, K.coefficients))
+    if K.smooth:
+        return sum(c * coordinate_moment(problem.dim, k) for k, c in zip(K.degrees, K.coefficients))
     z, weights = latitude_quadrature(problem.dim)
     return float(weights @ (K(z) + K(-z)) / 2)

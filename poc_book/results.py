@@ -50,18 +50,24 @@ def write_atomic(path: str | Path, content: bytes) -> Path:
             f.flush()
             os.fsync(f.fileno())
         os.replace(temporary, path)
-    finally: temporary.unlink(missing_ok=True)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
 
 # %% ../nbs/90_results.ipynb #bd5c2412
 def check_dataset(data: Any) -> xr.Dataset:
-    "`data` itself, once it is an `xarray.Dataset` without non-finite values (NaN where `missing_allowed` says why)."
+    """`data` itself, once it is an `xarray.Dataset` without non-finite values (NaN where
+    `missing_allowed` says why)."""
     require(isinstance(data, xr.Dataset), "data", type(data).__name__, "an xarray.Dataset")
     for name, variable in data.variables.items():
-        if variable.dtype.kind not in "fc": continue
+        if variable.dtype.kind not in "fc":
+            continue
         wrong = np.isinf if variable.attrs.get("missing_allowed") else lambda x: ~np.isfinite(x)
         bad = int(np.count_nonzero(wrong(np.asarray(variable.values))))
-        if bad: raise NotResolved(f"data.{name}", f"array with {bad} non-finite entries", "finite numbers only")
+        if bad:
+            raise NotResolved(
+                f"data.{name}", f"array with {bad} non-finite entries", "finite numbers only"
+            )
     return data
 
 # %% ../nbs/90_results.ipynb #b4dae917
@@ -74,41 +80,73 @@ def data_hash(data: xr.Dataset) -> str:
         if values.dtype.kind in "biufc":
             values = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<")))
             kind, content = values.dtype.str, values.tobytes()
-        else: kind, content = "text", json.dumps(values.tolist(), default=str).encode()
+        else:
+            kind, content = "text", json.dumps(values.tolist(), default=str).encode()
         digest.update(f"{name} {variable.dims} {values.shape} {kind} ".encode() + content)
     return digest.hexdigest()
 
 # %% ../nbs/90_results.ipynb #b7049467
 def cpu_model() -> str:
     "The processor's name, as the system tells it."
-    try: found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    except OSError: found = None
+    try:
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def git_commit() -> tuple[str, bool]:
-    "The checked-out commit of the book and whether tracked files differ from it; `('unknown', False)` outside git."
+    """The checked-out commit of the book and whether tracked files differ from it; `('unknown',
+    False)` outside git."""
     root = Path(poc_book.__file__).resolve().parents[1]
-    command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try: found = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired): return "unknown", False
+    command = [
+        "git",
+        "-C",
+        str(root),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty",
+        "--exclude=*",
+    ]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown", False
     commit = found.stdout.strip()
-    if found.returncode or not (root / ".git").exists(): return "unknown", False
+    if found.returncode or not (root / ".git").exists():
+        return "unknown", False
     return commit.removesuffix("-dirty"), commit.endswith("-dirty")
 
 # %% ../nbs/90_results.ipynb #5b7c3fe0
 def origin(data: xr.Dataset) -> dict[str, Any]:
-    "Versions, device, precision, random generator and commit behind `data`, with its fingerprint and the date."
+    """Versions, device, precision, random generator and commit behind `data`, with its fingerprint
+    and the date."""
     commit, dirty = git_commit()
     device = jax.devices()[0]
     return {
-        "versions": {"python": platform.python_version(), **versions(), "poc_book": poc_book.__version__},
-        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count(),
-                   "cpu": cpu_model(), "cores": os.cpu_count()},
-        "precision": {"x64": bool(jax.config.read("jax_enable_x64")),
-                      "data": sorted({str(v.dtype) for v in data.variables.values() if v.dtype.kind in "fc"})},
-        "generator": jax.config.values["jax_default_prng_impl"],  # of a chapter's keys; the library's own are Threefry's
-        "commit": commit, "dirty": dirty, "data_sha256": data_hash(data),
+        "versions": {
+            "python": platform.python_version(),
+            **versions(),
+            "poc_book": poc_book.__version__,
+        },
+        "device": {
+            "platform": device.platform,
+            "kind": device.device_kind,
+            "count": jax.device_count(),
+            "cpu": cpu_model(),
+            "cores": os.cpu_count(),
+        },
+        "precision": {
+            "x64": bool(jax.config.read("jax_enable_x64")),
+            "data": sorted({str(v.dtype) for v in data.variables.values() if v.dtype.kind in "fc"}),
+        },
+        "generator": jax.config.values[
+            "jax_default_prng_impl"
+        ],  # of a chapter's keys; the library's own are Threefry's
+        "commit": commit,
+        "dirty": dirty,
+        "data_sha256": data_hash(data),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -117,22 +155,34 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
     "`record` as NetCDF attributes: text and numbers as they are, everything else as JSON."
     plain = (str, int, float, np.integer, np.floating)
     text = {str(k): json.dumps(v, default=str) for k, v in record.items()}
-    return text | {str(k): v for k, v in record.items() if isinstance(v, plain) and not isinstance(v, bool)}
+    return text | {
+        str(k): v for k, v in record.items() if isinstance(v, plain) and not isinstance(v, bool)
+    }
 
 
 def save(data: xr.Dataset, path: str | Path, record: Mapping[str, Any] | None = None) -> Path:
-    "Write `data` to `path` as NetCDF, atomically, with the provenance `record` (by default its `origin`)."
+    """Write `data` to `path` as NetCDF, atomically, with the provenance `record` (by default its
+    `origin`)."""
     data = check_dataset(data).as_numpy()
     stamped = data.assign_attrs(attributes(data.attrs | dict(record or origin(data))))
     return write_atomic(path, bytes(stamped.to_netcdf(engine="h5netcdf")))
 
 
 def load(path: str | Path) -> xr.Dataset:
-    "The dataset in a NetCDF file; an unreadable file, or values that miss their fingerprint, raise `BadInput`."
-    require(isinstance(path, (str, Path)) and os.path.isfile(path), "path", str(path), "an existing NetCDF file")
-    try: data = xr.load_dataset(path, engine="h5netcdf")
+    """The dataset in a NetCDF file; an unreadable file, or values that miss their fingerprint,
+    raise `BadInput`."""
+    require(
+        isinstance(path, (str, Path)) and os.path.isfile(path),
+        "path",
+        str(path),
+        "an existing NetCDF file",
+    )
+    try:
+        data = xr.load_dataset(path, engine="h5netcdf")
     except Exception as error:  # HDF5 reports damage through many exception types
-        raise BadInput("path", str(path), f"a whole NetCDF file ({type(error).__name__} while reading it)") from None
+        raise BadInput(
+            "path", str(path), f"a whole NetCDF file ({type(error).__name__} while reading it)"
+        ) from None
     intact = data.attrs.get("data_sha256", data_hash(data)) == data_hash(data)
     require(intact, "path", str(path), "values that match their data_sha256")
     return data
@@ -141,13 +191,22 @@ def load(path: str | Path) -> xr.Dataset:
 def render(fig: Figure, kind: str) -> bytes:
     "The bytes of `fig` as `svg` or `png`, the same on every run."
     buffer = BytesIO()
-    own = {"svg.hashsalt": "poc_book", "svg.fonttype": "path", "figure.autolayout": False, "figure.constrained_layout.use": False}
+    own = {
+        "svg.hashsalt": "poc_book",
+        "svg.fonttype": "path",
+        "figure.autolayout": False,
+        "figure.constrained_layout.use": False,
+    }
     with mpl.rc_context(own):
-        if layout := fig.get_layout_engine():  # once for all formats; savefig would draw everything a second time for it
+        if (
+            layout := fig.get_layout_engine()
+        ):  # once for all formats; savefig would draw everything a second time for it
             fig.set_dpi(150)
             layout.execute(fig)
             fig.set_layout_engine(None)
-        fig.savefig(buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+        fig.savefig(
+            buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None
+        )
     return buffer.getvalue()
 
 # %% ../nbs/90_results.ipynb #51701b6e
@@ -156,7 +215,8 @@ def render_animation(animation: Animation, fps: float) -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         moving, first = Path(folder) / "moving.webp", BytesIO()
         animation.save(moving, writer=PillowWriter(fps=fps), dpi=100)
-        with Picture.open(moving) as frames: frames.convert("RGB").save(first, "PNG")
+        with Picture.open(moving) as frames:
+            frames.convert("RGB").save(first, "PNG")
         return moving.read_bytes(), first.getvalue()
 
 # %% ../nbs/90_results.ipynb #4813bce7
@@ -166,21 +226,35 @@ def caption(record: Mapping[str, Any]) -> str:
     parameters = ", ".join(f"{k}={v}" for k, v in record["parameters"].items()) or "no parameters"
     commit = record["commit"][:9] + (" with local changes" if record["dirty"] else "")
     redraw = [f"redraw: `{record['redraw']}`"] if "redraw" in record else []
-    return " · ".join([
-        f"**{record['figure']}**", f"profile {record['profile']}", f"`{parameters}`",
-        f"python {versions['python']}, jax {versions['jax']}, diffrax {versions['diffrax']}",
-        f"{device['kind']} with {device['cores']} cores", ", ".join(record["precision"]["data"]) or "no floats",
-        f"commit {commit}", f"data {record['data_sha256'][:12]}", *redraw])
+    return " · ".join(
+        [
+            f"**{record['figure']}**",
+            f"profile {record['profile']}",
+            f"`{parameters}`",
+            f"python {versions['python']}, jax {versions['jax']}, diffrax {versions['diffrax']}",
+            f"{device['kind']} with {device['cores']} cores",
+            ", ".join(record["precision"]["data"]) or "no floats",
+            f"commit {commit}",
+            f"data {record['data_sha256'][:12]}",
+            *redraw,
+        ]
+    )
 
 # %% ../nbs/90_results.ipynb #1dbfd82b
 WORK = dict(programs=0, tracing=0.0, lowering=0.0, compiling=0.0)
-STAGES = {"jaxpr_trace_duration": "tracing", "jaxpr_to_mlir_module_duration": "lowering", "backend_compile_duration": "compiling"}
+STAGES = {
+    "jaxpr_trace_duration": "tracing",
+    "jaxpr_to_mlir_module_duration": "lowering",
+    "backend_compile_duration": "compiling",
+}
 
 
 def count_work(event: str, duration_secs: float, **_) -> None:
-    "Add what JAX tells of its compiler to `WORK`: programs asked for (also those found in the kept cache), and seconds."
+    """Add what JAX tells of its compiler to `WORK`: programs asked for (also those found in the
+    kept cache), and seconds."""
     stage = STAGES.get(event.rpartition("/")[2])
-    if stage is None: return
+    if stage is None:
+        return
     WORK[stage] += duration_secs
     WORK["programs"] += stage == "compiling"
 
@@ -189,7 +263,8 @@ jax.monitoring.register_event_duration_secs_listener(count_work)
 
 
 def work() -> dict[str, float]:
-    "What this process has compiled so far, its CPU seconds, and the most memory it has held, in MiB."
+    """What this process has compiled so far, its CPU seconds, and the most memory it has held, in
+    MiB."""
     unit = 2**20 if sys.platform == "darwin" else 2**10
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     return WORK | dict(cpu=time.process_time(), memory=memory)
@@ -200,40 +275,58 @@ class Chapter:
 
     Shown in the notebook and, given a folder `out`, written: figures with data and provenance."""
 
-    def __init__(self, name: str, profile: str, out: str | Path | None, parameters: Mapping[str, Any]):
+    def __init__(
+        self, name: str, profile: str, out: str | Path | None, parameters: Mapping[str, Any]
+    ):
         self.name, self.profile, self.parameters = name, profile, dict(parameters)
         for notebook in (Path(poc_book.__file__).resolve().parents[1] / "nbs").glob("*.ipynb"):
-            if name == notebook.stem or name.startswith(f"{notebook.stem}_"): check_kinds(notebook, self.parameters)
+            if name == notebook.stem or name.startswith(f"{notebook.stem}_"):
+                check_kinds(notebook, self.parameters)
         self.redraw = os.environ.get("POC_BOOK_REDRAW")  # the batch's
         self.out = None if out is None else Path(out)
         self.names: set[str] = set()
         self.margins: dict[str, dict[str, Any]] = {}
         self.last = time.perf_counter()
         shell = get_ipython()
-        if self.out and shell: shell.events.register("post_run_cell", self.account)
+        if self.out and shell:
+            shell.events.register("post_run_cell", self.account)
 
     def account(self, _=None) -> None:
         "After each cell: keep what the chapter has cost so far, for the batch to read."
-        if self.out and self.out.is_dir(): (self.out / "work.json").write_text(json.dumps(work()))
+        if self.out and self.out.is_dir():
+            (self.out / "work.json").write_text(json.dumps(work()))
 
     def checkpoint(self, name: str) -> Path | None:
         "Where the batch keeps what a killed run shall not lose; None without a folder."
-        return None if self.out is None else self.out.parents[1] / "checkpoints" / self.name / f"{name}.npz"
+        return (
+            None
+            if self.out is None
+            else self.out.parents[1] / "checkpoints" / self.name / f"{name}.npz"
+        )
 
     def margin(self, name: str, achieved: float, allowed: float, expect: str = "holds") -> None:
-        """Assert a result of the paper: `achieved` is at most `allowed`, or above it if `expect` starts with "fails".
+        """Assert a result of the paper: `achieved` is at most `allowed`, or above it if `expect`
+        starts with "fails".
 
         Prints one line. With a folder, margins.json holds all results of the chapter so far."""
-        require(self.out is None or name not in self.margins, "margin", name, f"a name used once in {self.name}")
+        require(
+            self.out is None or name not in self.margins,
+            "margin",
+            name,
+            f"a name used once in {self.name}",
+        )
         achieved, allowed = float(achieved), float(allowed)
         for what, number in (("achieved", achieved), ("allowed", allowed)):
-            if not np.isfinite(number): raise NotResolved(f"{name}, {what}", number, "a finite number")
+            if not np.isfinite(number):
+                raise NotResolved(f"{name}, {what}", number, "a finite number")
 
         holds = achieved <= allowed
         found = f"{name}: achieved {achieved:.3g}, allowed {allowed:.3g}"
         assert holds == (not expect.startswith("fails")), f"{found}, expected: {expect}"
 
-        meaningful = holds and achieved > 1e-3 * allowed  # beyond a thousand a slack only says "by far"
+        meaningful = (
+            holds and achieved > 1e-3 * allowed
+        )  # beyond a thousand a slack only says "by far"
         verdict = expect + (f", slack x {allowed / achieved:.2g}" if meaningful else "")
         print(f"{found}: {verdict}")
         self.margins[name] = dict(achieved=achieved, allowed=allowed, verdict=verdict)
@@ -242,14 +335,18 @@ class Chapter:
             write_atomic(self.out / "margins.json", json.dumps(self.margins, indent=1).encode())
 
     def figure(self, name: str, fig: Figure, *, data: xr.Dataset, alt: str) -> None:
-        "Show `fig` with its caption; with a folder, write NAME.svg, NAME.png, NAME.nc and NAME.json."
+        """Show `fig` with its caption; with a folder, write NAME.svg, NAME.png, NAME.nc and
+        NAME.json."""
         png, svg = render(fig, "png"), render(fig, "svg")
         record = publish(self, name, data, alt, {"svg": svg, "png": png})
         plt.close(fig)
         display(Image(png, alt=alt, width=int(100 * fig.get_figwidth())), Markdown(caption(record)))
 
-    def animation(self, name: str, animation: Animation, *, data: xr.Dataset, alt: str, fps: float = 20) -> None:
-        "Show `animation` with its caption; with a folder, write NAME.webp, NAME.png, NAME.nc and NAME.json."
+    def animation(
+        self, name: str, animation: Animation, *, data: xr.Dataset, alt: str, fps: float = 20
+    ) -> None:
+        """Show `animation` with its caption; with a folder, write NAME.webp, NAME.png, NAME.nc and
+        NAME.json."""
         webp, png = render_animation(animation, fps)
         record = publish(self, name, data, alt, {"webp": webp, "png": png})
         plt.close(animation._fig)
@@ -257,23 +354,47 @@ class Chapter:
         display(HTML(f'<img src="{source}" alt="{escape(alt)}">'), Markdown(caption(record)))
 
 # %% ../nbs/90_results.ipynb #f47ff907
-def publish(chapter: Chapter, name: str, data: xr.Dataset, alt: str, pictures: Mapping[str, bytes]) -> dict[str, Any]:
-    "The provenance of a figure once it has passed all checks; its files are written if the chapter has a folder."
+def publish(
+    chapter: Chapter, name: str, data: xr.Dataset, alt: str, pictures: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """The provenance of a figure once it has passed all checks; its files are written if the
+    chapter has a folder."""
     plain = isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None
     free = plain and name not in ("provenance", "margins", "work")  # files of the chapter itself
     require(free, "figure", name, "a name of a-z, 0-9 and _, not provenance, margins or work")
-    require(chapter.out is None or name not in chapter.names, "figure", name, f"a name used once in {chapter.name}")
-    require(isinstance(alt, str) and bool(alt.strip()), "alt", alt, f"a sentence saying what {name} shows")
+    require(
+        chapter.out is None or name not in chapter.names,
+        "figure",
+        name,
+        f"a name used once in {chapter.name}",
+    )
+    require(
+        isinstance(alt, str) and bool(alt.strip()),
+        "alt",
+        alt,
+        f"a sentence saying what {name} shows",
+    )
     now = time.perf_counter()
-    record = {"figure": name, "chapter": chapter.name, "profile": chapter.profile, "alt": " ".join(alt.split()),
-              "parameters": chapter.parameters, "seed": chapter.parameters.get("seed", "none"),
-              **origin(check_dataset(data)), "seconds": round(now - chapter.last, 3)}
-    if chapter.redraw: record["redraw"] = chapter.redraw
+    record = {
+        "figure": name,
+        "chapter": chapter.name,
+        "profile": chapter.profile,
+        "alt": " ".join(alt.split()),
+        "parameters": chapter.parameters,
+        "seed": chapter.parameters.get("seed", "none"),
+        **origin(check_dataset(data)),
+        "seconds": round(now - chapter.last, 3),
+    }
+    if chapter.redraw:
+        record["redraw"] = chapter.redraw
     if chapter.out:
         chapter.out.mkdir(parents=True, exist_ok=True)
         save(data, chapter.out / f"{name}.nc", record)
-        for kind, content in pictures.items(): write_atomic(chapter.out / f"{name}.{kind}", content)
-        write_atomic(chapter.out / f"{name}.json", json.dumps(record, indent=1, default=str).encode())
+        for kind, content in pictures.items():
+            write_atomic(chapter.out / f"{name}.{kind}", content)
+        write_atomic(
+            chapter.out / f"{name}.json", json.dumps(record, indent=1, default=str).encode()
+        )
     chapter.names.add(name)
     chapter.last = now
     return record

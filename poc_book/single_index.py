@@ -14,7 +14,16 @@ import equinox as eqx
 import numpy as np
 from scipy import integrate, optimize, special
 
-from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_times, magnitude, require
+from poc_book.checks import (
+    BadInput,
+    NotResolved,
+    check_finite,
+    check_integer,
+    check_positive,
+    check_times,
+    magnitude,
+    require,
+)
 from .mean_field import MeanField, Radial, RadialLimit, follow, latitudes, radial
 from .model import Problem, series
 from .sphere import coordinate_moment, latitude_quadrature
@@ -22,12 +31,16 @@ from .stability import one_direction
 
 # %% ../nbs/09_single_index.ipynb #5ff8fc85
 def single_index(problem: Problem) -> Radial:
-    """For one teacher direction, even Hermite series and unit signs: the radial reduction; anything else raises `BadInput`.
+    """For one teacher direction, even Hermite series and unit signs: the radial reduction; anything
+    else raises `BadInput`.
 
     The direction itself is left out, so that problems of all dimensions share compiled code."""
     fits = problem.closed_form and len(problem.teacher.points) == 1
     reduction = radial(problem) if fits else None
-    if reduction is None: raise BadInput("problem", problem.name, "an even closed-form problem with one teacher direction")
+    if reduction is None:
+        raise BadInput(
+            "problem", problem.name, "an even closed-form problem with one teacher direction"
+        )
     return reduction.core
 
 
@@ -37,13 +50,22 @@ def information_exponent(problem: Problem) -> int:
 
 # %% ../nbs/09_single_index.ipynb #1d27f6f5
 def descend(problem: Problem, risk: float, tol: float = 1e-5) -> MeanField:
-    """For single-index problems and 0 < risk < initial risk: the exact limit up to a flow time by which `risk` is passed.
+    """For single-index problems and 0 < risk < initial risk: the exact limit up to a flow time by
+    which `risk` is passed.
 
-    Times are [0, horizon]. The risk's error is what two resolutions disagree by, at most `tol`. Raises `BadInput` for other
-    risks, `NotResolved` if the risk is never passed or the resolutions disagree by more."""
+    Times are [0, horizon]. The risk's error is what two resolutions disagree by, at most `tol`.
+    Raises `BadInput` for other risks, `NotResolved` if the risk is never passed or the resolutions
+    disagree by more."""
     reduction, d = single_index(problem), problem.dim
-    start = float(reduction.risk(np.array([coordinate_moment(d, 2 * i) for i in range(reduction.F.size)])))
-    require(1e-12 < check_positive("risk", risk) < start, "risk", risk, f"between 1e-12 and the initial risk {start:.4g}")
+    start = float(
+        reduction.risk(np.array([coordinate_moment(d, 2 * i) for i in range(reduction.F.size)]))
+    )
+    require(
+        1e-12 < check_positive("risk", risk) < start,
+        "risk",
+        risk,
+        f"between 1e-12 and the initial risk {start:.4g}",
+    )
     p, tol = reduction.exponent, check_positive("tol", tol)
     waiting = np.log(d) if p == 1 else d ** (p - 1.0)
     for end in 0.5 * waiting * (0.25 / risk) ** (p - 0.5) * 3.0 ** np.arange(9):
@@ -52,34 +74,58 @@ def descend(problem: Problem, risk: float, tol: float = 1e-5) -> MeanField:
         paths = first, follow(reduction, d, end, tol, 0.3)
         coarse, fine = (reduction.risk(path.moments(np.linspace(0, end, 17))) for path in paths)
         error = np.abs(fine - coarse).max() + 1e-13
-        if error > tol: raise NotResolved("tol", tol, f"at least {error:.1e} up to flow time {end:.3g}")
-        if fine[-1] + error < risk: break
-    else: raise NotResolved("risk", risk, f"a risk passed by flow time {end:.3g}")
+        if error > tol:
+            raise NotResolved("tol", tol, f"at least {error:.1e} up to flow time {end:.3g}")
+        if fine[-1] + error < risk:
+            break
+    else:
+        raise NotResolved("risk", risk, f"a risk passed by flow time {end:.3g}")
     whole = eqx.tree_at(lambda r: r.basis, reduction, problem.teacher.points.T)
     exact = RadialLimit(problem, whole, paths[1])
-    return MeanField(problem, np.array([0.0, end]), fine[[0, -1]], np.full(2, error), "exact, one radius", True, exact)
+    return MeanField(
+        problem,
+        np.array([0.0, end]),
+        fine[[0, -1]],
+        np.full(2, error),
+        "exact, one radius",
+        True,
+        exact,
+    )
 
 # %% ../nbs/09_single_index.ipynb #54e6fe57
 def crossing(limit: MeanField, risk: float) -> tuple[float, float]:
-    """For a single-index limit that passes `risk` once: the flow time and its error (risk error over slope).
+    """For a single-index limit that passes `risk` once: the flow time and its error (risk error
+    over slope).
 
     Raises `BadInput` when the risk is not bracketed by the limit's horizon."""
-    end, excess = limit.times[-1], lambda t: float(limit.limit.risk(t)) - check_positive("risk", risk)
-    require(excess(0.0) > 0 > excess(end), "risk", risk, "a risk between the first and the last of the limit")
+    end, excess = (
+        limit.times[-1],
+        lambda t: float(limit.limit.risk(t)) - check_positive("risk", risk),
+    )
+    require(
+        excess(0.0) > 0 > excess(end),
+        "risk",
+        risk,
+        "a risk between the first and the last of the limit",
+    )
     T = optimize.brentq(excess, 0.0, end, xtol=1e-14 * end, rtol=1e-13)
     slope = (excess(T) - excess(T * (1 - 1e-4))) / (1e-4 * T)
     return T, float(limit.risk_error[-1] / abs(slope))
 
 
 def time_to_risk(problem: Problem, risk: float, tol: float = 1e-5) -> float:
-    """For single-index problems and 0 < risk < initial risk: the flow time T(risk) of the exact mean field.
+    """For single-index problems and 0 < risk < initial risk: the flow time T(risk) of the exact
+    mean field.
 
-    `tol` bounds the error in the risk. Raises `BadInput` or `NotResolved` as `descend`. Theorem 9 bounds T from above."""
+    `tol` bounds the error in the risk. Raises `BadInput` or `NotResolved` as `descend`. Theorem 9
+    bounds T from above."""
     return crossing(descend(problem, risk, tol), risk)[0]
 
 # %% ../nbs/09_single_index.ipynb #4dd57ed5
 class Line(NamedTuple):
-    "A fitted slope, its standard error (weighted least squares), and half the range of leave-one-out slopes."
+    """A fitted slope, its standard error (weighted least squares), and half the range of
+    leave-one-out slopes."""
+
     slope: float
     error: float
     spread: float
@@ -89,13 +135,15 @@ ALIKE = "positive numbers, the largest at most 1e10 times the least"
 
 
 def alike(sigma) -> bool:
-    "Whether standard errors are `ALIKE`, so that a line through the points has the digits of all of them."
+    """Whether standard errors are `ALIKE`, so that a line through the points has the digits of all
+    of them."""
     return bool(np.all(sigma > 0) and np.max(sigma) / 1e10 <= np.min(sigma))
 
 
 @np.errstate(all="ignore")
 def weighted_line(x, y, sigma) -> tuple[np.ndarray, np.ndarray]:
-    "The line a + b x through points with standard errors `sigma`: (a, b) and their standard errors; for who calls to check."
+    """The line a + b x through points with standard errors `sigma`: (a, b) and their standard
+    errors; for who calls to check."""
     unit = np.min(sigma)
     weights = (unit / sigma) ** 2
     middle = np.average(x, weights=weights)
@@ -106,131 +154,205 @@ def weighted_line(x, y, sigma) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit_line(x, y, sigma=None) -> Line:
-    """For at least 3 points with distinct x: the slope of y against x, weighted by 1 / sigma^2 (default: equal weights).
+    """For at least 3 points with distinct x: the slope of y against x, weighted by 1 / sigma^2
+    (default: equal weights).
 
-    The standard error comes from the residuals. Raises `BadInput` for fewer or non-finite points."""
+    The standard error comes from the residuals. Raises `BadInput` for fewer or non-finite points.
+    """
     x, y = (np.asarray(check_finite(name, v, 1), float) for name, v in (("x", x), ("y", y)))
-    require(x.size == y.size >= 3 and len(set(x)) == x.size, "x", x, "at least 3 distinct values, as many as y")
-    spreads = np.ones(x.size) if sigma is None else np.asarray(check_finite("sigma", sigma, 1), float)
+    require(
+        x.size == y.size >= 3 and len(set(x)) == x.size,
+        "x",
+        x,
+        "at least 3 distinct values, as many as y",
+    )
+    spreads = (
+        np.ones(x.size) if sigma is None else np.asarray(check_finite("sigma", sigma, 1), float)
+    )
     require(spreads.shape == x.shape and alike(spreads), "sigma", sigma, f"{ALIKE}, as many as x")
     units = magnitude(x), magnitude(y)
     X, Y, spreads = x / units[0], y / units[1], spreads / spreads.min()
     X = X - X.mean()
     (a, b), (_, error) = weighted_line(X, Y, spreads)
     noise = np.sum(((Y - a - b * X) / spreads) ** 2) / (x.size - 2)
-    others = [weighted_line(*(np.delete(v, i) for v in (X, Y, spreads)))[0][1] for i in range(x.size)]
+    others = [
+        weighted_line(*(np.delete(v, i) for v in (X, Y, spreads)))[0][1] for i in range(x.size)
+    ]
     power = int(np.log2(units[1]) - np.log2(units[0]))
-    line = Line(*(float(np.ldexp(v, power)) for v in (b, error * np.sqrt(noise), np.ptp(others) / 2)))
-    if not np.all(np.isfinite(line)): raise NotResolved("x", x, "values whose slopes are finite numbers")
+    line = Line(
+        *(float(np.ldexp(v, power)) for v in (b, error * np.sqrt(noise), np.ptp(others) / 2))
+    )
+    if not np.all(np.isfinite(line)):
+        raise NotResolved("x", x, "values whose slopes are finite numbers")
     return line
 
 # %% ../nbs/09_single_index.ipynb #af79a75b
 def time_constant(degree: int) -> float:
-    """For He_k, even k >= 4: $\\lim T\\delta^{k-1}/d^{(k-2)/2}$ as $d\\to\\infty$, then $\\delta\\to0$, in this order.
+    """For He_k, even k >= 4: $\\lim T\\delta^{k-1}/d^{(k-2)/2}$ as $d\\to\\infty$, then
+    $\\delta\\to0$, in this order.
 
-    $T$ is the flow time to the risk $\\delta^2$ and the number $(2/\\pi)^{(k-2)/2}/(k(k-1))$: the constant of Theorem 9, by the
-    argument above; not in the other order of limits. Raises `BadInput` for other degrees."""
+    $T$ is the flow time to the risk $\\delta^2$ and the number $(2/\\pi)^{(k-2)/2}/(k(k-1))$: the
+    constant of Theorem 9, by the argument above; not in the other order of limits. Raises
+    `BadInput` for other degrees."""
     k = check_integer("degree", degree, 4, even=True)
     return float((2 / np.pi) ** (k / 2 - 1) / (k * (k - 1.0)))
 
 # %% ../nbs/09_single_index.ipynb #1038cdd3
 class Traced(NamedTuple):
-    "Log-odds at time t (N,) and at t - lag (N, S); logs of the two scalars of J from t - lag to t, (N, S) each."
+    """Log-odds at time t (N,) and at t - lag (N, S); logs of the two scalars of J from t - lag to
+    t, (N, S) each."""
+
     now: np.ndarray
     before: np.ndarray
     longitudinal: np.ndarray
     transverse: np.ndarray
 
     @property
-    def norm(self): return np.exp(np.maximum(self.longitudinal, self.transverse))
+    def norm(self):
+        return np.exp(np.maximum(self.longitudinal, self.transverse))
 
 # %% ../nbs/09_single_index.ipynb #db916858
 def latitude_growth(limit: MeanField, t: float, lags, xi) -> Traced:
-    """For a single-index limit, 0 < t <= horizon, 0 <= increasing lags <= t: J_{t, t - lag} of neurons at log-odds `xi` at t.
+    """For a single-index limit, 0 < t <= horizon, 0 <= increasing lags <= t: J_{t, t - lag} of
+    neurons at log-odds `xi` at t.
 
-    Log-odds are those of $y=(w\\cdot w^*)^2$. Raises `NotResolved` where neurons cannot be traced back."""
-    exact, lags, xi = one_direction(limit), check_times(lags), np.asarray(check_finite("xi", xi, 1), float)
+    Log-odds are those of $y=(w\\cdot w^*)^2$. Raises `NotResolved` where neurons cannot be traced
+    back."""
+    exact, lags, xi = (
+        one_direction(limit),
+        check_times(lags),
+        np.asarray(check_finite("xi", xi, 1), float),
+    )
     inside = 0 < check_finite("t", t, 0) <= limit.times[-1] * (1 + 1e-12) and lags[-1] <= t
     require(inside, "t", t, "a time in the limit's horizon, lags up to t")
     before, gained = (x.T for x in latitudes(exact, xi, t - lags, t))
     along = -gained
-    if not np.isfinite(along).all(): raise NotResolved("t", t, "a time from which neurons can be traced back")
-    return Traced(xi, before, along, (special.log_expit(-xi)[:, None] - special.log_expit(-before)) / 2)
+    if not np.isfinite(along).all():
+        raise NotResolved("t", t, "a time from which neurons can be traced back")
+    return Traced(
+        xi, before, along, (special.log_expit(-xi)[:, None] - special.log_expit(-before)) / 2
+    )
 
 # %% ../nbs/09_single_index.ipynb #087688d3
 def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
-    """For a single-index limit and quantiles in (0, 1) of |w_0.w*|: flow times at which those neurons reach overlap `level`.
+    """For a single-index limit and quantiles in (0, 1) of |w_0.w*|: flow times at which those
+    neurons reach overlap `level`.
 
-    Infinite where a neuron starts below `level` and does not arrive within the limit's horizon, 0 where it starts above.
-    Shape as `quantiles` (vector). Proposition 47."""
+    Infinite where a neuron starts below `level` and does not arrive within the limit's horizon, 0
+    where it starts above. Shape as `quantiles` (vector). Proposition 47."""
     d, end = limit.problem.dim, limit.times[-1]
     q = np.atleast_1d(np.asarray(check_finite("quantiles", quantiles), float))
-    require(q.ndim == 1 and bool(np.all((q > 0) & (q < 1))), "quantiles", quantiles, "numbers between 0 and 1")
+    require(
+        q.ndim == 1 and bool(np.all((q > 0) & (q < 1))),
+        "quantiles",
+        quantiles,
+        "numbers between 0 and 1",
+    )
     require(0 < check_positive("level", level) < 1, "level", level, "between 0 and 1")
     goal, y0 = special.logit(level**2), special.betaincinv(0.5, (d - 1) / 2, q)
     exact = one_direction(limit)
 
     def escape(x0):
-        if x0 >= goal: return 0.0
+        if x0 >= goal:
+            return 0.0
         span = np.array([0.0, end])
-        for _ in range(3):  # each round narrows the span 127-fold, and the last is read between its times
+        for _ in range(
+            3
+        ):  # each round narrows the span 127-fold, and the last is read between its times
             t = np.linspace(span[0], span[1], 128)
             xi = latitudes(exact, [x0], t)[0][:, 0]
-            if xi.max() < goal: return np.inf
+            if xi.max() < goal:
+                return np.inf
             k = max(int(np.argmax(xi >= goal)), 1)
             span = t[k - 1 : k + 1]
         return np.interp(goal, xi[k - 1 : k + 1], span)
+
     return np.array([escape(x0) for x0 in special.logit(y0)])
 
 # %% ../nbs/09_single_index.ipynb #4271877d
 def transmitted(problem: Problem, xi, beta: float) -> np.ndarray:
-    """For w at log-odds `xi` (N,) uniform on its circle of latitude and w' at overlap `beta`: mean sizes of the parts of H v.
+    """For w at log-odds `xi` (N,) uniform on its circle of latitude and w' at overlap `beta`: mean
+    sizes of the parts of H v.
 
-    Shape (2, 2, N): v along or across the meridian of w'; the part along and across that of w. For dim >= 4. The last row
-    of both is the root of a mean square, an upper bound of the mean."""
-    require(problem.closed_form, "problem", problem.name, "a closed-form problem (atoms on Gaussian inputs)")
+    Shape (2, 2, N): v along or across the meridian of w'; the part along and across that of w. For
+    dim >= 4. The last row of both is the root of a mean square, an upper bound of the mean."""
+    require(
+        problem.closed_form,
+        "problem",
+        problem.name,
+        "a closed-form problem (atoms on Gaussian inputs)",
+    )
     require(abs(check_finite("beta", beta, 0)) <= 1, "beta", beta, "between -1 and 1")
     K, d, xi = series(problem)[0], problem.dim, np.asarray(check_finite("xi", xi, 1), float)
-    alpha, r, b = np.sqrt(special.expit(xi))[:, None], np.sqrt(special.expit(-xi))[:, None], np.sqrt(1 - beta**2)
+    alpha, r, b = (
+        np.sqrt(special.expit(xi))[:, None],
+        np.sqrt(special.expit(-xi))[:, None],
+        np.sqrt(1 - beta**2),
+    )
     z, weight = latitude_quadrature(d - 1, 16, 8)
     z, weight = np.append(-z, z), np.append(weight, weight) / 2
     s = alpha * beta + r * b * z
     K1, K2 = K.slope(s) / problem.scale, K.bend(s) / problem.scale
-    meet, q = r * beta - alpha * b * z, alpha * b - r * beta * z  # e.w' for the meridian e of w, and w.v_1
+    meet, q = (
+        r * beta - alpha * b * z,
+        alpha * b - r * beta * z,
+    )  # e.w' for the meridian e of w, and w.v_1
     square = lambda q2: K1**2 * (1 - q2) + K2**2 * q2 * (1 - s**2) - 2 * K1 * K2 * q2 * s
     first = K1 * (r * b + alpha * beta * z) + K2 * meet * q
-    slope, spread = r * K2 * meet - alpha * K1, (1 - z**2) / (d - 2)  # w.v_2 = r zeta, E zeta^2 = spread
+    slope, spread = (
+        r * K2 * meet - alpha * K1,
+        (1 - z**2) / (d - 2),
+    )  # w.v_2 = r zeta, E zeta^2 = spread
     mean = np.exp(special.gammaln(d / 2 - 1) - special.gammaln((d - 1) / 2)) / np.sqrt(np.pi)
     rest = square(q**2) - first**2, square(r**2 * spread) - slope**2 * spread
     across = [np.sqrt(np.maximum(x, 0)) @ weight for x in rest]
-    return np.array([[np.abs(first) @ weight, across[0]], [np.abs(slope) * np.sqrt(1 - z**2) @ weight * mean, across[1]]])
+    return np.array(
+        [
+            [np.abs(first) @ weight, across[0]],
+            [np.abs(slope) * np.sqrt(1 - z**2) @ weight * mean, across[1]],
+        ]
+    )
 
 # %% ../nbs/09_single_index.ipynb #eaa2cbd5
 def neuron_weights(limit: MeanField, growth: Traced) -> tuple[np.ndarray, float]:
-    "For log-odds on a uniform grid and the last lag at time 0: the weights (N,) of the neurons at t, and their sum minus 1."
+    """For log-odds on a uniform grid and the last lag at time 0: the weights (N,) of the neurons at
+    t, and their sum minus 1."""
     d, xi, start = limit.problem.dim, growth.now, growth.before[:, -1]
     density = special.gammaln(d / 2) - special.gammaln(0.5) - special.gammaln((d - 1) / 2)
     log = density + (d - 2) / 2 * special.log_expit(-start) - growth.longitudinal[:, -1]
     weights = np.exp(log + (special.log_expit(xi) + special.log_expit(-xi)) / 2) * (xi[1] - xi[0])
     weights[[0, -1]] /= 2
-    tails = [f(0.5, (d - 1) / 2, special.expit(x)) for f, x in ((special.betainc, start[0]), (special.betaincc, start[-1]))]
+    tails = [
+        f(0.5, (d - 1) / 2, special.expit(x))
+        for f, x in ((special.betainc, start[0]), (special.betaincc, start[-1]))
+    ]
     weights[[0, -1]] += tails
     return weights, float(weights.sum() - 1)
 
 # %% ../nbs/09_single_index.ipynb #2405647b
 def average_push(weights, growth: Traced, xi, parts) -> tuple[float, float]:
-    """The largest average push over the lags, for `parts` (2, 2, N) of `transmitted` at latitudes `xi` and masses `weights`:
-    from below (one direction, its part along the meridian) and from above (both directions, both parts)."""
+    """The largest average push over the lags, for `parts` (2, 2, N) of `transmitted` at latitudes
+    `xi` and masses `weights`: from below (one direction, its part along the meridian) and from
+    above (both directions, both parts)."""
     scalars = np.exp(growth.longitudinal), np.exp(growth.transverse)
-    push = np.array([[weights @ (j * np.interp(growth.before, xi, part)) for j, part in zip(scalars, direction)]
-                     for direction in parts])  # (directions, parts, lags)
+    push = np.array(
+        [
+            [
+                weights @ (j * np.interp(growth.before, xi, part))
+                for j, part in zip(scalars, direction)
+            ]
+            for direction in parts
+        ]
+    )  # (directions, parts, lags)
     return float(push[:, 0].max()), float(np.sqrt(np.square(push.sum(1)).sum(0)).max())
 
 # %% ../nbs/09_single_index.ipynb #8bff33a5
 class Stability(NamedTuple):
-    """Suprema over the grid of s <= t <= T: of ||J||, of E ||J||^2, of J_avg from below and from above.
+    """Suprema over the grid of s <= t <= T: of ||J||, of E ||J||^2, of J_avg from below and from
+    above.
 
     `mass`: how far the weights of the neurons are from 1, at worst."""
+
     j_sup: float
     j_square: float
     j_avg_lower: float
@@ -238,55 +360,90 @@ class Stability(NamedTuple):
     mass: float
 
     @property
-    def j_max(self) -> float: return max(self.j_sup, self.j_square)
+    def j_max(self) -> float:
+        return max(self.j_sup, self.j_square)
 
 
-def stability(limit: MeanField, end: float, tau: float, stages: int = 8, nodes: int = 1600, lags: int = 40) -> Stability:
-    """For a single-index limit and 0 < tau < 1: the quantities of Assumption Stability up to flow time `end`.
+def stability(
+    limit: MeanField, end: float, tau: float, stages: int = 8, nodes: int = 1600, lags: int = 40
+) -> Stability:
+    """For a single-index limit and 0 < tau < 1: the quantities of Assumption Stability up to flow
+    time `end`.
 
-    `stages` equal times t, `lags` geometric lags t - s and lag 0, five latitudes of w'; balls are |w -+ w*| <= tau.
-    Bounds of J_avg hold apart from this grid. Raises `NotResolved` if the weights miss 1 by 1e-3."""
+    `stages` equal times t, `lags` geometric lags t - s and lag 0, five latitudes of w'; balls are
+    |w -+ w*| <= tau. Bounds of J_avg hold apart from this grid. Raises `NotResolved` if the weights
+    miss 1 by 1e-3."""
     require(0 < check_positive("tau", tau) < 1, "tau", tau, "between 0 and 1")
     require(check_positive("end", end) > 1e-300, "end", end, "above 1e-300")
     end = float(end)
-    stages, nodes, lags = check_integer("stages", stages), check_integer("nodes", nodes, 12), check_integer("lags", lags, 2)
-    spread = np.log(limit.problem.dim)  # up to where even the neurons that grew most, by d^((k - 1) / 2), have shrunk again
+    stages, nodes, lags = (
+        check_integer("stages", stages),
+        check_integer("nodes", nodes, 12),
+        check_integer("lags", lags, 2),
+    )
+    spread = np.log(
+        limit.problem.dim
+    )  # up to where even the neurons that grew most, by d^((k - 1) / 2), have shrunk again
     xi = np.linspace(-20 - spread, 30 + 2 * single_index(limit.problem).exponent * spread, nodes)
     parts = [transmitted(limit.problem, xi, beta) for beta in (0.0, 0.25, 0.5, 0.75, 1.0)]
     outside, found = xi < special.logit((1 - tau**2 / 2) ** 2), []
     for t in end * np.arange(1, stages + 1) / stages:
-        growth = latitude_growth(limit, t, np.append(0.0, np.geomspace(min(0.05, t / 10), t, lags)), xi)
+        growth = latitude_growth(
+            limit, t, np.append(0.0, np.geomspace(min(0.05, t / 10), t, lags)), xi
+        )
         weights, mass = neuron_weights(limit, growth)
-        lower, upper = np.max([average_push(weights * outside, growth, xi, part) for part in parts], axis=0)
+        lower, upper = np.max(
+            [average_push(weights * outside, growth, xi, part) for part in parts], axis=0
+        )
         square = weights @ growth.norm**2
         beyond = (weights[-1] * np.maximum(growth.norm[-1] ** 2 - 1, 0) / square).max()
-        if beyond > 0.01: raise NotResolved("nodes", nodes, f"latitudes that hold E||J||^2, of which {beyond:.0%} is beyond")
+        if beyond > 0.01:
+            raise NotResolved(
+                "nodes", nodes, f"latitudes that hold E||J||^2, of which {beyond:.0%} is beyond"
+            )
         found.append((growth.norm.max(), square.max(), lower, upper, abs(mass)))
     best = Stability(*(float(v) for v in np.max(found, axis=0)))
-    if not best.mass < 1e-3: raise NotResolved("nodes", nodes, f"more: the weights of the neurons miss 1 by {best.mass:.1e}")
+    if not best.mass < 1e-3:
+        raise NotResolved(
+            "nodes", nodes, f"more: the weights of the neurons miss 1 by {best.mass:.1e}"
+        )
     return best
 
 # %% ../nbs/09_single_index.ipynb #1f2c0e44
 def theorem_bound(times, risk, source, j_max: float, j_avg: float, c: float = 1.0) -> np.ndarray:
-    """For `risk` and `source` at increasing flow `times` (T,) from 0: (8) as an equation, Phi from 0, shape (T,).
+    """For `risk` and `source` at increasing flow `times` (T,) from 0: (8) as an equation, Phi from
+    0, shape (T,).
 
-    $\\Phi'=-c\\sqrt L\\,\\Phi+J_{avg}\\int\\Phi+J_{max}\\varepsilon$, with C = 1; `risk` and `source` are linear between times.
-    Constants are the caller's choice. Raises `BadInput` for bad input, `NotResolved` for overflow."""
+    $\\Phi'=-c\\sqrt L\\,\\Phi+J_{avg}\\int\\Phi+J_{max}\\varepsilon$, with C = 1; `risk` and
+    `source` are linear between times. Constants are the caller's choice. Raises `BadInput` for bad
+    input, `NotResolved` for overflow."""
     t = check_times(times)
     require(t.size > 1 and t[0] == 0, "times", t, "at least two times, from 0 on")
     for name, values in (("risk", risk), ("source", source)):
         values = np.asarray(check_finite(name, values, 1), float)
-        require(values.shape == t.shape and bool(np.all(values >= 0)), name, values, f"{t.size} numbers >= 0, one per time")
+        require(
+            values.shape == t.shape and bool(np.all(values >= 0)),
+            name,
+            values,
+            f"{t.size} numbers >= 0, one per time",
+        )
     for name, value in (("j_max", j_max), ("j_avg", j_avg), ("c", c)):
         require(check_finite(name, value, 0) >= 0, name, value, "a number >= 0")
     unit = magnitude(source)  # the bound is linear in the source and in j_max
     scaled = np.asarray(source, float) / unit
     L, eps = (lambda s: np.interp(s, t, risk)), (lambda s: np.interp(s, t, scaled))
     least, fall = np.diff(t).min(), c * float(np.sqrt(np.max(risk)))
-    require(t[-1] / 1e6 < least, "times", t, f"steps above {t[-1] / 1e6:.1e}, a millionth of the whole")
-    if not fall * t[-1] < 1e6: raise NotResolved("c", c, f"a rate c sqrt(risk) below {1e6 / t[-1]:.1e}, to be followed")
+    require(
+        t[-1] / 1e6 < least, "times", t, f"steps above {t[-1] / 1e6:.1e}, a millionth of the whole"
+    )
+    if not fall * t[-1] < 1e6:
+        raise NotResolved("c", c, f"a rate c sqrt(risk) below {1e6 / t[-1]:.1e}, to be followed")
     rate = lambda s, y: [-c * np.sqrt(L(s)) * y[0] + j_avg * y[1] + eps(s), y[0]]
-    run = integrate.solve_ivp(rate, (0, t[-1]), [0.0, 0.0], t_eval=t, rtol=1e-8, atol=1e-12, max_step=least)
-    with np.errstate(over="ignore"): bound = run.y[0] * (unit * j_max)
-    if not (run.success and np.all(np.isfinite(bound))): raise NotResolved("j_avg", j_avg, f"a bound finite at {t[-1]:g}")
+    run = integrate.solve_ivp(
+        rate, (0, t[-1]), [0.0, 0.0], t_eval=t, rtol=1e-8, atol=1e-12, max_step=least
+    )
+    with np.errstate(over="ignore"):
+        bound = run.y[0] * (unit * j_max)
+    if not (run.success and np.all(np.isfinite(bound))):
+        raise NotResolved("j_avg", j_avg, f"a bound finite at {t[-1]:g}")
     return bound

@@ -28,19 +28,33 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from .batch import Book, clean_up, digest, figure_records, locked, make_figures, open_book, parsed, partial_folder, swap
+from poc_book.batch import (
+    Book,
+    clean_up,
+    digest,
+    figure_records,
+    locked,
+    make_figures,
+    open_book,
+    parsed,
+    partial_folder,
+    swap,
+)
 from .checks import BadInput, require
 from .figures import TITLES
 from .results import load
 
 # %% ../nbs/94_site.ipynb #c1cb1896
 def navigation(root: Path) -> dict[str, list[str]]:
-    "The sections of the site with the names of their notebooks, as `_quarto.yml` lists them; the first has no title."
+    """The sections of the site with the names of their notebooks, as `_quarto.yml` lists them; the
+    first has no title."""
     website = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))["website"]
     found: dict[str, list[str]] = {"": []}
     for entry in website["sidebar"]["contents"]:
-        if isinstance(entry, str): found[""].append(Path(entry).stem)
-        else: found[entry["section"]] = [Path(e).stem for e in entry["contents"]]
+        if isinstance(entry, str):
+            found[""].append(Path(entry).stem)
+        else:
+            found[entry["section"]] = [Path(e).stem for e in entry["contents"]]
     return found
 
 # %% ../nbs/94_site.ipynb #1ab80822
@@ -49,19 +63,25 @@ DIRECTIVE = re.compile(r"^#\s*\|\s*(\w+).*\n?", re.M)
 
 def fold(code: str, tags: list[str]) -> str:
     "The label under which a cell is folded because it only sets the stage; empty if it does more."
-    if "injected-parameters" in tags: return "Parameters of this run"
-    if "parameters" in tags: return "Parameters and their defaults"
-    if "answer" in tags: return "A worked answer"
+    if "injected-parameters" in tags:
+        return "Parameters of this run"
+    if "parameters" in tags:
+        return "Parameters and their defaults"
+    if "answer" in tags:
+        return "A worked answer"
     imports = all(isinstance(line, (ast.Import, ast.ImportFrom)) for line in parsed(code).body)
     return "Imports" if imports else "Setting up" if "Chapter(" in code else ""
 
 # %% ../nbs/94_site.ipynb #7cb881e0
 def readable(cell: Mapping[str, Any]) -> dict[str, Any] | None:
-    "A cell of a notebook without directives, folded under its label if it has one; None if it is hidden or holds nothing else."
-    if cell["cell_type"] != "code": return dict(cell)
+    """A cell of a notebook without directives, folded under its label if it has one; None if it is
+    hidden or holds nothing else."""
+    if cell["cell_type"] != "code":
+        return dict(cell)
     source = "".join(cell["source"])
     code = DIRECTIVE.sub("", source)
-    if "hide" in DIRECTIVE.findall(source) or not code.strip(): return None
+    if "hide" in DIRECTIVE.findall(source) or not code.strip():
+        return None
     tags = cell["metadata"].get("tags", [])
     label = fold(code, tags)
     part = "hide-cell" if "answer" in tags else "hide-input"
@@ -76,11 +96,18 @@ def interactive(data: Path) -> str:
     "The cases of a dataset, embedded as JSON for the script that draws them."
     numbers = load(data)
     four = lambda x: float(f"{x:.4g}")
-    cases = [{str(name): [four(x) for x in one[name].values] if one[name].ndim else one[name].item() for name in one.variables}
-             for one in (numbers.isel(case=i) for i in range(numbers.sizes["case"]))]
+    cases = [
+        {
+            str(name): [four(x) for x in one[name].values] if one[name].ndim else one[name].item()
+            for name in one.variables
+        }
+        for one in (numbers.isel(case=i) for i in range(numbers.sizes["case"]))
+    ]
     embedded = json.dumps(cases).replace("<", r"\u003c")  # nothing in the data can end the script
-    return (f'<div class="{data.stem}" hidden><script type="application/json">{embedded}</script></div>'
-            f'<script src="_static/{data.stem}.js" defer></script>')
+    return (
+        f'<div class="{data.stem}" hidden><script type="application/json">{embedded}</script></div>'
+        f'<script src="_static/{data.stem}.js" defer></script>'
+    )
 
 # %% ../nbs/94_site.ipynb #736e7afe
 LIGHT = 50_000  # bytes
@@ -90,22 +117,33 @@ def copy_files(folder: Path, place: Path) -> None:
     "Copy what a chapter left in `folder` to `place`; the pixels of a heavy SVG go with it as WebP."
     shutil.copytree(folder, place, ignore=shutil.ignore_patterns("*.png"))
     for svg in place.glob("*.svg"):
-        if svg.stat().st_size <= LIGHT: continue
-        with Image.open(folder / f"{svg.stem}.png") as png: png.save(svg.with_suffix(".webp"), lossless=True, method=6)
+        if svg.stat().st_size <= LIGHT:
+            continue
+        with Image.open(folder / f"{svg.stem}.png") as png:
+            png.save(svg.with_suffix(".webp"), lossless=True, method=6)
 
 
 def frame(folder: Path, place: Path, name: str) -> str:
-    "A figure of a chapter as HTML: the picture, what it shows in words, and links to its files in `place`."
+    """A figure of a chapter as HTML: the picture, what it shows in words, and links to its files in
+    `place`."""
     record, url = json.loads((place / f"{name}.json").read_text()), f"files/{place.name}/{name}"
     still, webp = (place / f"{name}.svg").exists(), (place / f"{name}.webp").exists()
-    with Image.open(folder / f"{name}.png") as png: width, height = (round(s * (2 / 3 if still else 1)) for s in png.size)
+    with Image.open(folder / f"{name}.png") as png:
+        width, height = (round(s * (2 / 3 if still else 1)) for s in png.size)
     links = {"svg": "Figure (SVG)"} if still else {"webp": "Animation (WebP)"}
-    buttons = [f'<a href="{url}.{kind}" download>{text}</a>'
-               for kind, text in {**links, "nc": "Data (NetCDF)", "json": "Provenance (JSON)"}.items()]
-    picture = f'{url}.{"webp" if webp else "svg"}" alt="{escape(record["alt"])}" width="{width}" height="{height}'
+    buttons = [
+        f'<a href="{url}.{kind}" download>{text}</a>'
+        for kind, text in {**links, "nc": "Data (NetCDF)", "json": "Provenance (JSON)"}.items()
+    ]
+    picture = (
+        f'{url}.{"webp" if webp else "svg"}" alt="{escape(record["alt"])}" width="{width}" '
+        f'height="{height}'
+    )
     moved = interactive(place / f"{name}.nc") if name in INTERACTIVE else ""
-    return (f'<figure class="picture" id="figure-{name}"><a href="{url}.{next(iter(links))}"><img src="{picture}"></a></figure>'
-            f'{moved}<p class="downloads">{"".join(buttons)}</p>')
+    return (
+        f'<figure class="picture" id="figure-{name}"><a href="{url}.{next(iter(links))}"><img '
+        f'src="{picture}"></a></figure>{moved}<p class="downloads">{"".join(buttons)}</p>'
+    )
 
 # %% ../nbs/94_site.ipynb #71b7266e
 CAPTION = re.compile(r"\*\*(\w+)\*\* · profile ")
@@ -113,8 +151,15 @@ CAPTION = re.compile(r"\*\*(\w+)\*\* · profile ")
 
 def framed(outputs: list[dict], frames: Mapping[str, str]) -> list[dict]:
     "The outputs of a cell, with the picture before each caption in its frame."
-    captions = [CAPTION.match("".join(o.get("data", {}).get("text/markdown", ""))) for o in outputs[1:]]
-    html = [{"output_type": "display_data", "metadata": {}, "data": {"text/html": frames[c[1]]}} if c else None for c in captions]
+    captions = [
+        CAPTION.match("".join(o.get("data", {}).get("text/markdown", ""))) for o in outputs[1:]
+    ]
+    html = [
+        {"output_type": "display_data", "metadata": {}, "data": {"text/html": frames[c[1]]}}
+        if c
+        else None
+        for c in captions
+    ]
     return [new or old for new, old in zip([*html, None], outputs)]
 
 # %% ../nbs/94_site.ipynb #9e34a304
@@ -124,7 +169,8 @@ def read_notebook(path: Path) -> dict[str, Any]:
 
 
 def as_it_is_now(notebook: Path, run: Path) -> list[dict[str, Any]]:
-    "The cells of a notebook with the outputs of its `run`, and after its parameters those that were set."
+    """The cells of a notebook with the outputs of its `run`, and after its parameters those that
+    were set."""
     tags = lambda cell: cell["metadata"].get("tags", [])
     done = [cell for cell in read_notebook(run)["cells"] if cell["cell_type"] == "code"]
     injected = [cell for cell in done if "injected-parameters" in tags(cell)]
@@ -132,24 +178,38 @@ def as_it_is_now(notebook: Path, run: Path) -> list[dict[str, Any]]:
     cells = []
     for cell in read_notebook(notebook)["cells"]:
         cells.append(cell | {"outputs": next(outputs)} if cell["cell_type"] == "code" else cell)
-        if "parameters" in tags(cell): cells += injected
+        if "parameters" in tags(cell):
+            cells += injected
     return cells
 
 
 def markdown(text: str) -> dict[str, Any]:
     "A cell of markdown."
-    return {"cell_type": "markdown", "id": digest(text.encode())[:8], "metadata": {}, "source": text}
+    return {
+        "cell_type": "markdown",
+        "id": digest(text.encode())[:8],
+        "metadata": {},
+        "source": text,
+    }
 
 
-def as_page(cells: list[dict], meta: str, frames: Mapping[str, str], suffix: str = "") -> dict[str, Any]:
-    "The notebook that Sphinx renders: `cells` as a reader sees them, `meta` under the title, which ends in `suffix`."
+def as_page(
+    cells: list[dict], meta: str, frames: Mapping[str, str], suffix: str = ""
+) -> dict[str, Any]:
+    """The notebook that Sphinx renders: `cells` as a reader sees them, `meta` under the title,
+    which ends in `suffix`."""
     kept = [cell for cell in map(readable, cells) if cell]
     title, rest = "".join(kept[0]["source"]).split("\n", 1)
     for cell in kept:
-        if cell["cell_type"] == "code": cell["outputs"] = framed(cell["outputs"], frames)
+        if cell["cell_type"] == "code":
+            cell["outputs"] = framed(cell["outputs"], frames)
     python = {"name": "python", "pygments_lexer": "ipython3"}
-    return {"cells": [markdown(f"{title}{suffix}\n{rest}"), markdown(f"{{.meta}}\n{meta}"), *kept[1:]],
-            "metadata": {"language_info": python}, "nbformat": 4, "nbformat_minor": 5}
+    return {
+        "cells": [markdown(f"{title}{suffix}\n{rest}"), markdown(f"{{.meta}}\n{meta}"), *kept[1:]],
+        "metadata": {"language_info": python},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
 
 # %% ../nbs/94_site.ipynb #445a848d
 def executed(folder: Path) -> dict[str, str]:
@@ -157,31 +217,48 @@ def executed(folder: Path) -> dict[str, str]:
     sealed = json.loads((folder / "provenance.json").read_text())
     run = read_notebook(folder / f"{folder.name}.ipynb")["metadata"]["papermill"]
     records = [json.loads(p.read_text()) for p in figure_records(folder)]
-    found = {"profile": sealed["profile"], "date": run["end_time"][:16].replace("T", " "), "seconds": f"{sealed['seconds']:.0f}"}
-    if not records: return found
+    found = {
+        "profile": sealed["profile"],
+        "date": run["end_time"][:16].replace("T", " "),
+        "seconds": f"{sealed['seconds']:.0f}",
+    }
+    if not records:
+        return found
     one = records[0]
     device, versions = one["device"], one["versions"]
-    return found | {"device": f"{device['count']} {device['kind']}, {device['cores']} cores of {device['cpu']}",
-                    "versions": ", ".join(f"{v} {versions[v]}" for v in ("python", "jax", "diffrax")),
-                    "commit": one["commit"][:9] + (" with local changes" if one["dirty"] else "")}
+    return found | {
+        "device": f"{device['count']} {device['kind']}, {device['cores']} cores of {device['cpu']}",
+        "versions": ", ".join(f"{v} {versions[v]}" for v in ("python", "jax", "diffrax")),
+        "commit": one["commit"][:9] + (" with local changes" if one["dirty"] else ""),
+    }
 
 # %% ../nbs/94_site.ipynb #c4168de7
-ENGINE = "part of the engine, not of a batch: `make test` executes it, and it is shown without output"
+ENGINE = (
+    "part of the engine, not of a batch: `make test` executes it, and it is shown without output"
+)
 
 
 def elsewhere(name: str) -> list[str]:
-    "The link that opens a notebook in Binder, which installs what it needs, where GitHub's workflow names the repository."
+    """The link that opens a notebook in Binder, which installs what it needs, where GitHub's
+    workflow names the repository."""
     repository = os.environ.get("GITHUB_REPOSITORY")
-    return [f"[Binder](https://mybinder.org/v2/gh/{repository}/main?labpath=nbs/{name}.ipynb)"] if repository else []
+    return (
+        [f"[Binder](https://mybinder.org/v2/gh/{repository}/main?labpath=nbs/{name}.ipynb)"]
+        if repository
+        else []
+    )
 
 
 def meta(notebook: Path, name: str, folder: Path | None) -> str:
-    "The line under a title, as markdown: the notebook to download, its module, and its run (`folder` is None without one)."
+    """The line under a title, as markdown: the notebook to download, its module, and its run
+    (`folder` is None without one)."""
     module = re.search(r"#\|\s*default_exp (\w+)", notebook.read_text(encoding="utf-8"))
     parts = [f'<a href="files/{name}/{name}.ipynb" download>Download this notebook</a>']
     parts += elsewhere(notebook.stem)
-    if module: parts.append(f"module [`poc_book.{module[1]}`](api/{module[1]}.md)")
-    if folder is None: return " · ".join([*parts, ENGINE])
+    if module:
+        parts.append(f"module [`poc_book.{module[1]}`](api/{module[1]}.md)")
+    if folder is None:
+        return " · ".join([*parts, ENGINE])
     run = executed(folder)
     when = f"[executed](runs.md) {run['date']} at profile {run['profile']} in {run['seconds']} s"
     return " · ".join([*parts, when, "[symbols](glossary.md)"])
@@ -189,16 +266,31 @@ def meta(notebook: Path, name: str, folder: Path | None) -> str:
 # %% ../nbs/94_site.ipynb #4799ea98
 def toctree(pages: list[str], caption: str = "", *options: str) -> str:
     "Sphinx's directive for a list of pages."
-    return "\n".join(["```{toctree}", *options, *([f":caption: {caption}"] if caption else []), "", *pages, "```"])
+    return "\n".join(
+        [
+            "```{toctree}",
+            *options,
+            *([f":caption: {caption}"] if caption else []),
+            "",
+            *pages,
+            "```",
+        ]
+    )
 
 
 def label(notebook: Path, chapter: str) -> str:
-    "What a chapter is called among those of its notebook: its problem, as the paper writes it; empty if it is the only one."
-    return "" if chapter == notebook.stem else TITLES[chapter.removeprefix(f"{notebook.stem}_")].replace("$", "")
+    """What a chapter is called among those of its notebook: its problem, as the paper writes it;
+    empty if it is the only one."""
+    return (
+        ""
+        if chapter == notebook.stem
+        else TITLES[chapter.removeprefix(f"{notebook.stem}_")].replace("$", "")
+    )
 
 
 def hub(notebook: Path, chapters: list[str]) -> dict[str, Any]:
-    "The page of a notebook that is executed for several problems: its question, its rough answer, and the list of its chapters."
+    """The page of a notebook that is executed for several problems: its question, its rough answer,
+    and the list of its chapters."""
     title, start = [c for c in read_notebook(notebook)["cells"] if c["cell_type"] == "markdown"][:2]
     question = markdown("\n\n".join("".join(start["source"]).split("\n\n")[:2]))
     pages = toctree([f"{label(notebook, c)} <{c}>" for c in chapters], "", ":maxdepth: 1")
@@ -210,16 +302,28 @@ Definition = ast.FunctionDef | ast.ClassDef
 
 
 def signature(node: Definition, method: bool = False) -> str:
-    "Name, arguments and result as the source has them; of a class, those of its constructor or its fields."
+    """Name, arguments and result as the source has them; of a class, those of its constructor or
+    its fields."""
     if isinstance(node, ast.FunctionDef):
         arguments = ast.unparse(node.args)
-        if method: arguments = arguments.partition(", ")[2] if arguments.startswith("self,") else arguments.removeprefix("self")
-        return f"{node.name}({arguments})" + (f" -> {ast.unparse(node.returns)}" if node.returns else "")
+        if method:
+            arguments = (
+                arguments.partition(", ")[2]
+                if arguments.startswith("self,")
+                else arguments.removeprefix("self")
+            )
+        return f"{node.name}({arguments})" + (
+            f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        )
     starts = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-    if starts: return f"{node.name}({signature(starts[0], True).removeprefix('__init__(')}".removesuffix(" -> None")
+    if starts:
+        return f"{node.name}({signature(starts[0], True).removeprefix('__init__(')}".removesuffix(
+            " -> None"
+        )
     fields = [ast.unparse(n) for n in node.body if isinstance(n, ast.AnnAssign)]
     default = re.compile(r" = eqx\.field\((?:.*\bdefault=([^,)]+))?.*\)$")
-    return f"{node.name}({', '.join(default.sub(lambda m: f' = {m[1]}' if m[1] else '', f) for f in fields)})"
+    shown = [default.sub(lambda m: f" = {m[1]}" if m[1] else "", field) for field in fields]
+    return f"{node.name}({', '.join(shown)})"
 
 # %% ../nbs/94_site.ipynb #b746e013
 def entry(kind: str, head: str, text: str) -> str:
@@ -234,8 +338,13 @@ def entries(node: ast.stmt, public: list[str]) -> Iterator[str]:
     elif isinstance(node, ast.ClassDef) and node.name in public:
         yield entry("class", signature(node), ast.get_docstring(node) or "")
         for part in node.body:
-            if not isinstance(part, ast.FunctionDef) or part.name.startswith("_"): continue
-            kind = "property" if any(ast.unparse(d) == "property" for d in part.decorator_list) else "method"
+            if not isinstance(part, ast.FunctionDef) or part.name.startswith("_"):
+                continue
+            kind = (
+                "property"
+                if any(ast.unparse(d) == "property" for d in part.decorator_list)
+                else "method"
+            )
             head = part.name if kind == "property" else signature(part, True)
             yield entry(kind, f"{node.name}.{head}", ast.get_docstring(part) or "")
     elif isinstance(node, (ast.Assign, ast.AnnAssign)):
@@ -246,12 +355,22 @@ def entries(node: ast.stmt, public: list[str]) -> Iterator[str]:
 
 # %% ../nbs/94_site.ipynb #4874c132
 def module_page(path: Path) -> str:
-    "The reference of a module as markdown: its purpose, then every public name in the order of the source."
+    """The reference of a module as markdown: its purpose, then every public name in the order of
+    the source."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    public: list[str] = next((ast.literal_eval(n.value) for n in tree.body
-                              if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"), [])
+    public: list[str] = next(
+        (
+            ast.literal_eval(n.value)
+            for n in tree.body
+            if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"
+        ),
+        [],
+    )
     body = "\n".join(text for node in tree.body for text in entries(node, public))
-    return f"# poc_book.{path.stem}\n\n```{{py:module}} poc_book.{path.stem}\n```\n\n{ast.get_docstring(tree)}\n\n{body}"
+    return (
+        f"# poc_book.{path.stem}\n\n```{{py:module}} "
+        f"poc_book.{path.stem}\n```\n\n{ast.get_docstring(tree)}\n\n{body}"
+    )
 
 
 def modules(root: Path) -> list[Path]:
@@ -260,7 +379,8 @@ def modules(root: Path) -> list[Path]:
 
 # %% ../nbs/94_site.ipynb #255d0328
 def section(text: str, title: str) -> str:
-    "The part of a markdown text under the heading `## title`, to the next heading of its rank, its own headings one higher."
+    """The part of a markdown text under the heading `## title`, to the next heading of its rank,
+    its own headings one higher."""
     found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
     require(found is not None, "README", title, "a heading of the README")
     return found[1].strip().replace("\n###", "\n##")  # type: ignore[index]
@@ -269,18 +389,25 @@ def section(text: str, title: str) -> str:
 def runs_page(root: Path) -> str:
     "Every chapter executed in this checkout, in every profile, as a table."
     columns = ("profile", "seconds", "date", "device", "versions", "commit")
-    runs = [(p.parent.name, executed(p.parent)) for p in sorted(root.glob("build/*/*/provenance.json"))]
-    rows = [f"| {name} | " + " | ".join(run.get(c, "not recorded") for c in columns) + " |" for name, run in runs]
+    runs = [
+        (p.parent.name, executed(p.parent)) for p in sorted(root.glob("build/*/*/provenance.json"))
+    ]
+    rows = [
+        f"| {name} | " + " | ".join(run.get(c, "not recorded") for c in columns) + " |"
+        for name, run in runs
+    ]
     head = f"| chapter | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
     intro = "Dates are in UTC. A chapter without a figure records no device."
     return "\n".join(["# What was run where and when\n", intro, "", head, *rows])
 
 # %% ../nbs/94_site.ipynb #ebf8948a
 def write_page(book: Book, profile: str, name: str, place: Path) -> dict[str, Any]:
-    "The page of a chapter, or of a notebook of the engine; what it offers for download goes to the folder `place`."
+    """The page of a chapter, or of a notebook of the engine; what it offers for download goes to
+    the folder `place`."""
     notebook = book.chapters.get(name, book.root / "nbs" / f"{name}.ipynb")
     folder = book.home(profile) / name if name in book.chapters else None
-    if folder: copy_files(folder, place)
+    if folder:
+        copy_files(folder, place)
     else:
         place.mkdir(parents=True)
         shutil.copy(notebook, place)
@@ -289,34 +416,62 @@ def write_page(book: Book, profile: str, name: str, place: Path) -> dict[str, An
     page = place / f"{name}.ipynb"
     if folder:
         cells = as_it_is_now(notebook, page)
-        page.write_text(json.dumps(read_notebook(page) | {"cells": cells}, indent=1), encoding="utf-8")
+        page.write_text(
+            json.dumps(read_notebook(page) | {"cells": cells}, indent=1), encoding="utf-8"
+        )
     return as_page(read_notebook(page)["cells"], meta(notebook, name, folder), frames, suffix)
 
 # %% ../nbs/94_site.ipynb #b147fdc4
 def measured(path: Path) -> dict[str, dict]:
-    "The sections of a file of ratios by title, each with what the file says of all of them; none where there is no file."
-    if not path.is_file(): return {}
+    """The sections of a file of ratios by title, each with what the file says of all of them; none
+    where there is no file."""
+    if not path.is_file():
+        return {}
     file = json.loads(path.read_text(encoding="utf-8"))
     ratios = file.pop("ratios")
     return {title: file | section for title, section in ratios.items()}
 
 
 def speed_page(root: Path) -> str:
-    "The ratios in benchmarks/cpu.json and benchmarks/gpu.json as tables, one a comparison, each with where and when it was made."
-    found = {name: measured(root / "benchmarks" / f"{name.lower()}.json") for name in ("CPU", "GPU")}
-    page = "# Speed and memory\n\nRatios, each measured within one run of `make benchmark`. A dash: not for this device.\n"
-    about = {title: section["about"] for sections in found.values() for title, section in sections.items()}
+    """The ratios in benchmarks/cpu.json and benchmarks/gpu.json as tables, one a comparison, each
+    with where and when it was made."""
+    found = {
+        name: measured(root / "benchmarks" / f"{name.lower()}.json") for name in ("CPU", "GPU")
+    }
+    page = (
+        "# Speed and memory\n\nRatios, each measured within one run of `make benchmark`. A dash: "
+        "not for this device.\n"
+    )
+    about = {
+        title: section["about"]
+        for sections in found.values()
+        for title, section in sections.items()
+    }
     for title in about:
         page += f"\n## {title}\n\n{about[title]}\n\n"
         for name, runs in found.items():
             run = {"commit": "assembled from several runs"} | runs.get(title, {})
-            origin = "{device}, {date}, {commit}, JAX {jax}".format(**run) if title in runs else "not yet measured"
+            origin = (
+                "{device}, {date}, {commit}, JAX {jax}".format(**run)
+                if title in runs
+                else "not yet measured"
+            )
             page += f"- {name}: {origin}\n"
-        tables = {name: runs[title]["rows"] if title in runs else {} for name, runs in found.items()}
+        tables = {
+            name: runs[title]["rows"] if title in runs else {} for name, runs in found.items()
+        }
         rows = dict.fromkeys(row for table in tables.values() for row in table)
-        cell = lambda table, row: "not yet measured" if row not in table else "—" if table[row] is None else f"{table[row]:g}"
+        cell = lambda table, row: (
+            "not yet measured"
+            if row not in table
+            else "—"
+            if table[row] is None
+            else f"{table[row]:g}"
+        )
         page += "\n| | CPU | GPU |\n|---|---|---|\n"
-        page += "".join(f"| {row} | {cell(tables['CPU'], row)} | {cell(tables['GPU'], row)} |\n" for row in rows)
+        page += "".join(
+            f"| {row} | {cell(tables['CPU'], row)} | {cell(tables['GPU'], row)} |\n" for row in rows
+        )
     return page
 
 # %% ../nbs/94_site.ipynb #6d0e2b7f
@@ -328,12 +483,20 @@ def write_reference(root: Path, pages: Path) -> None:
     shutil.copytree(root / "docs", pages, ignore=shutil.ignore_patterns("_static", "conf.py"))
     (pages / "api").mkdir()
     names = [path.stem for path in modules(root)]
-    for path in modules(root): (pages / "api" / f"{path.stem}.md").write_text(module_page(path), encoding="utf-8")
+    for path in modules(root):
+        (pages / "api" / f"{path.stem}.md").write_text(module_page(path), encoding="utf-8")
     library = "# The library\n\nEvery public name, by module. The chapters explain them.\n\n"
-    expect = "# What to expect\n\n" + section((root / "README.md").read_text(encoding="utf-8"), "What to expect")
-    generated = {"library": library + toctree([f"api/{n}" for n in names]), "expect": expect, "runs": runs_page(root),
-                 "speed": speed_page(root)}
-    for name, text in generated.items(): (pages / f"{name}.md").write_text(text, encoding="utf-8")
+    expect = "# What to expect\n\n" + section(
+        (root / "README.md").read_text(encoding="utf-8"), "What to expect"
+    )
+    generated = {
+        "library": library + toctree([f"api/{n}" for n in names]),
+        "expect": expect,
+        "runs": runs_page(root),
+        "speed": speed_page(root),
+    }
+    for name, text in generated.items():
+        (pages / f"{name}.md").write_text(text, encoding="utf-8")
 
 # %% ../nbs/94_site.ipynb #00ae2d7d
 def table(notebook: Path, first: str) -> str:
@@ -348,34 +511,56 @@ def landing(book: Book, profile: str, files: Path) -> list[dict]:
     home, cells = book.home(profile), []
     if "06_coupling" in book.chapters:
         picture = frame(home / "06_coupling", files / "06_coupling", "moving_picture")
-        text = "Dots are neurons of a finite network, rings their shadows in the limit ([Chapter 6](06_coupling.ipynb))."
+        text = (
+            "Dots are neurons of a finite network, rings their shadows in the limit ([Chapter "
+            "6](06_coupling.ipynb))."
+        )
         cells.append(f"{text}\n\n{picture}")
     if "10_table1" in book.chapters:
         measured = table(home / "10_table1" / "10_table1.ipynb", "problem")
-        text = "Ours / the paper's; [the chapter](10_table1.ipynb) has criteria, numbers and where the two differ."
+        text = (
+            "Ours / the paper's; [the chapter](10_table1.ipynb) has criteria, numbers and where "
+            "the two differ."
+        )
         cells.append(f"## Table 1, measured\n{text}\n\n{measured}")
     return [markdown(text) for text in cells]
 
 # %% ../nbs/94_site.ipynb #a0e8413f
 def write_pages(book: Book, profile: str, folder: Path) -> None:
-    "Write all sources of the site into `folder/pages`, and what it offers for download into `folder/files`."
+    """Write all sources of the site into `folder/pages`, and what it offers for download into
+    `folder/files`."""
     pages, sections = folder / "pages", navigation(book.root)
     write_reference(book.root, pages)
     found: dict[str, dict] = {}
     for name in [n for names in sections.values() for n in names]:
         parts = [c for c, path in book.chapters.items() if path.stem == name] or [name]
         found |= {part: write_page(book, profile, part, folder / "files" / part) for part in parts}
-        if parts != [name]: found[name] = hub(book.root / "nbs" / f"{name}.ipynb", parts)
-    lists = {title: [n for n in names if n != "index"] for title, names in {**sections, "Reference": REFERENCE}.items()}
+        if parts != [name]:
+            found[name] = hub(book.root / "nbs" / f"{name}.ipynb", parts)
+    lists = {
+        title: [n for n in names if n != "index"]
+        for title, names in {**sections, "Reference": REFERENCE}.items()
+    }
     trees = [toctree(names, title, ":hidden:") for title, names in lists.items() if names]
     first = found["index"]["cells"]
-    start = next((i for i, cell in enumerate(first) if "".join(cell["source"]).startswith("## ")), len(first))
+    start = next(
+        (i for i, cell in enumerate(first) if "".join(cell["source"]).startswith("## ")), len(first)
+    )
     first[start:start] = landing(book, profile, folder / "files")
     first.append(markdown("\n\n".join(trees)))
-    for name, page in found.items(): (pages / f"{name}.ipynb").write_text(json.dumps(page), encoding="utf-8")
+    for name, page in found.items():
+        (pages / f"{name}.ipynb").write_text(json.dumps(page), encoding="utf-8")
 
 # %% ../nbs/94_site.ipynb #93d0dac4
-MATHJAX = ("startup.js", "core.js", "loader.js", "input", "output/chtml.js", "output/chtml", "a11y/assistive-mml.js")
+MATHJAX = (
+    "startup.js",
+    "core.js",
+    "loader.js",
+    "input",
+    "output/chtml.js",
+    "output/chtml",
+    "a11y/assistive-mml.js",
+)
 
 
 def copy_mathjax(place: Path) -> None:
@@ -384,53 +569,84 @@ def copy_mathjax(place: Path) -> None:
     source = Path(next(iter(package.submodule_search_locations))) / "static" / "mathjax"  # type: ignore[union-attr, arg-type]
     for name in MATHJAX:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
-        if (source / name).is_dir(): shutil.copytree(source / name, place / name)
-        else: shutil.copy(source / name, place / name)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, place / name)
+        else:
+            shutil.copy(source / name, place / name)
 
 # %% ../nbs/94_site.ipynb #8d3f05ed
 def build(book: Book, profile: str) -> int:
-    "Render `build/PROFILE` into `build/PROFILE/site`; Sphinx's exit code, with the old site in place unless it is 0."
+    """Render `build/PROFILE` into `build/PROFILE/site`; Sphinx's exit code, with the old site in
+    place unless it is 0."""
     home = book.home(profile)
     partial = partial_folder(home)
     site = partial / "site"
-    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", "--jobs", "2", "--conf-dir",
-               book.root / "docs", "--doctree-dir", partial / "doctrees", partial / "pages", site]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "--fail-on-warning",
+        "--keep-going",
+        "--quiet",
+        "--jobs",
+        "2",
+        "--conf-dir",
+        book.root / "docs",
+        "--doctree-dir",
+        partial / "doctrees",
+        partial / "pages",
+        site,
+    ]
     try:
         write_pages(book, profile, partial)
         code = subprocess.run([str(c) for c in command]).returncode
-        if code: return code
+        if code:
+            return code
         (partial / "files").rename(site / "files")
         copy_mathjax(site / "_static" / "mathjax")
         swap(site, home / "site")
         return 0
-    finally: shutil.rmtree(partial, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 # %% ../nbs/94_site.ipynb #355e4cc1
 def make_site(root: Path, profile: str, serve: bool = False) -> int:
-    "Bring the figures of a profile up to date, render them as a site, serve it if asked; the exit code of the command."
-    require(find_spec("sphinx") is not None, "site", "no Sphinx", "an environment with the extra [site]: see `make site`")
+    """Bring the figures of a profile up to date, render them as a site, serve it if asked; the exit
+    code of the command."""
+    require(
+        find_spec("sphinx") is not None,
+        "site",
+        "no Sphinx",
+        "an environment with the extra [site]: see `make site`",
+    )
     code = make_figures(root, profile)
-    if code: return code
+    if code:
+        return code
     book = open_book(root)
     with locked(book):
         clean_up(book.home(profile))
         code = build(book, profile)
-    if code: return code
+    if code:
+        return code
     print((book.home(profile) / "site" / "index.html").relative_to(root), flush=True)
-    if serve: serve_forever(book.home(profile) / "site")
+    if serve:
+        serve_forever(book.home(profile) / "site")
     return 0
 
 # %% ../nbs/94_site.ipynb #6cc92c74
 class Quiet(SimpleHTTPRequestHandler):
     "Serves a folder without a word."
 
-    def log_message(self, format: str, *args: Any) -> None: pass
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
 
 
 def server(folder: Path, port: int = 8000) -> ThreadingHTTPServer:
     "A server of a folder on 127.0.0.1; port 0 means any that is free."
-    try: return ThreadingHTTPServer(("127.0.0.1", port), partial(Quiet, directory=str(folder)))
-    except OSError: raise BadInput("port", port, "a free port of 127.0.0.1") from None
+    try:
+        return ThreadingHTTPServer(("127.0.0.1", port), partial(Quiet, directory=str(folder)))
+    except OSError:
+        raise BadInput("port", port, "a free port of 127.0.0.1") from None
 
 
 def serve_forever(folder: Path) -> None:

@@ -24,25 +24,41 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jaxtyping import Float
 
-from .checks import NotResolved, check_concrete, check_integer, check_positive, check_sphere, check_times, require
+from poc_book.checks import (
+    NotResolved,
+    check_concrete,
+    check_integer,
+    check_positive,
+    check_sphere,
+    check_times,
+    require,
+)
 
 # %% ../nbs/01_sphere.ipynb #97ca503e
-if "JAX_ENABLE_X64" not in os.environ: jax.config.update("jax_enable_x64", True)
+if "JAX_ENABLE_X64" not in os.environ:
+    jax.config.update("jax_enable_x64", True)
 
 
 def check_double() -> None:
-    "`BadInput` unless JAX has double precision: else it rounds all that it is given to single, and says nothing."
+    """`BadInput` unless JAX has double precision: else it rounds all that it is given to single,
+    and says nothing."""
     allowed = "True, which importing poc_book sets unless JAX_ENABLE_X64 says otherwise"
     require(jax.config.read("jax_enable_x64"), "jax_enable_x64", False, allowed)
 
 # %% ../nbs/01_sphere.ipynb #5e77ed02
 @contextmanager
 def settled() -> Iterator[None]:
-    """JAX as the book needs it, whatever the reader's program has set; `BadInput` without double precision.
+    """JAX as the book needs it, whatever the reader's program has set; `BadInput` without double
+    precision.
 
-    Products of matrices are precise (a GPU would round single precision to 11 bits), types and ranks are promoted as usual."""
+    Products of matrices are precise (a GPU would round single precision to 11 bits), types and
+    ranks are promoted as usual."""
     check_double()
-    with jax.default_matmul_precision("highest"), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with (
+        jax.default_matmul_precision("highest"),
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+    ):
         yield
 
 
@@ -59,14 +75,17 @@ Array = jax.Array | np.ndarray  # compiled code traces the one, plain code takes
 
 
 def module_of(*arrays) -> Any:
-    """The module whose functions suit these arrays: `jax.numpy` if JAX holds or traces one of them, else `numpy`.
+    """The module whose functions suit these arrays: `jax.numpy` if JAX holds or traces one of them,
+    else `numpy`.
 
-    A formula written with it is compiled inside compiled code, and is plain NumPy, which compiles nothing, outside."""
+    A formula written with it is compiled inside compiled code, and is plain NumPy, which compiles
+    nothing, outside."""
     return jnp if any(isinstance(x, jax.Array) for x in arrays) else np
 
 
 def project(w: Float[Array, "... d"], v: Float[Array, "... d"]) -> Float[Array, "... d"]:
-    "For unit `w`: the part of `v` tangent to the sphere at `w`, row by row, $P_w v = v - (w\\cdot v)w$."
+    """For unit `w`: the part of `v` tangent to the sphere at `w`, row by row, $P_w v = v - (w\\cdot
+    v)w$."""
     return v - (w * v).sum(-1, keepdims=True) * w
 
 
@@ -82,20 +101,26 @@ def traced(array) -> bool:
 
 def check_key(key) -> Array:
     "`key` itself, once it is one of JAX's keys."
-    fits = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
+    fits = (
+        isinstance(key, jax.Array)
+        and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        and key.shape == ()
+    )
     require(fits, "key", key, "one key, jax.random.key(seed)")
     check_double()
     return key
 
 
 def own_key(seed: int) -> Array:
-    "The key of the book's own draws: of JAX's Threefry generator, whatever generator is set as default."
+    """The key of the book's own draws: of JAX's Threefry generator, whatever generator is set as
+    default."""
     return jax.random.key(seed, impl="threefry2x32")
 
 
 def _doubled(least: int, n: int) -> int:
     "`least`, or the first of its doubles that is at least n."
-    while least < n: least *= 2
+    while least < n:
+        least *= 2
     return least
 
 
@@ -103,34 +128,49 @@ FEW = 256  # neurons a call: a millisecond
 MANY = 2**18  # numbers a call: ten milliseconds
 
 
-def random_numbers(law: Callable, key: Array, shape: tuple[int, ...], dtype=jnp.float64) -> Float[Array, "..."]:
-    "`law(key, shape, dtype)` for a law of `jax.random`, in NumPy; shapes of up to `MANY` numbers share what is compiled."
+def random_numbers(
+    law: Callable, key: Array, shape: tuple[int, ...], dtype=jnp.float64
+) -> Float[Array, "..."]:
+    """`law(key, shape, dtype)` for a law of `jax.random`, in NumPy; shapes of up to `MANY` numbers
+    share what is compiled."""
     check_double()
-    if traced(key): return law(key, shape, dtype)
+    if traced(key):
+        return law(key, shape, dtype)
     size = prod(shape)
-    with jax.threefry_partitionable(True):  # as is the default: the first numbers of many are those of few
-        return np.asarray(_numbers(law, key, max(size, MANY), jnp.dtype(dtype)))[:size].reshape(shape)
+    with jax.threefry_partitionable(
+        True
+    ):  # as is the default: the first numbers of many are those of few
+        return np.asarray(_numbers(law, key, max(size, MANY), jnp.dtype(dtype)))[:size].reshape(
+            shape
+        )
 
 
 @partial(jax.jit, static_argnums=(0, 2, 3))
-def _numbers(law: Callable, key, size: int, dtype): return law(key, (size,), dtype)
+def _numbers(law: Callable, key, size: int, dtype):
+    return law(key, (size,), dtype)
 
 
 def uniform(key: Array, m: int, dim: int, dtype=jnp.float64) -> Float[Array, "m d"]:
     """For m >= 1 and dim >= 3: `m` independent uniform points of S^{dim-1}, shape (m, dim).
 
-    Row i depends on `key` and i alone, so draws are nested in `m`. Raises `BadInput` outside that range."""
+    Row i depends on `key` and i alone, so draws are nested in `m`. Raises `BadInput` outside that
+    range."""
     key, m, dim = check_key(key), check_integer("m", m), check_integer("dim", dim, 3)
-    try: real = jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
-    except TypeError: real = False
+    try:
+        real = jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
+    except TypeError:
+        real = False
     require(bool(real), "dtype", dtype, "a type of real numbers, like float32")
     kind = jnp.dtype(dtype)
-    if traced(key): return normalise(_normal(key, 0, m, dim, kind))
+    if traced(key):
+        return normalise(_normal(key, 0, m, dim, kind))
 
     rows = FEW if m <= 256 * FEW else 16 * FEW
     columns = _doubled(64, dim)  # one shape serves every m and dim up to 64
     with jax.threefry_partitionable(True):
-        drawn = [np.asarray(_normal(key, i, rows, columns, kind))[:, :dim] for i in range(0, m, rows)]
+        drawn = [
+            np.asarray(_normal(key, i, rows, columns, kind))[:, :dim] for i in range(0, m, rows)
+        ]
     return normalise(np.concatenate(drawn)[:m])
 
 
@@ -142,29 +182,36 @@ def _normal(key, first, rows: int, columns: int, dtype):
 
 # %% ../nbs/01_sphere.ipynb #2c1afdd1
 def coordinate_moment(n: int, power: int) -> float:
-    "For n >= 1 and power >= 0: $E z^p$ for one coordinate z of a uniform point of S^{n-1} (zero for odd p)."
+    """For n >= 1 and power >= 0: $E z^p$ for one coordinate z of a uniform point of S^{n-1} (zero
+    for odd p)."""
     n, power = check_integer("n", n), check_integer("power", power, 0)
-    if power % 2: return 0.0
+    if power % 2:
+        return 0.0
     i = np.arange(power // 2)
     return float(np.prod((2 * i + 1) / (n + 2 * i)))
 
 # %% ../nbs/01_sphere.ipynb #81582a1e
 def riemannian_gradient(f: Callable, w: Float[Array, " d"]) -> Float[Array, " d"]:
-    "For smooth f near unit `w`: the gradient of f along the sphere, $P_w \\nabla f(w)$, shape (d,)."
+    """For smooth f near unit `w`: the gradient of f along the sphere, $P_w \\nabla f(w)$, shape
+    (d,)."""
     return compiled(lambda w: project(w, jax.grad(f)(w)))(w)
 
 
 def riemannian_hessian(f: Callable, w: Float[Array, " d"]) -> Float[Array, "d d"]:
-    "For smooth f near unit `w`: $P(\\nabla^2 f - (w\\cdot\\nabla f)I)P$ as a (d, d) matrix that vanishes on w."
+    """For smooth f near unit `w`: $P(\\nabla^2 f - (w\\cdot\\nabla f)I)P$ as a (d, d) matrix that
+    vanishes on w."""
+
     @compiled
     def hessian(w):
         P = jnp.eye(w.size) - jnp.outer(w, w)
         return P @ (jax.hessian(f)(w) - jnp.dot(w, jax.grad(f)(w)) * jnp.eye(w.size)) @ P
+
     return hessian(w)
 
 # %% ../nbs/01_sphere.ipynb #a0b29edf
 def padded(x, least: int = 64) -> np.ndarray:
-    """x (T,) with its last entry repeated, to `least` or the next of its doubles: a few shapes share compiled code.
+    """x (T,) with its last entry repeated, to `least` or the next of its doubles: a few shapes
+    share compiled code.
 
     Solvers save the same point again at a repeated time."""
     x = np.asarray(x)
@@ -179,65 +226,107 @@ def by_time(program: Callable, *rows):
 
 
 def first_rows(f: Callable, rows: tuple, count):
-    "For compiled code: f of each of the first `count` rows of arrays (T, ...), one after the other; zeros behind them."
+    """For compiled code: f of each of the first `count` rows of arrays (T, ...), one after the
+    other; zeros behind them."""
     shapes = jax.eval_shape(f, *(x[0] for x in rows))
     empty = jax.tree.map(lambda s: jnp.zeros((len(rows[0]), *s.shape), s.dtype), shapes)
 
     def step(i, found):
         return jax.tree.map(lambda all, one: all.at[i].set(one), found, f(*(x[i] for x in rows)))
+
     return jax.lax.fori_loop(0, count, step, empty)
 
 
 def gather(array) -> np.ndarray:
-    "An array that every host can read whole, in NumPy, whichever devices and hosts hold its shares."
+    """An array that every host can read whole, in NumPy, whichever devices and hosts hold its
+    shares."""
     whole = getattr(array, "is_fully_addressable", True)
     return np.asarray(array if whole else multihost_utils.process_allgather(array, tiled=True))
 
 
-def solve_ode(field: Callable, solver: type, start, end, state, tol, times=None, max_steps: int = 100_000, first=0.02,
-              kept: Callable = lambda y: y, **control):
-    """For compiled code: the solution of $\\dot y=field(t,y)$ by steps of a `solver` of diffrax, and whether it succeeded.
+def solve_ode(
+    field: Callable,
+    solver: type,
+    start,
+    end,
+    state,
+    tol,
+    times=None,
+    max_steps: int = 100_000,
+    first=0.02,
+    kept: Callable = lambda y: y,
+    **control,
+):
+    """For compiled code: the solution of $\\dot y=field(t,y)$ by steps of a `solver` of diffrax,
+    and whether it succeeded.
 
-    What is `kept` of the solution is at `times` (T,), monotone from `start` to `end`, else all of it at `end` alone, (1,); `tol`
-    bounds the error of a step, `first` is the share of the way that the first one tries, and `control` says how its controller
-    measures errors. The loop
-    is ours: diffrax's own, which can also be differentiated, takes twice as long to trace and a third longer to compile."""
+    What is `kept` of the solution is at `times` (T,), monotone from `start` to `end`, else all of
+    it at `end` alone, (1,); `tol` bounds the error of a step, `first` is the share of the way that
+    the first one tries, and `control` says how its controller measures errors. The loop is ours:
+    diffrax's own, which can also be differentiated, takes twice as long to trace and a third longer
+    to compile."""
     method, length = solver(scan_kind="lax"), end - start
-    term = diffrax.ODETerm(lambda s, y, _: jax.tree.map(lambda v: length * v, field(start + s * length, y)))  # s from 0 to 1
-    controller, order = diffrax.PIDController(rtol=tol, atol=tol, **control), method.error_order(term)
+    term = diffrax.ODETerm(
+        lambda s, y, _: jax.tree.map(lambda v: length * v, field(start + s * length, y))
+    )  # s from 0 to 1
+    controller, order = (
+        diffrax.PIDController(rtol=tol, atol=tol, **control),
+        method.error_order(term),
+    )
     marks = jnp.ones(1) if times is None else (times - start) / jnp.where(length == 0, 1, length)
-    zero, one, first = jnp.zeros_like(marks[0]), jnp.ones_like(marks[0]), jnp.full_like(marks[0], first)
+    zero, one, first = (
+        jnp.zeros_like(marks[0]),
+        jnp.ones_like(marks[0]),
+        jnp.full_like(marks[0], first),
+    )
     near = 1 - 100 * jnp.finfo(marks.dtype).eps  # a step that ends here ends at 1
 
     def step(run):
         count, s, ahead, y, memory, _, saved = run
         found, error, dense, inner, _ = method.step(term, s, ahead, y, None, memory[0], False)
         error = jax.tree.map(lambda e: jnp.where(jnp.isnan(e), np.inf, e), error)
-        tried = jax.tree.map(lambda new, old: jnp.where(jnp.isfinite(new), new, old), found, y)  # the scale of errors
-        good, now, then, _, outer, result = controller.adapt_step_size(s, ahead, y, tried, None, error, order, memory[1])
+        tried = jax.tree.map(
+            lambda new, old: jnp.where(jnp.isfinite(new), new, old), found, y
+        )  # the scale of errors
+        good, now, then, _, outer, result = controller.adapt_step_size(
+            s, ahead, y, tried, None, error, order, memory[1]
+        )
         then = jnp.where(then > near, jnp.where(good, one, (now + 1) / 2), then)
         curve = method.interpolation_cls(t0=s, t1=ahead, **dense)
         due = lambda saved: good & (saved[0] < marks.size) & (marks[saved[0]] <= ahead)
-        if times is not None: saved = jax.lax.while_loop(due, partial(_save, marks, curve, kept), saved)
-        y, inner = jax.tree.map(lambda new, old: jnp.where(good, new, old), (found, inner), (y, memory[0]))
+        if times is not None:
+            saved = jax.lax.while_loop(due, partial(_save, marks, curve, kept), saved)
+        y, inner = jax.tree.map(
+            lambda new, old: jnp.where(good, new, old), (found, inner), (y, memory[0])
+        )
         return count + 1, now, then, y, (inner, outer), diffrax.is_successful(result), saved
 
     outer = controller.init(term, zero, one, state, first, None, method.func, order)[1]
     memory, known = (method.init(term, zero, first, state, None), outer), jnp.sum(marks <= 0)
-    shown = None if times is None else jax.tree.map(lambda y: jnp.broadcast_to(y, (marks.size, *y.shape)), kept(state))
-    run = jax.lax.while_loop(lambda run: (run[1] < 1) & run[5] & (run[0] < max_steps), step,
-                             (0, zero, first, state, memory, True, (known, shown)))
+    shown = (
+        None
+        if times is None
+        else jax.tree.map(lambda y: jnp.broadcast_to(y, (marks.size, *y.shape)), kept(state))
+    )
+    run = jax.lax.while_loop(
+        lambda run: (run[1] < 1) & run[5] & (run[0] < max_steps),
+        step,
+        (0, zero, first, state, memory, True, (known, shown)),
+    )
     return jax.tree.map(lambda y: y[None], run[3]) if times is None else run[6][1], run[1] >= 1
 
 
 def _save(marks, curve, kept, saved):
     "What is `kept` at one more of the `marks` that a step has passed, on the `curve` of that step."
     i, shown = saved
-    return i + 1, jax.tree.map(lambda all, y: all.at[i].set(y), shown, kept(curve.evaluate(marks[i])))
+    return i + 1, jax.tree.map(
+        lambda all, y: all.at[i].set(y), shown, kept(curve.evaluate(marks[i]))
+    )
 
 
 def solve_flow(velocity, w0, times, tol: float):
-    "The diffrax solution behind `integrate`: points at the `padded` times, and whether they are resolved and finite."
+    """The diffrax solution behind `integrate`: points at the `padded` times, and whether they are
+    resolved and finite."""
     return _solve_flow(velocity, w0, padded(times).astype(w0.dtype), np.asarray(tol, w0.dtype))
 
 
@@ -245,35 +334,55 @@ def solve_flow(velocity, w0, times, tol: float):
 def _solve_flow(velocity, w0, times, tol):
     least = jnp.finfo(times.dtype).eps  # a shorter step does not change the time: the flow is lost
     points, succeeded = solve_ode(
-        velocity, diffrax.Dopri5, 0.0, times[-1], w0, tol, times, dtmin=least, force_dtmin=False)
+        velocity, diffrax.Dopri5, 0.0, times[-1], w0, tol, times, dtmin=least, force_dtmin=False
+    )
     return points, succeeded & jnp.all(jnp.isfinite(points))
 
 
 class OnSphere(eqx.Module):
-    "A tangent field read at the nearest point of the sphere: an error of the norm is then kept, not amplified."
+    """A tangent field read at the nearest point of the sphere: an error of the norm is then kept,
+    not amplified."""
+
     velocity: Callable
 
-    def __call__(self, t, w): return self.velocity(t, normalise(w))
+    def __call__(self, t, w):
+        return self.velocity(t, normalise(w))
 
 
-def integrate(velocity: Callable, w0: Float[Array, "m d"], times, tol: float) -> Float[Array, "times m d"]:
-    """For a tangent field `velocity(t, w)`: the flow from unit `w0` (m, d) at time 0, at `times`, shape (times, m, d).
+def integrate(
+    velocity: Callable, w0: Float[Array, "m d"], times, tol: float
+) -> Float[Array, "times m d"]:
+    """For a tangent field `velocity(t, w)`: the flow from unit `w0` (m, d) at time 0, at `times`,
+    shape (times, m, d).
 
-    `tol` bounds the error of a step. Raises `NotResolved` when the solver gives up or the result is not finite."""
+    `tol` bounds the error of a step. Raises `NotResolved` when the solver gives up or the result is
+    not finite."""
     times, tol, w0 = check_times(times), check_positive("tol", tol), check_concrete("w0", w0)
     here = getattr(w0, "is_fully_addressable", True)
     w0 = check_sphere("w0", w0) if here else w0  # shares on other hosts: checked by who made them
-    if times[-1] == 0: return gather(w0)[None]
+    if times[-1] == 0:
+        return gather(w0)[None]
     points, ok = check_concrete("velocity", solve_flow(OnSphere(velocity), w0, times, tol))
-    if not ok: raise NotResolved("tol", tol, f"a flow that stays finite and resolved up to t = {times[-1]:g}")
+    if not ok:
+        raise NotResolved(
+            "tol", tol, f"a flow that stays finite and resolved up to t = {times[-1]:g}"
+        )
     return normalise(gather(points)[: len(times)])
 
 # %% ../nbs/01_sphere.ipynb #887dff28
-def latitude_quadrature(dim: int, panels: int = 30, order: int = 24) -> tuple[np.ndarray, np.ndarray]:
-    """For dim >= 3: nodes $\\alpha$ in (0, 1) and weights (sum 1) of the law of $|w\\cdot w^*|$, w uniform on S^{dim-1}.
+def latitude_quadrature(
+    dim: int, panels: int = 30, order: int = 24
+) -> tuple[np.ndarray, np.ndarray]:
+    """For dim >= 3: nodes $\\alpha$ in (0, 1) and weights (sum 1) of the law of $|w\\cdot w^*|$, w
+    uniform on S^{dim-1}.
 
-    Gauss-Legendre of the given order on `panels` panels halving towards the equator (DESIGN: graded latitudes)."""
-    dim, panels, order = check_integer("dim", dim, 3), check_integer("panels", panels), check_integer("order", order)
+    Gauss-Legendre of the given order on `panels` panels halving towards the equator (DESIGN: graded
+    latitudes)."""
+    dim, panels, order = (
+        check_integer("dim", dim, 3),
+        check_integer("panels", panels),
+        check_integer("order", order),
+    )
     x, g = np.polynomial.legendre.leggauss(order)
     edges = np.pi / 2 * np.concatenate([[0.0], 0.5 ** np.arange(panels - 1, -1, -1)])
     half = np.diff(edges)[:, None] / 2

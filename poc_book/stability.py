@@ -20,8 +20,25 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from .checks import BadInput, NotResolved, check_finite, check_integer, check_positive, check_sphere, check_times, require
-from .mean_field import Limit, MeanField, RadialLimit, hessian_scalars, horner, latitudes, slopes
+from poc_book.checks import (
+    BadInput,
+    NotResolved,
+    check_finite,
+    check_integer,
+    check_positive,
+    check_sphere,
+    check_times,
+    require,
+)
+from poc_book.mean_field import (
+    Limit,
+    MeanField,
+    RadialLimit,
+    hessian_scalars,
+    horner,
+    latitudes,
+    slopes,
+)
 from .model import Atoms, DotProduct, Measure, Problem, series
 from poc_book.sphere import (
     Array,
@@ -44,7 +61,8 @@ def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
 
 # %% ../nbs/07_stability.ipynb #b60df8b1
 def jacobian(limit: MeanField | Limit, t, w, signs=1.0):
-    "The derivative of the velocity in all d directions, (m, d, d); its normal part keeps moving tangent vectors tangent."
+    """The derivative of the velocity in all d directions, (m, d, d); its normal part keeps moving
+    tangent vectors tangent."""
     limit.problem.check_smooth()
     rate = jax.jacfwd(lambda u, a: limit.velocity(t, u[None], a)[0])
     return jax.vmap(rate)(w, jnp.broadcast_to(jnp.asarray(signs, w.dtype), w.shape[:1]))
@@ -63,18 +81,23 @@ def radial_hessian(exact: RadialLimit, t, w: Float[Array, "m d"]) -> Float[Array
 
 # %% ../nbs/07_stability.ipynb #c801c453
 def local_hessian(limit: MeanField, t, w: Float[Array, "m d"], signs=1.0) -> Float[Array, "m d d"]:
-    """For 0 <= t <= limit.times[-1] (flow time) and unit w: $D_t(w)=P_w\\partial_w\\nu P_w$, (m, d, d), zero on w.
+    """For 0 <= t <= limit.times[-1] (flow time) and unit w: $D_t(w)=P_w\\partial_w\\nu P_w$, (m, d,
+    d), zero on w.
 
-    `signs` are those of w. Symmetric, in units of 1 / flow time (Section 2). Values are checked unless JAX is compiling."""
-    if not traced(w): w = check_sphere("w", w, limit.problem.dim)
+    `signs` are those of w. Symmetric, in units of 1 / flow time (Section 2). Values are checked
+    unless JAX is compiling."""
+    if not traced(w):
+        w = check_sphere("w", w, limit.problem.dim)
     if not traced(t):
         inside = 0 <= check_finite("t", t, 0) <= limit.times[-1] * (1 + 1e-12)
         require(bool(inside), "t", t, f"between 0 and {limit.times[-1]:g}, the end of the limit")
     shape = np.shape(signs if traced(signs) else check_finite("signs", signs))
     require(shape in ((), w.shape[:1]), "signs.shape", shape, f"({len(w)},), or one for all")
-    if traced(w) or traced(t): return projected(limit.limit, t, w, jnp.asarray(signs, w.dtype))
+    if traced(w) or traced(t):
+        return projected(limit.limit, t, w, jnp.asarray(signs, w.dtype))
     w, t = np.asarray(w), np.asarray(t, float)
-    if isinstance(limit.limit, RadialLimit): return radial_hessian(limit.limit, t, w)
+    if isinstance(limit.limit, RadialLimit):
+        return radial_hessian(limit.limit, t, w)
     return np.asarray(projected(limit.limit, t, w, np.asarray(signs, w.dtype)))
 
 
@@ -85,25 +108,36 @@ def projected(limit: Limit, t, w, signs):
     return P @ jacobian(limit, t, w, signs) @ P
 
 # %% ../nbs/07_stability.ipynb #1404439b
-def tangent_top(D: Float[np.ndarray, "m d d"], w: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
+def tangent_top(
+    D: Float[np.ndarray, "m d d"], w: Float[np.ndarray, "m d"]
+) -> Float[np.ndarray, " m"]:
     "For symmetric D that vanishes on unit w: its largest eigenvalue on the tangent space, (m,)."
     low = 1 + np.linalg.norm(D, axis=(1, 2))[:, None, None]
     return np.linalg.eigvalsh((D + D.mT) / 2 - low * w[:, :, None] * w[:, None, :])[:, -1]
 
 # %% ../nbs/07_stability.ipynb #8353163a
-def interaction_hessian(problem: Problem, w: Float[Array, "m d"], v=None) -> Float[Array, "m n d d"]:
-    """For unit w and v (n, d), default w: $H=a_ia_jP_i(\\nabla_w\\nabla_vK)P_j/\\text{scale}$, (m, n, d, d).
+def interaction_hessian(
+    problem: Problem, w: Float[Array, "m d"], v=None
+) -> Float[Array, "m n d d"]:
+    """For unit w and v (n, d), default w: $H=a_ia_jP_i(\\nabla_w\\nabla_vK)P_j/\\text{scale}$, (m,
+    n, d, d).
 
-    Units 1 / flow time. The signs are those of the problem's first m and n neurons. Memory m n d^2: for small sets (Lemma 5)."""
-    w, v = (x if traced(x) else check_sphere(field, x, problem.dim) for field, x in (("w", w), ("v", w if v is None else v)))
-    if not traced(w) and not traced(v): w, v = np.asarray(w), np.asarray(v)
+    Units 1 / flow time. The signs are those of the problem's first m and n neurons. Memory m n d^2:
+    for small sets (Lemma 5)."""
+    w, v = (
+        x if traced(x) else check_sphere(field, x, problem.dim)
+        for field, x in (("w", w), ("v", w if v is None else v))
+    )
+    if not traced(w) and not traced(v):
+        w, v = np.asarray(w), np.asarray(v)
     signs = problem.signs(len(w), w.dtype)[:, None] * problem.signs(len(v), w.dtype)
     along = tangent(w)[:, None] @ mixed_hessian(problem, w, v) @ tangent(v)
     return signs[..., None, None] / problem.scale * along
 
 
 def mixed_hessian(problem: Problem, w, v):
-    "$\\nabla_w\\nabla_vK$, (m, n, d, d): for a series in $s=w\\cdot v$ it is $K'(s)I+K''(s)\\,vw^T$."
+    """$\\nabla_w\\nabla_vK$, (m, n, d, d): for a series in $s=w\\cdot v$ it is
+    $K'(s)I+K''(s)\\,vw^T$."""
     if not problem.closed_form:
         found = _differentiate_kernel(problem, w, v)
         return found if traced(found) else np.asarray(found)
@@ -122,42 +156,69 @@ def _differentiate_kernel(problem: Problem, w, v):
 # %% ../nbs/07_stability.ipynb #a420da29
 @compiled
 def carry_matrix(limit: Limit, start, end, w, signs, tol):
-    "Neurons at `end` that were at `w` (m, d) at `start` < `end`, and the matrices $J_{end,start}$, (m, d, d)."
+    """Neurons at `end` that were at `w` (m, d) at `start` < `end`, and the matrices
+    $J_{end,start}$, (m, d, d)."""
+
     def field(t, state):
         w, J = state
         return limit.velocity(t, w, signs), jacobian(limit, t, w, signs) @ J
+
     (ends, matrices), succeeded = solve_ode(field, diffrax.Dopri8, start, end, (w, tangent(w)), tol)
     w = normalise(ends[0])
     return w, jnp.where(succeeded, tangent(w) @ matrices[0], jnp.nan)  # propagators refuses these
 
 # %% ../nbs/07_stability.ipynb #ee478725
 def propagators(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
-    """For neurons at unit `w0` (m, d) at time 0: where they are at `times` (T, m, d), and J from 0 to the first time and from
-    each time to the next, (T, m, d, d), to `tol` a step; errors as in `stability_matrix`."""
-    times, w0, tol = check_times(times), check_sphere("w0", w0, limit.problem.dim), check_positive("tol", tol)
-    require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
+    """For neurons at unit `w0` (m, d) at time 0: where they are at `times` (T, m, d), and J from 0
+    to the first time and from each time to the next, (T, m, d, d), to `tol` a step; errors as in
+    `stability_matrix`."""
+    times, w0, tol = (
+        check_times(times),
+        check_sphere("w0", w0, limit.problem.dim),
+        check_positive("tol", tol),
+    )
+    require(
+        times[-1] <= limit.times[-1],
+        "times[-1]",
+        times[-1],
+        f"at most {limit.times[-1]:g}, the end of the limit",
+    )
     signs, w, path, steps = limit.problem.signs(len(w0), w0.dtype), w0, [], []
     for start, end in zip(np.append(0.0, times[:-1]), times):
-        if start == end: J = tangent(w)
-        else: w, J = map(np.asarray, carry_matrix(limit.limit, start, end, w, signs, np.asarray(tol)))
+        if start == end:
+            J = tangent(w)
+        else:
+            w, J = map(np.asarray, carry_matrix(limit.limit, start, end, w, signs, np.asarray(tol)))
         path.append(w)
         steps.append(J)
-    if not np.all(np.isfinite(steps)): raise NotResolved("times", times, "times J can be carried to")
+    if not np.all(np.isfinite(steps)):
+        raise NotResolved("times", times, "times J can be carried to")
     return np.stack(path), np.stack(steps)
 
 # %% ../nbs/07_stability.ipynb #264ad911
-def stability_matrix(limit: MeanField, w0: Float[Array, "m d"], s: float, t: float) -> Float[Array, "m d d"]:
-    """For 0 <= s <= t <= limit.times[-1] (flow time) and neurons at unit `w0` at time 0: $J_{t,s}$, shape (m, d, d).
+def stability_matrix(
+    limit: MeanField, w0: Float[Array, "m d"], s: float, t: float
+) -> Float[Array, "m d d"]:
+    """For 0 <= s <= t <= limit.times[-1] (flow time) and neurons at unit `w0` at time 0: $J_{t,s}$,
+    shape (m, d, d).
 
-    Maps tangent vectors at time s to tangent vectors at time t: $\\partial_tJ=D_tJ$, $J_{s,s}=P$ (Section 2), solved from s to
-    1e-11 a step. Raises `BadInput` outside that range, `NotResolved` where the solver gives up."""
-    require(bool(0 <= check_finite("s", s, 0) <= check_finite("t", t, 0)), "s", s, f"0 <= s <= t = {t:g}")
+    Maps tangent vectors at time s to tangent vectors at time t: $\\partial_tJ=D_tJ$, $J_{s,s}=P$
+    (Section 2), solved from s to 1e-11 a step. Raises `BadInput` outside that range, `NotResolved`
+    where the solver gives up."""
+    require(
+        bool(0 <= check_finite("s", s, 0) <= check_finite("t", t, 0)),
+        "s",
+        s,
+        f"0 <= s <= t = {t:g}",
+    )
     path, steps = propagators(limit, w0, [s, t] if t > s else [s])
     return steps[1] if t > s else tangent(path[0])
 
 # %% ../nbs/07_stability.ipynb #8a3cef7a
 class Scalars(NamedTuple):
-    "For single-index problems: overlap alpha >= 0 and the logarithms of $j_l$, $j_t$ from time 0, each (T, n)."
+    """For single-index problems: overlap alpha >= 0 and the logarithms of $j_l$, $j_t$ from time 0,
+    each (T, n)."""
+
     alpha: np.ndarray
     along: np.ndarray
     across: np.ndarray
@@ -183,30 +244,55 @@ def one_direction(limit: MeanField) -> RadialLimit:
 
 # %% ../nbs/07_stability.ipynb #826e802a
 def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
-    """For single-index limits and overlaps 0 < |alpha0| < 1 (n,) at time 0: `Scalars` at flow times `times`.
+    """For single-index limits and overlaps 0 < |alpha0| < 1 (n,) at time 0: `Scalars` at flow times
+    `times`.
 
-    Costs the same in every dimension. Raises `BadInput` for other limits, `NotResolved` where the solver gives up."""
-    one, times, y0 = one_direction(limit), check_times(times), np.square(np.asarray(check_finite("alpha0", alpha0, 1), float))
-    require(bool(np.all((y0 > 0) & (y0 < 1))), "alpha0", alpha0, "a vector of overlaps with 0 < |alpha0| < 1")
-    require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
-    if times[-1] == 0: return Scalars(np.sqrt(y0)[None], np.zeros((1, y0.size)), np.zeros((1, y0.size)))
+    Costs the same in every dimension. Raises `BadInput` for other limits, `NotResolved` where the
+    solver gives up."""
+    one, times, y0 = (
+        one_direction(limit),
+        check_times(times),
+        np.square(np.asarray(check_finite("alpha0", alpha0, 1), float)),
+    )
+    require(
+        bool(np.all((y0 > 0) & (y0 < 1))),
+        "alpha0",
+        alpha0,
+        "a vector of overlaps with 0 < |alpha0| < 1",
+    )
+    require(
+        times[-1] <= limit.times[-1],
+        "times[-1]",
+        times[-1],
+        f"at most {limit.times[-1]:g}, the end of the limit",
+    )
+    if times[-1] == 0:
+        return Scalars(np.sqrt(y0)[None], np.zeros((1, y0.size)), np.zeros((1, y0.size)))
     xi, along = latitudes(one, np.log(y0) - np.log1p(-y0), times)
-    if not np.all(np.isfinite(xi + along)): raise NotResolved("times", times, "times the scalars can be carried to")
+    if not np.all(np.isfinite(xi + along)):
+        raise NotResolved("times", times, "times the scalars can be carried to")
     across = -np.logaddexp(0, xi) / 2  # log sqrt(1 - alpha^2)
     return Scalars(np.exp(-np.logaddexp(0, -xi) / 2), along, across - np.log1p(-y0) / 2)
 
 # %% ../nbs/07_stability.ipynb #f0d2c4ee
 def bound_constant(scalars: Scalars, exponent: int) -> np.ndarray:
-    "For Lemma 49: $\\|J_{t,s}\\|(\\alpha_s/\\alpha_t)^{k-1}$ for s <= t, else 0: (T, T, n). Its maximum is C."
+    """For Lemma 49: $\\|J_{t,s}\\|(\\alpha_s/\\alpha_t)^{k-1}$ for s <= t, else 0: (T, T, n). Its
+    maximum is C."""
     log_alpha = np.log(scalars.alpha)
-    return np.exp(scalars.log_norm - (check_integer("exponent", exponent) - 1) * (log_alpha[:, None] - log_alpha))
+    return np.exp(
+        scalars.log_norm
+        - (check_integer("exponent", exponent) - 1) * (log_alpha[:, None] - log_alpha)
+    )
 
 # %% ../nbs/07_stability.ipynb #bcd961f5
 class Estimate(eqx.Module):
-    """A supremum over s <= t, read off a grid: `value`, `at` = (s, t), and `table` of the values by (t, s), (T, T).
+    """A supremum over s <= t, read off a grid: `value`, `at` = (s, t), and `table` of the values by
+    (t, s), (T, T).
 
-    `grid_gap`: value minus the least of the four grids of every second s and t. `sample_gap`: what sampling contributes.
-    `spread`: best minus worst end of the optimiser's starts, largest over the table (0 where nothing is optimised)."""
+    `grid_gap`: value minus the least of the four grids of every second s and t. `sample_gap`: what
+    sampling contributes. `spread`: best minus worst end of the optimiser's starts, largest over the
+    table (0 where nothing is optimised)."""
+
     value: float
     at: tuple[float, float]
     table: np.ndarray
@@ -216,7 +302,12 @@ class Estimate(eqx.Module):
     spread: float = 0.0
 
     def __init__(self, table, times, sample_gap, spread=0.0):
-        self.table, self.times, self.sample_gap, self.spread = np.asarray(table), times, float(sample_gap), float(spread)
+        self.table, self.times, self.sample_gap, self.spread = (
+            np.asarray(table),
+            times,
+            float(sample_gap),
+            float(spread),
+        )
         i, j = np.unravel_index(self.table.argmax(), self.table.shape)
         self.value, self.at = float(self.table.max()), (float(times[j]), float(times[i]))
         grids = [self.table[i::2, j::2] for i in (0, 1) for j in (0, 1)]
@@ -224,10 +315,11 @@ class Estimate(eqx.Module):
 
 # %% ../nbs/07_stability.ipynb #be5529bd
 def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
-    """What `propagators` answers where the last time is above 0, in closed form: nothing has to be compiled.
+    """What `propagators` answers where the last time is above 0, in closed form: nothing has to be
+    compiled.
 
-    A neuron $w=\\rho\\,a+r\\,b$ keeps its directions a in V and b around V. J stretches its meridian and both families of
-    circles."""
+    A neuron $w=\\rho\\,a+r\\,b$ keeps its directions a in V and b around V. J stretches its
+    meridian and both families of circles."""
     V, first = exact.reduction.basis, np.append(0.0, times)
     along = w0 @ V @ V.T
     sizes = [np.maximum(np.linalg.norm(x, axis=1), 1e-150) for x in (along, w0 - along)]
@@ -239,22 +331,30 @@ def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
     around = np.eye(len(V)) - V @ V.T - b[:, :, None] * b[:, None]
     ratio = lambda x: (x[1:] / x[:-1])[..., None]
     turn = meridian[1:, ..., None] * meridian[:-1, :, None]
-    steps = np.exp(np.diff(growth, axis=0))[..., None, None] * turn + ratio(rho) * in_V + ratio(r) * around
-    if not np.all(np.isfinite(steps)): raise NotResolved("times", times, "times J can be carried to")
+    steps = (
+        np.exp(np.diff(growth, axis=0))[..., None, None] * turn
+        + ratio(rho) * in_V
+        + ratio(r) * around
+    )
+    if not np.all(np.isfinite(steps)):
+        raise NotResolved("times", times, "times J can be carried to")
     return w[1:], steps
 
 
 def propagated(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
     "`propagators`, in closed form where the limit is exact."
     times, exact = check_times(times), limit.limit
-    if isinstance(exact, RadialLimit) and limit.times[-1] >= times[-1] > 0: return _frames(exact, w0, times)
+    if isinstance(exact, RadialLimit) and limit.times[-1] >= times[-1] > 0:
+        return _frames(exact, w0, times)
     return propagators(limit, w0, times, tol)
 
 
 def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
-    """For neurons at unit `w0` (m, d) at time 0: $\\|J_{t,s}\\|$, (T, T, m) with t first, zero where s > t.
+    """For neurons at unit `w0` (m, d) at time 0: $\\|J_{t,s}\\|$, (T, T, m) with t first, zero
+    where s > t.
 
-    Single-index limits by the closed form, others by products of J from one time to the next (memory T m d^2)."""
+    Single-index limits by the closed form, others by products of J from one time to the next
+    (memory T m d^2)."""
     w0 = check_sphere("w0", w0, limit.problem.dim)
     if is_single_index(limit):
         alpha0 = np.asarray(w0 @ one_direction(limit).reduction.basis)[:, 0]
@@ -270,10 +370,11 @@ def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
 
 # %% ../nbs/07_stability.ipynb #8b5506b2
 def j_max(limit: MeanField, w0, times) -> Estimate:
-    """For m >= 2 neurons at unit `w0` at time 0: $J_{max}$, the larger of $\\sup\\|J\\|$ and $\\sup E\\|J\\|^2$ (Stability).
+    """For m >= 2 neurons at unit `w0` at time 0: $J_{max}$, the larger of $\\sup\\|J\\|$ and $\\sup
+    E\\|J\\|^2$ (Stability).
 
-    `sample_gap` is the standard error of $E\\|J\\|^2$ at the maximum. The supremum over a sample bounds that over the sphere
-    from below. Errors as in `stability_matrix`."""
+    `sample_gap` is the standard error of $E\\|J\\|^2$ at the maximum. The supremum over a sample
+    bounds that over the sphere from below. Errors as in `stability_matrix`."""
     norms = stability_norms(limit, w0, times)
     check_integer("len(w0)", norms.shape[-1], 2)
     table = np.maximum(norms.max(-1), np.square(norms).mean(-1))
@@ -282,23 +383,30 @@ def j_max(limit: MeanField, w0, times) -> Estimate:
 
 # %% ../nbs/07_stability.ipynb #526eb3c2
 def is_even(problem: Problem) -> bool:
-    "Whether kernel and correlation are even power series, so that a neuron and its opposite are alike."
-    if not problem.closed_form: return False
+    """Whether kernel and correlation are even power series, so that a neuron and its opposite are
+    alike."""
+    if not problem.closed_form:
+        return False
     K, F = series(problem)
     even = lambda part: not part.jump and not any(k % 2 for k in part.degrees)
-    return even(K) and (even(F) if isinstance(F, DotProduct) else not np.any(F.exponents.sum(1) % 2))
+    return even(K) and (
+        even(F) if isinstance(F, DotProduct) else not np.any(F.exponents.sum(1) % 2)
+    )
 
 
 def atoms_of(problem: Problem) -> Measure:
-    "Where neurons are expected to arrive if nothing else is known: the teacher's atoms; no atoms raise `BadInput`."
+    """Where neurons are expected to arrive if nothing else is known: the teacher's atoms; no atoms
+    raise `BadInput`."""
     require(isinstance(problem.teacher, Atoms), "problem", problem.name, "a teacher made of atoms")
     return Measure(problem.teacher.points)
 
 # %% ../nbs/07_stability.ipynb #55564047
 def outside(problem: Problem, w, tau: float, places: Measure | None = None):
-    """For the problem's first m neurons at unit w (..., m, d): whether each is farther than tau from every place.
+    """For the problem's first m neurons at unit w (..., m, d): whether each is farther than tau
+    from every place.
 
-    A neuron can only arrive at a place of its own sign; in even problems the opposite of a place is as good."""
+    A neuron can only arrive at a place of its own sign; in even problems the opposite of a place is
+    as good."""
     places = atoms_of(problem) if places is None else places
     overlap = w @ places.points.T
     overlap = abs(overlap) if is_even(problem) else overlap
@@ -307,36 +415,65 @@ def outside(problem: Problem, w, tau: float, places: Measure | None = None):
 
 # %% ../nbs/07_stability.ipynb #b53ac4ff
 @compiled
-def maximise(A: Float[Array, "c m d d"], p: Float[Array, " m"], starts: Float[Array, "k d"], rounds: int = 60, count=None):
-    """For weights p >= 0: ascent of $\\sum_ip_i\\|A_{ci}v\\|$ over unit v from `starts` and the top singular vector.
+def maximise(
+    A: Float[Array, "c m d d"],
+    p: Float[Array, " m"],
+    starts: Float[Array, "k d"],
+    rounds: int = 60,
+    count=None,
+):
+    """For weights p >= 0: ascent of $\\sum_ip_i\\|A_{ci}v\\|$ over unit v from `starts` and the top
+    singular vector.
 
-    Returns the ends (c, k + 1) and the standard error of the mean over i at each; zeros behind the first `count` of c."""
+    Returns the ends (c, k + 1) and the standard error of the mean over i at each; zeros behind the
+    first `count` of c."""
+
     def one(A):
         gram = jnp.einsum("m,mab,mac->bc", p, A, A)
+
         def up(v):
             Av = A @ v
-            pull = jnp.einsum("m,mab,ma->b", p / jnp.maximum(jnp.linalg.norm(Av, axis=-1), 1e-300), A, Av)
+            pull = jnp.einsum(
+                "m,mab,ma->b", p / jnp.maximum(jnp.linalg.norm(Av, axis=-1), 1e-300), A, Av
+            )
             return pull / jnp.maximum(jnp.linalg.norm(pull), 1e-300)
+
         def end(v):
-            sizes = jnp.linalg.norm(A @ jax.lax.fori_loop(0, rounds, lambda _, v: up(v), v), axis=-1)
+            sizes = jnp.linalg.norm(
+                A @ jax.lax.fori_loop(0, rounds, lambda _, v: up(v), v), axis=-1
+            )
             return p @ sizes, jnp.sqrt(p @ jnp.square(sizes - p @ sizes) / p.size)
+
         first = jnp.linalg.eigh(gram)[1][:, -1]
         return jax.vmap(end)(jnp.concatenate([first[None], starts]))
+
     return jax.lax.map(one, A) if count is None else first_rows(one, (A,), count)
 
 # %% ../nbs/07_stability.ipynb #e76b25a8
-def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: int = 3, seed: int = 0,
-          places: Measure | None = None) -> Estimate:
-    """For `places` (default: the teacher's atoms) and neurons at unit `w0` (m, d) at time 0: $J_{avg}(\\tau)$ on `times`.
+def j_avg(
+    limit: MeanField,
+    w0,
+    times,
+    tau: float,
+    candidates: int = 8,
+    starts: int = 3,
+    seed: int = 0,
+    places: Measure | None = None,
+) -> Estimate:
+    """For `places` (default: the teacher's atoms) and neurons at unit `w0` (m, d) at time 0:
+    $J_{avg}(\\tau)$ on `times`.
 
-    The supremum runs over s <= t on the grid, w' among the first `candidates` neurons and the places, v by ascent: a lower
-    bound but for sampling, whose standard error at the maximum is `sample_gap`. Memory T m d^2; 1 / flow time (Stability)."""
+    The supremum runs over s <= t on the grid, w' among the first `candidates` neurons and the
+    places, v by ascent: a lower bound but for sampling, whose standard error at the maximum is
+    `sample_gap`. Memory T m d^2; 1 / flow time (Stability)."""
     tau, seed = check_positive("tau", tau), check_integer("seed", seed, 0)
     require(tau <= 2, "tau", tau, "at most 2, the largest distance")
     candidates, starts = check_integer("candidates", candidates), check_integer("starts", starts)
     problem = limit.problem
     places = atoms_of(problem) if places is None else problem.checked("places", places)
-    path, steps = propagated(limit, check_sphere("w0", w0, problem.dim), times, 1e-6)  # far below what sampling costs
+    path, steps = propagated(
+        limit, check_sphere("w0", w0, problem.dim), times, 1e-6
+    )  # far below what sampling costs
     T, d = len(path), path.shape[-1]
     out = outside(problem, path, tau, places)
     table, errors, spread = np.zeros((3, T, T))
@@ -344,10 +481,14 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
     for j in range(T):
         J = tangent(path[j])
         near = np.concatenate([path[j, :candidates], places.points])
-        H = interaction_hessian(limit.limit.problem, path[j], padded(near, 8))  # of few shapes, as of few names
+        H = interaction_hessian(
+            limit.limit.problem, path[j], padded(near, 8)
+        )  # of few shapes, as of few names
         for i in range(j, T):
             J = steps[i] @ J if i > j else J
-            ends, error = (np.asarray(x) for x in average_push(J, H, out[i], first, np.asarray(len(near))))
+            ends, error = (
+                np.asarray(x) for x in average_push(J, H, out[i], first, np.asarray(len(near)))
+            )
             best = np.unravel_index(ends.argmax(), ends.shape)
             table[i, j], errors[i, j], spread[i, j] = ends[best], error[best], np.ptp(ends[best[0]])
     top = np.unravel_index(table.argmax(), table.shape)
@@ -356,13 +497,15 @@ def j_avg(limit: MeanField, w0, times, tau: float, candidates: int = 8, starts: 
 # %% ../nbs/07_stability.ipynb #390954bd
 @compiled
 def average_push(J, H, out, starts, count):
-    "`maximise` of the mean of $\\|J_iH_{ic}v\\|$ over the neurons that are `out`, for each of the first `count` candidates c."
+    """`maximise` of the mean of $\\|J_iH_{ic}v\\|$ over the neurons that are `out`, for each of the
+    first `count` candidates c."""
     A = jnp.einsum("mab,mcbe->cmae", J, H) * out[:, None, None]
     return maximise(A, jnp.full(len(J), 1 / len(J)), starts, count=count)
 
 # %% ../nbs/07_stability.ipynb #e28ed145
 def cap(places: Measure, tau: float, count: int, seed: int) -> Measure:
-    "Each place and `count` points around it with its sign, at distances spread over [0, tau]: n (count + 1) points."
+    """Each place and `count` points around it with its sign, at distances spread over [0, tau]: n
+    (count + 1) points."""
     points, dim = places.points, places.points.shape[1]
     count, seed = check_integer("count", count), check_integer("seed", seed, 0)
     require(check_positive("tau", tau) <= 1, "tau", tau, "at most 1")
@@ -374,28 +517,55 @@ def cap(places: Measure, tau: float, count: int, seed: int) -> Measure:
     return Measure(np.concatenate([points, around.reshape(-1, dim)]), None, signs)
 
 # %% ../nbs/07_stability.ipynb #abe85d1e
-def local_strong_convexity(limit: MeanField, times, tau: float, count: int = 64, seed: int = 0,
-                           places: Measure | None = None) -> np.ndarray:
-    """For `places` (default: the teacher's atoms), 0 < tau <= 1: $C_{LSC}(t)=-\\max_{B_\\tau}\\lambda_{max}(D_t)/\\sqrt{L(t)}$.
+def local_strong_convexity(
+    limit: MeanField,
+    times,
+    tau: float,
+    count: int = 64,
+    seed: int = 0,
+    places: Measure | None = None,
+) -> np.ndarray:
+    """For `places` (default: the teacher's atoms), 0 < tau <= 1:
+    $C_{LSC}(t)=-\\max_{B_\\tau}\\lambda_{max}(D_t)/\\sqrt{L(t)}$.
 
-    The maximum runs over the places and `count` points around each, so values (T,) bound the constant from above (LSC). For even
-    activations the opposite places give the same. Raises `BadInput` for signed problems without `places`."""
+    The maximum runs over the places and `count` points around each, so values (T,) bound the
+    constant from above (LSC). For even activations the opposite places give the same. Raises
+    `BadInput` for signed problems without `places`."""
     times, problem = check_times(times), limit.problem
-    require(times[-1] <= limit.times[-1], "times[-1]", times[-1], f"at most {limit.times[-1]:g}, the end of the limit")
-    require(places is not None or not problem.signed, "places", places, "places with signs, as the neurons have signs")
-    near = cap(atoms_of(problem) if places is None else problem.checked("places", places), tau, count, seed)
+    require(
+        times[-1] <= limit.times[-1],
+        "times[-1]",
+        times[-1],
+        f"at most {limit.times[-1]:g}, the end of the limit",
+    )
+    require(
+        places is not None or not problem.signed,
+        "places",
+        places,
+        "places with signs, as the neurons have signs",
+    )
+    near = cap(
+        atoms_of(problem) if places is None else problem.checked("places", places), tau, count, seed
+    )
     w = np.asarray(near.points)
-    top = np.array([tangent_top(np.asarray(local_hessian(limit, t, w, near.signs)), w).max() for t in times])
+    top = np.array(
+        [tangent_top(np.asarray(local_hessian(limit, t, w, near.signs)), w).max() for t in times]
+    )
     return -top / np.sqrt(limit.risk_at(times))
 
 # %% ../nbs/07_stability.ipynb #b285d40c
 def self_concordance(limit: MeanField, times, w0) -> np.ndarray:
-    """For neurons at unit `w0` (m, d) at time 0, moving at all `times`: $\\|D_t\\|/\\|\\nu_t\\|$ along their paths, shape (T, m).
+    """For neurons at unit `w0` (m, d) at time 0, moving at all `times`: $\\|D_t\\|/\\|\\nu_t\\|$
+    along their paths, shape (T, m).
 
-    About (k - 1) / alpha where the teacher's term rules; it diverges where a neuron comes to rest (`NotResolved` at rest)."""
+    About (k - 1) / alpha where the teacher's term rules; it diverges where a neuron comes to rest
+    (`NotResolved` at rest)."""
     path, signs = propagators(limit, w0, times)[0], limit.problem.signs(len(w0))
-    ratio = lambda t, w: (np.linalg.norm(local_hessian(limit, t, w, signs), 2, (1, 2))
-                          / np.linalg.norm(limit.velocity(t, w, signs), axis=-1))
+    ratio = lambda t, w: (
+        np.linalg.norm(local_hessian(limit, t, w, signs), 2, (1, 2))
+        / np.linalg.norm(limit.velocity(t, w, signs), axis=-1)
+    )
     ratios = np.array([ratio(t, w) for t, w in zip(check_times(times), path)])
-    if not np.all(np.isfinite(ratios)): raise NotResolved("times", times, "times at which every neuron moves")
+    if not np.all(np.isfinite(ratios)):
+        raise NotResolved("times", times, "times at which every neuron moves")
     return ratios

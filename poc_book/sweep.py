@@ -24,33 +24,51 @@ DIMS = ("problem", "dim", "width", "seed", "time")
 
 
 def run_one(problem: str, dim: int, width: int, seed: int, times) -> xr.Dataset:
-    """For a problem of the book with uniform initial neurons, at increasing flow `times` >= 0: a network against its limit.
+    """For a problem of the book with uniform initial neurons, at increasing flow `times` >= 0: a
+    network against its limit.
 
-    The risks of the population flow (`risk`) and of the limit (`mean_field_risk`, with its `mean_field_risk_error`),
-    `function_error` $\\|f_m-f_{MF}\\|^2$ and `coupling_error`, the mean over neurons of $|\\Delta_i|^2$, all over `DIMS`.
-    Raises `BadInput` for labels that the problem does not have, `NotResolved` where a solver gives up."""
+    The risks of the population flow (`risk`) and of the limit (`mean_field_risk`, with its
+    `mean_field_risk_error`), `function_error` $\\|f_m-f_{MF}\\|^2$ and `coupling_error`, the mean
+    over neurons of $|\\Delta_i|^2$, all over `DIMS`. Raises `BadInput` for labels that the problem
+    does not have, `NotResolved` where a solver gives up."""
     one = PROBLEMS[check_name("problem", problem, PROBLEMS)](check_integer("dim", dim, 3))
     width, seed = check_integer("width", width, even=one.signed), check_integer("seed", seed, 0)
     pair = couple(one, uniform(own_key(seed), width, one.dim), times)
     limit, coupling_error = pair.mean_field, (pair.delta**2).sum(-1).mean(-1)
-    found = {"risk": pair.finite.risk, "mean_field_risk": limit.risk, "mean_field_risk_error": limit.risk_error,
-             "function_error": pair.function_error, "coupling_error": coupling_error}
-    labels = {"problem": [problem], "dim": [one.dim], "width": [width], "seed": [seed], "time": pair.times}
-    data = {name: (DIMS, np.asarray(values)[None, None, None, None]) for name, values in found.items()}
+    found = {
+        "risk": pair.finite.risk,
+        "mean_field_risk": limit.risk,
+        "mean_field_risk_error": limit.risk_error,
+        "function_error": pair.function_error,
+        "coupling_error": coupling_error,
+    }
+    labels = {
+        "problem": [problem],
+        "dim": [one.dim],
+        "width": [width],
+        "seed": [seed],
+        "time": pair.times,
+    }
+    data = {
+        name: (DIMS, np.asarray(values)[None, None, None, None]) for name, values in found.items()
+    }
     return xr.Dataset(data, labels, {"limit": limit.method})
 
 # %% ../nbs/95_sweep.ipynb #b739fe2c
 def load_run(path: str | Path) -> xr.Dataset:
     "The run in a whole file of `run_one`."
-    try: run = load(path)
-    except BadInput as error: raise BadInput("run", Path(str(path)).name, str(error).rpartition(": ")[2]) from None
+    try:
+        run = load(path)
+    except BadInput as error:
+        raise BadInput("run", Path(str(path)).name, str(error).rpartition(": ")[2]) from None
     single = tuple(run.sizes.get(name) for name in DIMS[:-1]) == (1, 1, 1, 1) and "time" in run.dims
     require(single, "run", Path(path).name, "one run of a sweep")
     return run
 
 
 def merge(paths: Sequence[str | Path]) -> xr.Dataset:
-    """For files of `run_one` at the same times, one for each point of a grid: all of them over `DIMS`, every label in order.
+    """For files of `run_one` at the same times, one for each point of a grid: all of them over
+    `DIMS`, every label in order.
 
     Raises `BadInput` for a damaged file, other times, a double or a missing run."""
     require(len(paths) > 0, "runs", paths, "at least one file")
@@ -60,7 +78,12 @@ def merge(paths: Sequence[str | Path]) -> xr.Dataset:
         require(same, "run", Path(path).name, f"a run at the times of {Path(paths[0]).name}")
     points = {tuple(part[name].item() for name in DIMS[:-1]) for part in parts}
     size = math.prod(len(set(axis)) for axis in zip(*points))
-    require(len(points) == len(parts) == size, "runs", f"{len(parts)} files", f"one for each of the {size} points of their grid")
+    require(
+        len(points) == len(parts) == size,
+        "runs",
+        f"{len(parts)} files",
+        f"one for each of the {size} points of their grid",
+    )
     merged = xr.combine_by_coords(parts, combine_attrs="drop")
     assert isinstance(merged, xr.Dataset)
     return merged.transpose(*DIMS)

@@ -30,32 +30,55 @@ from poc_book.checks import (
 )
 from .latent import NODES, RADII, Latent, MomentLimit, directions, radii, scrambled, spread
 from .mean_field import LEVELS, MeanField, RadialLimit, follow, radial, rough, solve
-from .model import Atoms, Gaussian, Measure, Monomials, Problem, SoftPlus, character_correlation, series
+from poc_book.model import (
+    Atoms,
+    Gaussian,
+    Measure,
+    Monomials,
+    Problem,
+    SoftPlus,
+    character_correlation,
+    series,
+)
 from .single_index import crossing, descend, stability
 from .sphere import Array, compiled, own_key, padded, project, uniform
 from .stability import interaction_hessian, is_even, outside, propagated, tangent
 
 # %% ../nbs/10_table1.ipynb #ba6905b8
 PUBLISHED = {
-    "he4": ("Y", "Y", "Y", "1"), "circle": ("N", "Y", "Y", "~2^4"), "misspecified": ("N", "N", "Y", "~d^4"),
-    "random66": ("Y", "N", "Yes?", "6"), "staircase": ("Y", "N", "N", "~2^8"), "xor4": ("Y", "N", "?", "~2^4")}
+    "he4": ("Y", "Y", "Y", "1"),
+    "circle": ("N", "Y", "Y", "~2^4"),
+    "misspecified": ("N", "N", "Y", "~d^4"),
+    "random66": ("Y", "N", "Yes?", "6"),
+    "staircase": ("Y", "N", "N", "~2^8"),
+    "xor4": ("Y", "N", "?", "~2^4"),
+}
 
 # %% ../nbs/10_table1.ipynb #6c31c48a
 def corners(problem: Problem) -> Measure | None:
-    "For monomials of the first four coordinates: the corners s/2 with charges for which ReLU neurons are it, or None."
+    """For monomials of the first four coordinates: the corners s/2 with charges for which ReLU
+    neurons are it, or None."""
     s = np.array(list(itertools.product((1.0, -1.0), repeat=4)))
     output = problem.scale * np.maximum(s.sum(1) / 2, 0)
     characters = {S: s[:, list(S)].prod(1) for S in problem.teacher.sets if max(S, default=9) < 4}
-    if len(characters) < len(problem.teacher.sets) or any(x @ output == 0 for x in characters.values()): return None
-    charge = sum(c * characters[S] / (characters[S] @ output) for S, c in zip(problem.teacher.sets, problem.teacher.coefficients))
+    if len(characters) < len(problem.teacher.sets) or any(
+        x @ output == 0 for x in characters.values()
+    ):
+        return None
+    charge = sum(
+        c * characters[S] / (characters[S] @ output)
+        for S, c in zip(problem.teacher.sets, problem.teacher.coefficients)
+    )
     points = np.pad(s / 2, ((0, 0), (0, problem.dim - 4)))
     return Measure(points, np.abs(charge), np.sign(charge))
 
 
 def endpoints(problem: Problem) -> Measure | None:
-    """The measure training is expected to end at: the teacher's atoms, the `corners` of a parity, None for any other teacher.
+    """The measure training is expected to end at: the teacher's atoms, the `corners` of a parity,
+    None for any other teacher.
 
-    None also for atoms of negative weight in a problem without signs, as no neuron can take their place."""
+    None also for atoms of negative weight in a problem without signs, as no neuron can take their
+    place."""
     t = problem.teacher
     if isinstance(t, Atoms):
         reached = problem.signed or bool(np.all(t.weights > 0))
@@ -72,11 +95,16 @@ def missed(problem: Problem, places: Measure) -> float:
     return float(problem.risk(places) / problem.risk(Measure(places.points, 0 * places.weights)))
 
 # %% ../nbs/10_table1.ipynb #f69fdf0f
-def until_learned(problem: Problem, share: float, max_time: float, particles: int, seed: int) -> tuple[MeanField, bool]:
-    "The limit at 33 times up to the flow time at which its risk is `share` of the initial one, and whether it got there."
+def until_learned(
+    problem: Problem, share: float, max_time: float, particles: int, seed: int
+) -> tuple[MeanField, bool]:
+    """The limit at 33 times up to the flow time at which its risk is `share` of the initial one,
+    and whether it got there."""
     require(check_positive("share", share) < 1, "share", share, "below 1")
     particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
-    reduction = radial(problem)  # followed at almost no cost; other limits are begun anew where they were too short
+    reduction = radial(
+        problem
+    )  # followed at almost no cost; other limits are begun anew where they were too short
     end = min(8.0 if reduction is None else 1.0, check_positive("max_time", max_time))
     while True:
         times = np.linspace(0, end, 65)
@@ -84,11 +112,14 @@ def until_learned(problem: Problem, share: float, max_time: float, particles: in
             limit = solve(problem, times, rough(problem), particles, seed)
             risk = limit.risk
         else:
-            path = follow(reduction.core, problem.dim, end, *LEVELS[0])  # to about 1e-6: the end is solved again, in full
+            path = follow(
+                reduction.core, problem.dim, end, *LEVELS[0]
+            )  # to about 1e-6: the end is solved again, in full
             risk = reduction.core.risk(path.moments(times))
         goal = share * risk[0]
         learned = bool(risk[-1] <= goal)
-        if learned or end >= max_time: break
+        if learned or end >= max_time:
+            break
         end = min(2 * end, max_time)
     after = np.argmax(risk <= goal) if learned else 64
     T = np.interp(-goal, -risk[after - 1 : after + 1], times[after - 1 : after + 1])
@@ -98,61 +129,91 @@ def until_learned(problem: Problem, share: float, max_time: float, particles: in
 
 def _shortened(limit: MeanField, times) -> MeanField:
     "The same limit at fewer `times`, up to at most the last of its own: nothing is solved again."
-    risk = limit.risk_at(padded(times, len(limit.times)))[: len(times)]  # as many as before: compiled already
+    risk = limit.risk_at(padded(times, len(limit.times)))[
+        : len(times)
+    ]  # as many as before: compiled already
     error = limit.risk_error[np.searchsorted(limit.times, times)]
     return MeanField(limit.problem, times, risk, error, limit.method, limit.exact, limit.limit)
 
 # %% ../nbs/10_table1.ipynb #91a950d9
 def transitive(points, charge, even: bool) -> bool:
-    """For unit atoms (n, d), n up to about 20, charges (n,): whether their automorphism group acts transitively.
+    """For unit atoms (n, d), n up to about 20, charges (n,): whether their automorphism group acts
+    transitively.
 
-    With `even`, atoms count up to their sign. A search over permutations that keep inner products to 1e-9, charges to 1e-9 of the
-    largest."""
-    points, charge = np.asarray(check_finite("points", points, 2)), np.asarray(check_finite("charge", charge, 1))
+    With `even`, atoms count up to their sign. A search over permutations that keep inner products
+    to 1e-9, charges to 1e-9 of the largest."""
+    points, charge = (
+        np.asarray(check_finite("points", points, 2)),
+        np.asarray(check_finite("charge", charge, 1)),
+    )
     n, even = len(points), check_flag("even", even)
-    require(bool(np.allclose(np.linalg.norm(points, axis=1), 1)), "points", points, "rows of norm 1")
+    require(
+        bool(np.allclose(np.linalg.norm(points, axis=1), 1)), "points", points, "rows of norm 1"
+    )
     require(charge.size == n > 0, "charge.shape", charge.shape, f"({n},), one per atom")
     both = np.concatenate([points, -points]) if even else points
-    G, p = np.round(both @ both.T, 9) + 0.0, np.tile(np.round(charge / magnitude(charge), 9), 1 + even)
+    G, p = (
+        np.round(both @ both.T, 9) + 0.0,
+        np.tile(np.round(charge / magnitude(charge), 9), 1 + even),
+    )
 
     def extend(image: list[int]) -> bool:
         k = len(image)
         fits = lambda j: j not in image and p[j] == p[k] and np.array_equal(G[j, image], G[k, :k])
         return k == len(both) or any(extend([*image, j]) for j in range(len(both)) if fits(j))
+
     return all(any(p[i] == p[0] and extend([i]) for i in range(j, len(both), n)) for j in range(n))
 
 # %% ../nbs/10_table1.ipynb #2300a001
 def within(limit: MeanField) -> MeanField:
-    """For an exact limit of several teacher directions, or of one radius: the same limit for neurons in q + 2 coordinates.
+    """For an exact limit of several teacher directions, or of one radius: the same limit for
+    neurons in q + 2 coordinates.
 
-    These are V, of q dimensions, one direction around it and one more. How neurons are distributed is not in it: `placed`.
-    Raises `BadInput` for another limit, and where there are not two directions around V."""
+    These are V, of q dimensions, one direction around it and one more. How neurons are distributed
+    is not in it: `placed`. Raises `BadInput` for another limit, and where there are not two
+    directions around V."""
     exact, problem = limit.limit, limit.problem
-    if isinstance(exact, RadialLimit): V = exact.reduction.basis
-    elif isinstance(exact, MomentLimit) and isinstance(exact.view, Latent): V = exact.view.basis
-    else: raise BadInput("limit", problem.name, "a limit of teachers that are atoms, by one radius or by moments")
+    if isinstance(exact, RadialLimit):
+        V = exact.reduction.basis
+    elif isinstance(exact, MomentLimit) and isinstance(exact.view, Latent):
+        V = exact.view.basis
+    else:
+        raise BadInput(
+            "limit", problem.name, "a limit of teachers that are atoms, by one radius or by moments"
+        )
     q, teacher = V.shape[1], problem.teacher
-    require(problem.dim >= q + 2, "limit.problem.dim", problem.dim, f"at least {q + 2}, two more than the teachers span")
+    require(
+        problem.dim >= q + 2,
+        "limit.problem.dim",
+        problem.dim,
+        f"at least {q + 2}, two more than the teachers span",
+    )
 
     atoms = np.pad(np.asarray(teacher.points) @ V, ((0, 0), (0, 2)))
-    small = replace(problem, inputs=Gaussian(q + 2), teacher=Atoms(atoms, teacher.weights, teacher.link))
+    small = replace(
+        problem, inputs=Gaussian(q + 2), teacher=Atoms(atoms, teacher.weights, teacher.link)
+    )
     basis = lambda x: (x.reduction if isinstance(x, RadialLimit) else x.view).basis
     inside = eqx.tree_at(lambda x: (x.problem, basis(x)), exact, (small, np.eye(q + 2, q)))
-    return MeanField(small, limit.times, limit.risk, limit.risk_error, limit.method, limit.exact, inside)
+    return MeanField(
+        small, limit.times, limit.risk, limit.risk_error, limit.method, limit.exact, inside
+    )
 
 # %% ../nbs/10_table1.ipynb #3f405544
 CAP = 0.1
 
 # %% ../nbs/10_table1.ipynb #38d51486
 def mean_square(A, turned, weights, around: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of A (c, n, D, D) and `weights` (n,): $EA^TA$, (c, D, D), and of any further direction $E\\|Af\\|^2$, (c,).
+    """Of A (c, n, D, D) and `weights` (n,): $EA^TA$, (c, D, D), and of any further direction
+    $E\\|Af\\|^2$, (c,).
 
     With `around` directions around the teachers' span the last coordinate is that of the neuron's
     own direction e: the matrix is that of the others, and `turned` (c, n) is $\\|Af\\|$ for f
     perpendicular to e. With around = 0, A is whole, and there are no others."""
     known = A[..., :-1] if around else A
     square = np.einsum("cnai,n,cnaj->cij", known, weights, known, optimize=True)
-    if not around: return square, np.zeros(len(A))
+    if not around:
+        return square, np.zeros(len(A))
     along = np.sum(A[..., -1] ** 2, -1)
     beyond = (along + (around - 2) * turned**2) / (around - 1)  # f is one of n - 1 that are alike
     return square, beyond @ weights
@@ -182,7 +243,8 @@ GROUPS = 8  # independent scramblings of the starts, for standard errors
 
 
 def placed(q: int, dim: int, size: int, seed: int) -> Float[np.ndarray, "n D"]:
-    """For even problems of q directions in `dim` >= q + 2: `size` uniform neurons, up to their sign.
+    """For even problems of q directions in `dim` >= q + 2: `size` uniform neurons, up to their
+    sign.
 
     As `within` sees them: u, the part along one direction around V, and the length of the rest.
     `GROUPS` scramblings, one after the other, of a power of two each."""
@@ -201,6 +263,7 @@ def placed(q: int, dim: int, size: int, seed: int) -> Float[np.ndarray, "n D"]:
 # %% ../nbs/10_table1.ipynb #2300a0b2
 class Sample(NamedTuple):
     "Neurons at time 0: w (n, D), `weights` (n,), and the `group` of each, independent of others."
+
     w: np.ndarray
     weights: np.ndarray
     group: np.ndarray
@@ -216,7 +279,8 @@ def worth_carrying(w, path, away, q: int, count: int, seed: int) -> Sample:
     score = (guess / np.maximum(guess.mean(-1, keepdims=True), 1e-300)).max((0, 1))
 
     chance = 0.7 * score / score.mean() + 0.3  # the guess may be wrong
-    for _ in range(20): chance = np.minimum(1, chance * count / chance.sum())
+    for _ in range(20):
+        chance = np.minimum(1, chance * count / chance.sum())
 
     order = np.argsort(score)  # as many of each size as the chances say
     marks = np.random.default_rng(seed).random() + np.append(0, np.cumsum(chance[order]))
@@ -228,6 +292,7 @@ class Bounds(NamedTuple):
     """$J_{avg}$ from below and from above with standard errors, apart from the grid of s, t and w'.
 
     In units of 1 / flow time, or as a multiple."""
+
     lower: float
     lower_error: float
     upper: float
@@ -235,30 +300,44 @@ class Bounds(NamedTuple):
 
 
 def jackknife(A, turned, sample: Sample, around: int) -> np.ndarray:
-    "The standard errors of both bounds of `two_sided` for one w', (2,), by leaving out each group of neurons."
+    """The standard errors of both bounds of `two_sided` for one w', (2,), by leaving out each group
+    of neurons."""
     groups = np.unique(sample.group)
-    kept = [np.where(sample.group == g, 0, sample.weights) * groups.size / (groups.size - 1) for g in groups]
+    kept = [
+        np.where(sample.group == g, 0, sample.weights) * groups.size / (groups.size - 1)
+        for g in groups
+    ]
     without = [two_sided(A[None], turned[None], weights, around) for weights in kept]
     return np.sqrt((groups.size - 1) * np.var(np.array(without)[..., 0], axis=0))
 
 
-def average_bounds(limit: MeanField, sample: Sample, others: np.ndarray, tau: float,
-                   places: Measure, around: int = 0) -> Bounds:
+def average_bounds(
+    limit: MeanField,
+    sample: Sample,
+    others: np.ndarray,
+    tau: float,
+    places: Measure,
+    around: int = 0,
+) -> Bounds:
     """For a limit and a sample of its neurons in all coordinates: `Bounds` of $J_{avg}(\\tau)$.
 
     Or in the coordinates of `within`, with `around` directions around V. The suprema run over every
     eighth of the limit's times and w' among `others` (c, D); balls are those around `places`.
     Memory 16 c n D^2 bytes."""
-    path, steps = propagated(limit, sample.w, limit.times[::8], 1e-4)  # far below what sampling costs
+    path, steps = propagated(
+        limit, sample.w, limit.times[::8], 1e-4
+    )  # far below what sampling costs
     away, problem = outside(limit.problem, path, tau, places), limit.limit.problem
     rest = np.linalg.norm(path[..., -2:], axis=-1)
     top, errors = np.full(2, -1.0), np.zeros(2)
     for s in range(len(path)):
         J, H = tangent(path[s]), interaction_hessian(problem, path[s], others).swapaxes(0, 1)
         slope = np.zeros(H.shape[:2])
-        if around: slope = np.abs(series(problem)[0].slope(others @ path[s].T)) / problem.scale
+        if around:
+            slope = np.abs(series(problem)[0].slope(others @ path[s].T)) / problem.scale
         for t in range(s, len(path)):
-            if t > s: J = steps[t] @ J
+            if t > s:
+                J = steps[t] @ J
             turned = slope * (rest[t] / rest[s] * away[t])
             A = (J * away[t][:, None, None]) @ H
             lower, upper = two_sided(A, turned, sample.weights, around, 1)
@@ -266,8 +345,12 @@ def average_bounds(limit: MeanField, sample: Sample, others: np.ndarray, tau: fl
             lower[hope], upper[hope] = two_sided(A[hope], turned[hope], sample.weights, around)
             for side, values in enumerate((lower, upper)):
                 c = values.argmax()
-                if values[c] <= top[side]: continue
-                top[side], errors[side] = values[c], jackknife(A[c], turned[c], sample, around)[side]
+                if values[c] <= top[side]:
+                    continue
+                top[side], errors[side] = (
+                    values[c],
+                    jackknife(A[c], turned[c], sample, around)[side],
+                )
     return Bounds(*map(float, (top[0], errors[0], top[1], errors[1])))
 
 # %% ../nbs/10_table1.ipynb #2300a017
@@ -281,13 +364,15 @@ def tried(atoms: Float[np.ndarray, "k D"], count: int, seed: int) -> Float[np.nd
     return np.concatenate([equator, np.sqrt(0.75) * equator + 0.5 * pole, pole])
 
 
-def stability_around(limit: MeanField, tau: float, starts: int, seed: int,
-                     count: int = 26) -> tuple[float, Bounds]:
-    """For an even limit as `within` takes it: its last time T, and `Bounds` of $J_{avg}(\\tau)\\,T$.
+def stability_around(
+    limit: MeanField, tau: float, starts: int, seed: int, count: int = 26
+) -> tuple[float, Bounds]:
+    """For an even limit as `within` takes it: its last time T, and `Bounds` of
+    $J_{avg}(\\tau)\\,T$.
 
     From `starts` neurons out of some sixteen times as many; w' among the teachers, `count` random
-    directions of V, and the same halfway up around it. The cost does not depend on d but through
-    T: the solver's steps are of order one."""
+    directions of V, and the same halfway up around it. The cost does not depend on d but through T:
+    the solver's steps are of order one."""
     require(is_even(limit.problem), "limit.problem", limit.problem.name, "an even problem")
     starts, seed = check_integer("starts", starts, 16), check_integer("seed", seed, 0)
     small, d, T = within(limit), limit.problem.dim, float(limit.times[-1])
@@ -301,7 +386,8 @@ def stability_around(limit: MeanField, tau: float, starts: int, seed: int,
 
 # %% ../nbs/10_table1.ipynb #2300a031
 @compiled
-def _pair_slope(w, beta: float): return character_correlation(w, (0, 1), beta, NODES)[1]
+def _pair_slope(w, beta: float):
+    return character_correlation(w, (0, 1), beta, NODES)[1]
 
 
 def pushed_by_one(problem: Problem, w: Float[np.ndarray, "n d"]) -> Float[Array, "n d"]:
@@ -312,7 +398,9 @@ def pushed_by_one(problem: Problem, w: Float[np.ndarray, "n d"]) -> Float[Array,
     return float(problem.scale) / 2 * project(w, slope)
 
 # %% ../nbs/10_table1.ipynb #2300a034
-def stability_from_start(limit: MeanField, tau: float, neurons: int, seed: int) -> tuple[float, Bounds]:
+def stability_from_start(
+    limit: MeanField, tau: float, neurons: int, seed: int
+) -> tuple[float, Bounds]:
     """For SoftPlus on the cube: a limit's last time T, and a lower bound of $J_{avg}(\\tau)\\,T$.
 
     At s = t = 0, with the error of so many random neurons. The upper bound is infinite."""
@@ -323,12 +411,16 @@ def stability_from_start(limit: MeanField, tau: float, neurons: int, seed: int) 
     return T, Bounds(T * size.mean(), T * size.std() / np.sqrt(len(w)), np.inf, 0.0)
 
 # %% ../nbs/10_table1.ipynb #2300a036
-def stability_on_cube(limit: MeanField, tau: float, neurons: int, seed: int) -> tuple[float, Bounds]:
-    """For a small cube: T and `Bounds` of $J_{avg}(\\tau)\\,T$ up to T from random neurons in all coordinates.
+def stability_on_cube(
+    limit: MeanField, tau: float, neurons: int, seed: int
+) -> tuple[float, Bounds]:
+    """For a small cube: T and `Bounds` of $J_{avg}(\\tau)\\,T$ up to T from random neurons in all
+    coordinates.
 
     w' among the corners, the first two neurons and the axes of the first and the last bit."""
     problem, T, places = limit.problem, float(limit.times[-1]), endpoints(limit.problem)
-    if places is None: raise BadInput("limit.problem", problem.name, "a parity of the first four bits")
+    if places is None:
+        raise BadInput("limit.problem", problem.name, "a parity of the first four bits")
     w = np.asarray(uniform(own_key(seed), neurons, problem.dim))
     axes = np.eye(problem.dim)[[0, -1]]
     others = np.concatenate([np.asarray(places.points), w[:2], axes])
@@ -340,9 +432,11 @@ GRIDS = ((3, 40), (6, 80))  # times t and lags t - s of the suprema
 
 
 def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
-    """For a single-index problem: the time T to risk 1/2, and $J_{avg}(\\tau)\\,T$ up to T from below and from above.
+    """For a single-index problem: the time T to risk 1/2, and $J_{avg}(\\tau)\\,T$ up to T from
+    below and from above.
 
-    The least lower and the largest upper bound of `GRIDS`: apart from what a still finer grid would find."""
+    The least lower and the largest upper bound of `GRIDS`: apart from what a still finer grid would
+    find."""
     require(check_positive("tau", tau) < 1, "tau", tau, "below 1")
     limit = descend(problem, 0.5, 1e-4)
     T = crossing(limit, 0.5)[0]
@@ -351,12 +445,20 @@ def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
 
 # %% ../nbs/10_table1.ipynb #8b61c2f4
 def enclosed_exponent(dims, lower, upper) -> tuple[float, float]:
-    """For 0 < lower <= upper at increasing dims: least and largest p with which any values between them grow like d^p from the
-    first to the last of dims. Raises `BadInput` for other values."""
-    given = {name: np.asarray(check_finite(name, x, 1), float) for name, x in dict(dims=dims, lower=lower, upper=upper).items()}
+    """For 0 < lower <= upper at increasing dims: least and largest p with which any values between
+    them grow like d^p from the first to the last of dims. Raises `BadInput` for other values."""
+    given = {
+        name: np.asarray(check_finite(name, x, 1), float)
+        for name, x in dict(dims=dims, lower=lower, upper=upper).items()
+    }
     d, low, high = given.values()
     for name, v in given.items():
-        require(v.size == d.size >= 2 and bool(np.all(v > 0)), name, v, "positive numbers, one for each dim")
+        require(
+            v.size == d.size >= 2 and bool(np.all(v > 0)),
+            name,
+            v,
+            "positive numbers, one for each dim",
+        )
     require(bool(np.all(np.diff(d) > 0)), "dims", d, "increasing")
     require(bool(np.all(low <= high)), "lower", low, f"at most upper, {high}")
     span = np.log(d[-1] / d[0])
@@ -364,8 +466,10 @@ def enclosed_exponent(dims, lower, upper) -> tuple[float, float]:
 
 
 def bounded(growth: tuple[float, float], control: tuple[float, float]) -> bool | None:
-    """Whether values with these enclosed exponents stay bounded: not if all are positive, yes if they contain 0 and end below
-    those of a `control` that is known to grow, else None: not known."""
+    """Whether values with these enclosed exponents stay bounded: not if all are positive, yes if
+    they contain 0 and end below those of a `control` that is known to grow, else None: not known.
+    """
     low, high = growth
-    if low > 0: return False
+    if low > 0:
+        return False
     return True if low <= 0 <= high < control[0] else None

@@ -22,27 +22,46 @@ from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
 
 # %% ../nbs/97_warm_start.ipynb #97a00006
-LIBRARIES = ("diffrax", "equinox", "h5netcdf", "ipykernel.kernelapp", "jax.numpy", "matplotlib.pyplot", "scipy.integrate",
-             "scipy.interpolate", "scipy.linalg", "scipy.optimize", "scipy.special", "tqdm", "xarray", "yaml")
+LIBRARIES = (
+    "diffrax",
+    "equinox",
+    "h5netcdf",
+    "ipykernel.kernelapp",
+    "jax.numpy",
+    "matplotlib.pyplot",
+    "scipy.integrate",
+    "scipy.interpolate",
+    "scipy.linalg",
+    "scipy.optimize",
+    "scipy.special",
+    "tqdm",
+    "xarray",
+    "yaml",
+)
 
 
 def serve(address: str, parent: int) -> None:
-    "Be the template at `address` until its `parent` has ended. Who asks while it still imports has to wait."
+    """Be the template at `address` until its `parent` has ended. Who asks while it still imports
+    has to wait."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(address)
         door.listen()
         for name in LIBRARIES:
-            with suppress(Exception): importlib.import_module(name)  # who needs it will say so
+            with suppress(Exception):
+                importlib.import_module(name)  # who needs it will say so
         gc.freeze()  # what is there stays: a kernel need not look through it, nor copy it
 
         while os.getppid() == parent:
-            if not select.select([door], [], [], 0.5)[0]: continue
+            if not select.select([door], [], [], 0.5)[0]:
+                continue
             line, _ = door.accept()
             with suppress(OSError):  # of memory that is short: who asked does without
-                if os.fork() == 0: break
+                if os.fork() == 0:
+                    break
             line.close()
-        else: return
+        else:
+            return
     become(line)
 
 
@@ -61,60 +80,86 @@ def become(line: socket.socket) -> None:
     os.environ.update(asked["environment"])
     sys.argv[:] = [*asked["arguments"], f"--IPKernelApp.parent_handle={os.getppid()}"]
     sys.path[:] = asked["paths"]
-    for name in [n for n in sys.modules if n.partition(".")[0] == "poc_book"]: del sys.modules[name]
+    for name in [n for n in sys.modules if n.partition(".")[0] == "poc_book"]:
+        del sys.modules[name]
 
     line.sendall(b".")  # from here on who asked relies on it
 
     def follow() -> None:
         letter.read()
         os._exit(1)
+
     threading.Thread(target=follow, daemon=True).start()
     run_kernel()
 
 
 def run_kernel() -> None:
-    "Be the kernel that `sys.argv` describes. Imports and tracing make much that stays: it looks for garbage seldom."
+    """Be the kernel that `sys.argv` describes. Imports and tracing make much that stays: it looks
+    for garbage seldom."""
     gc.set_threshold(100_000, 20, 100)
     runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
 
 # %% ../nbs/97_warm_start.ipynb #97a00008
 def ask(address: str) -> bool:
-    "Have the template at `address` fork a kernel in the place of this process, and wait for its end; False if none answers."
+    """Have the template at `address` fork a kernel in the place of this process, and wait for its
+    end; False if none answers."""
     parent = int(os.environ["JPY_PARENT_PID"])  # as Jupyter tells every kernel
-    own = {"arguments": sys.argv, "environment": dict(os.environ), "folder": os.getcwd(), "paths": sys.path}
+    own = {
+        "arguments": sys.argv,
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "paths": sys.path,
+    }
     with socket.socket(socket.AF_UNIX) as line:
         try:
             line.connect(address)
             socket.send_fds(line, [b"."], [0, 1, 2])
             line.sendall(json.dumps(own).encode() + b"\n")
-            if not line.recv(1): return False
-        except OSError: return False
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for a kernel at work, which does not get it
-        while os.getppid() == parent and not select.select([line], [], [], 0.5)[0]: pass
+            if not line.recv(1):
+                return False
+        except OSError:
+            return False
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # meant for a kernel at work, which does not get it
+        while os.getppid() == parent and not select.select([line], [], [], 0.5)[0]:
+            pass
     return True
 
 
 def kernel() -> None:
-    "A kernel from the template at `POC_BOOK_TEMPLATE`; without one, a kernel that imports what it needs."
+    """A kernel from the template at `POC_BOOK_TEMPLATE`; without one, a kernel that imports what it
+    needs."""
     address = os.environ.pop("POC_BOOK_TEMPLATE", "")
-    if not (address and ask(address)): run_kernel()
+    if not (address and ask(address)):
+        run_kernel()
 
 # %% ../nbs/97_warm_start.ipynb #97a00009
-INLINE = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}  # as a kernel has it before it imports matplotlib
+INLINE = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline"
+}  # as a kernel has it before it imports matplotlib
 
 
 @contextmanager
 def template(environment: Mapping[str, str]) -> Iterator[str]:
-    "The address of a template with this `environment`, there as long as the context; nobody is there but on Linux."
+    """The address of a template with this `environment`, there as long as the context; nobody is
+    there but on Linux."""
     with TemporaryDirectory(prefix="poc-") as folder:
         address = f"{folder}/template"
         if sys.platform != "linux":
             yield address
             return
         command = f"from poc_book.warm_start import serve; serve({address!r}, {os.getpid()})"
-        process = subprocess.Popen([sys.executable, "-c", command], stdin=subprocess.DEVNULL, env=INLINE | dict(environment),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        try: yield address
+        process = subprocess.Popen(
+            [sys.executable, "-c", command],
+            stdin=subprocess.DEVNULL,
+            env=INLINE | dict(environment),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield address
         finally:
             process.kill()
             process.wait()

@@ -1,4 +1,6 @@
-"Whether annotations are checked: with `POC_BOOK_TYPES` set, every call of the library by a test, and every answer."
+"""Whether annotations are checked: with `POC_BOOK_TYPES` set, every call of the library by a test,
+and every answer."""
+
 import os
 from contextlib import contextmanager
 
@@ -16,5 +18,7 @@ if TYPES:
 def any_type():
     "Annotations are not checked: for junk, which a function is to refuse by itself."
     jaxtyping.config.update("jaxtyping_disable", True)
-    try: yield
-    finally: jaxtyping.config.update("jaxtyping_disable", False)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

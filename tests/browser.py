@@ -1,6 +1,8 @@
-"""Every page of the built sites in a real browser. Not collected by default: `pytest tests/browser.py` (minutes).
+"""Every page of the built sites in a real browser. Not collected by default: `pytest
+tests/browser.py` (minutes).
 
 Skipped without Chromium or a built site."""
+
 import json
 import re
 import shutil
@@ -10,11 +12,15 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 from conftest import CHECKOUT
 
-playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: install the extra [site]")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="no Playwright: install the extra [site]"
+)
 pytest.importorskip("sphinx", reason="no Sphinx: install the extra [site]")
 from poc_book.site import server  # noqa: E402
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 SITES = sorted(CHECKOUT.glob("build/*/site"))
 LIMIT = 2_000_000  # bytes of a page with all it loads, uncompressed, nothing cached
 PATIENCE = 120_000  # ms, for a page on a machine that does much else
@@ -47,15 +53,23 @@ INSPECT = """() => {
 
 
 def look(browser, url: str, **options) -> dict:
-    "What a reader with an empty cache gets at `url` on a phone, with what the console said and what was asked of whom."
+    """What a reader with an empty cache gets at `url` on a phone, with what the console said and
+    what was asked of whom."""
     with browser.new_context(viewport=PHONE, **options) as context:
         page, console, asked = context.new_page(), [], []
-        page.on("console", lambda m: console.append(m.text) if m.type in ("error", "warning") else None)
+        page.on(
+            "console", lambda m: console.append(m.text) if m.type in ("error", "warning") else None
+        )
         page.on("pageerror", lambda e: console.append(str(e)))
         page.on("request", lambda r: asked.append(r.url))
         page.goto(url, timeout=PATIENCE)
-        page.wait_for_function("!window.MathJax || window.MathJax.startup?.promise", timeout=PATIENCE)
-        page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => document.fonts.ready).then(() => 1) : 1")
+        page.wait_for_function(
+            "!window.MathJax || window.MathJax.startup?.promise", timeout=PATIENCE
+        )
+        page.evaluate(
+            "window.MathJax ? MathJax.startup.promise.then(() => document.fonts.ready).then(() => "
+            "1) : 1"
+        )
         page.wait_for_load_state("networkidle")
         origin = "/".join(url.split("/")[:3])
         foreign = [u for u in asked if not u.startswith((origin, "data:", "blob:"))]
@@ -64,17 +78,21 @@ def look(browser, url: str, **options) -> dict:
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None: pytest.skip("no Chromium here: pages are not tested in a browser")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: pages are not tested in a browser")
     with playwright.sync_playwright() as driver:
         one = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield one
         one.close()
 
 
-@pytest.fixture(scope="module", params=SITES or [None], ids=lambda p: p.parent.name if p else "none")
+@pytest.fixture(
+    scope="module", params=SITES or [None], ids=lambda p: p.parent.name if p else "none"
+)
 def site(request):
     "The folder and the address of a built site."
-    if request.param is None: pytest.skip("no site here: make site")
+    if request.param is None:
+        pytest.skip("no site here: make site")
     with server(request.param, 0) as one:
         Thread(target=one.serve_forever, daemon=True).start()
         yield request.param, f"http://127.0.0.1:{one.server_port}"
@@ -85,13 +103,19 @@ def site(request):
 def seen(browser, site):
     "Every page of a site, by path."
     folder, url = site
-    return {str(p.relative_to(folder)): look(browser, f"{url}/{p.relative_to(folder)}") for p in sorted(folder.rglob("*.html"))}
+    return {
+        str(p.relative_to(folder)): look(browser, f"{url}/{p.relative_to(folder)}")
+        for p in sorted(folder.rglob("*.html"))
+    }
 
 
-def complaints(seen: dict, field: str) -> dict: return {path: page[field] for path, page in seen.items() if page[field]}
+def complaints(seen: dict, field: str) -> dict:
+    return {path: page[field] for path, page in seen.items() if page[field]}
 
 
-@pytest.mark.parametrize("field", ["console", "foreign", "wordless", "broken", "untypeset", "overflow"])
+@pytest.mark.parametrize(
+    "field", ["console", "foreign", "wordless", "broken", "untypeset", "overflow"]
+)
 def test_every_page_loads_alone_is_typeset_has_words_for_pictures_and_fits_a_phone(seen, field):
     assert complaints(seen, field) == {}
 
@@ -104,27 +128,37 @@ def test_every_page_is_light(seen):
 
 def test_mathematics_and_pictures_are_there(seen, site):
     folder, _ = site
-    assert all(seen[f"{name}.html"]["formulas"] > 5 for name in ("index", "glossary", "02_model", "09_single_index", "api/model"))
+    assert all(
+        seen[f"{name}.html"]["formulas"] > 5
+        for name in ("index", "glossary", "02_model", "09_single_index", "api/model")
+    )
     for chapter in (folder / "files").iterdir():
         borrowed = chapter.name == "index"  # the moving picture of Chapter 6
-        assert seen[f"{chapter.name}.html"]["pictures"] == len(list(chapter.glob("*.nc"))) + borrowed, chapter.name
-        if list(chapter.glob("*.nc")): assert "redraw: make figures ONLY=" in seen[f"{chapter.name}.html"]["text"]
+        assert (
+            seen[f"{chapter.name}.html"]["pictures"] == len(list(chapter.glob("*.nc"))) + borrowed
+        ), chapter.name
+        if list(chapter.glob("*.nc")):
+            assert "redraw: make figures ONLY=" in seen[f"{chapter.name}.html"]["text"]
 
 
 def test_the_first_page_shows_the_measured_table(seen):
     "Every problem of Table 1, with letters of both sides."
     text = seen["index.html"]["text"]
-    for name in ("Circle", "Misspecified", "Staircase"): assert re.search(rf"{name}\s+[YN?] / [YN]", text), name
+    for name in ("Circle", "Misspecified", "Staircase"):
+        assert re.search(rf"{name}\s+[YN?] / [YN]", text), name
 
 
 def test_links_and_anchors_resolve(seen, site):
     folder, _ = site
-    links = {(path, urlsplit(unquote(link))) for path, page in seen.items() for link in page["links"]}
+    links = {
+        (path, urlsplit(unquote(link))) for path, page in seen.items() for link in page["links"]
+    }
     dead = []
     for path, link in links:
         target = link.path.lstrip("/") or "index.html"
         anchors = ["", *seen[target]["ids"]] if target in seen else [""]
-        if not (folder / target).is_file() or link.fragment not in anchors: dead.append((path, link.geturl()))
+        if not (folder / target).is_file() or link.fragment not in anchors:
+            dead.append((path, link.geturl()))
     assert len(links) > 1000
     assert dead == []
 
@@ -132,7 +166,11 @@ def test_links_and_anchors_resolve(seen, site):
 def test_no_directive_shows_and_no_exported_code_is_gone(seen):
     page = seen["09_single_index.html"]["text"]
     assert "def descend(" in page and "def single_index(" in page
-    assert [path for path, p in seen.items() if "#| " in p["text"] and not path.startswith(("9", "api/"))] == []
+    assert [
+        path
+        for path, p in seen.items()
+        if "#| " in p["text"] and not path.startswith(("9", "api/"))
+    ] == []
 
 
 def search(browser, url: str, words: str) -> list[str]:
@@ -142,7 +180,9 @@ def search(browser, url: str, words: str) -> list[str]:
         page.goto(f"{url}/search.html?q={quote(words)}")
         page.wait_for_selector("#search-results li a", timeout=20_000)
         page.get_by_text("Search finished").wait_for(timeout=20_000)
-        return page.eval_on_selector_all("#search-results li a", "links => links.map(a => a.getAttribute('href'))")
+        return page.eval_on_selector_all(
+            "#search-results li a", "links => links.map(a => a.getAttribute('href'))"
+        )
 
 
 def test_search_finds_the_interaction_hessian(browser, site):
@@ -152,7 +192,10 @@ def test_search_finds_the_interaction_hessian(browser, site):
 
 def test_search_knows_a_name_with_and_without_its_accent(browser, site):
     plain = search(browser, site[1], "Gronwall")
-    assert any(link.startswith("06_coupling.html") for link in plain) and search(browser, site[1], "Grönwall") == plain
+    assert (
+        any(link.startswith("06_coupling.html") for link in plain)
+        and search(browser, site[1], "Grönwall") == plain
+    )
 
 
 def test_dark_and_light(browser, site):
@@ -166,25 +209,40 @@ def test_dark_and_light(browser, site):
 
 
 def test_the_reader_moves_degree_dimension_and_width(browser, site):
-    "Chapter 11: every control changes curves and words, as the stored results say; the still picture makes way."
+    """Chapter 11: every control changes curves and words, as the stored results say; the still
+    picture makes way."""
     with browser.new_context(viewport=PHONE) as context:
         page = context.new_page()
         page.goto(f"{site[1]}/11_fluctuations.html")
         place = page.locator(".explorer")
         cases = json.loads(place.locator("script").text_content())
-        seen = lambda: (place.locator("[data-curve=law]").get_attribute("d"), place.locator("p[aria-live]").inner_text())
-        assert page.locator("#figure-explorer").is_hidden() and place.locator("[data-curve]").count() == 4
+        seen = lambda: (
+            place.locator("[data-curve=law]").get_attribute("d"),
+            place.locator("p[aria-live]").inner_text(),
+        )
+        assert (
+            page.locator("#figure-explorer").is_hidden()
+            and place.locator("[data-curve]").count() == 4
+        )
         before = [seen()]
-        for control, key in (("width", "ArrowRight"), ("dim", "ArrowLeft")):  # by keyboard, as some readers do
+        for control, key in (
+            ("width", "ArrowRight"),
+            ("dim", "ArrowLeft"),
+        ):  # by keyboard, as some readers do
             place.locator(f"input[name={control}]").press(key)
             before.append(seen())
         place.locator("select").select_option("2")
         before.append(seen())
-        m, d = (int(place.locator(f"label:has([name={name}]) output").inner_text()) for name in ("width", "dim"))
+        m, d = (
+            int(place.locator(f"label:has([name={name}]) output").inner_text())
+            for name in ("width", "dim")
+        )
         one = next(c for c in cases if (c["degree"], c["dim"]) == (2, d))
         error = float(re.search(r"from its limit by ([\d.]+)(?:·10\^(-?\d+))?", before[-1][1])[1])
         power = re.search(r"from its limit by [\d.]+·10\^(-?\d+)", before[-1][1])
-        assert error * 10.0 ** int(power[1] if power else 0) == pytest.approx(one["law"][-1] / m, rel=0.06)
+        assert error * 10.0 ** int(power[1] if power else 0) == pytest.approx(
+            one["law"][-1] / m, rel=0.06
+        )
     assert len({curve for curve, _ in before}) == len({words for _, words in before}) == 4
 
 
@@ -200,13 +258,20 @@ def test_answers_are_folded_until_asked_for(browser, site):
 
 
 def test_the_inspection_sees_each_fault(browser, tmp_path):
-    (tmp_path / "index.html").write_text("""<article><img src="gone.png"><p>a raw $x$</p><div style="width: 900px">wide</div>
+    (
+        tmp_path / "index.html"
+    ).write_text("""<article><img src="gone.png"><p>a raw $x$</p><div style="width: 900px">wide</div>
         <div style="overflow-x: auto"><div style="width: 900px">scrolls</div></div>
         <script src="http://localhost:9/elsewhere.js"></script><script>undefined_name()</script></article>""")
     with server(tmp_path, 0) as one:
         Thread(target=one.serve_forever, daemon=True).start()
         page = look(browser, f"http://127.0.0.1:{one.server_port}/index.html")
         one.shutdown()
-    assert page["wordless"] and page["broken"] and page["untypeset"] == ["a raw $x$"] and len(page["console"]) >= 2
+    assert (
+        page["wordless"]
+        and page["broken"]
+        and page["untypeset"] == ["a raw $x$"]
+        and len(page["console"]) >= 2
+    )
     assert page["foreign"] == ["http://localhost:9/elsewhere.js"] and "the page" in page["overflow"]
     assert not any("scrolls" in e for e in page["overflow"])

@@ -1,6 +1,9 @@
-"""What may happen to a machine while the book runs. Not collected by default: `pytest tests/faults.py` (a few minutes, Linux).
+"""What may happen to a machine while the book runs. Not collected by default: `pytest
+tests/faults.py` (a few minutes, Linux).
 
-After each: no wrong or half file stands as a result, the message is clear, and the next run completes."""
+After each: no wrong or half file stands as a result, the message is clear, and the next run
+completes."""
+
 import json
 import os
 import random
@@ -25,17 +28,21 @@ def whole(book: TinyBook) -> None:
     "Every result that stands is complete and readable."
     for chapter in CHAPTERS:
         folder = book.home / chapter
-        if not folder.exists(): continue
+        if not folder.exists():
+            continue
         record = json.loads((folder / "provenance.json").read_text())
         assert set(record["files"]) == {p.name for p in folder.iterdir()} - {"provenance.json"}
-        for path in folder.glob("*.nc"): load(path)
+        for path in folder.glob("*.nc"):
+            load(path)
 
 
 def completes(book: TinyBook) -> None:
     "The next run makes what is missing, and leaves nothing behind."
     assert until(lambda: not processes(book), 30), "left-over processes"
     run = book.run(*FIGURES)
-    assert run.returncode == 0 and stale(book) == set() and not list(book.home.glob(".partial-*")), run.stderr
+    assert (
+        run.returncode == 0 and stale(book) == set() and not list(book.home.glob(".partial-*"))
+    ), run.stderr
     whole(book)
 
 
@@ -43,9 +50,12 @@ def victim(book: TinyBook, kind: str) -> int | None:
     "A process of the batch: the shell that runs a chapter's worker, the worker, or its kernel."
     words = {"shell": b" chapter ", "worker": b"chapter", "kernel": b"import kernel"}[kind]
     for pid in processes(book):
-        try: line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError: continue
-        if any(words == word if kind == "worker" else words in word for word in line): return pid
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(words == word if kind == "worker" else words in word for word in line):
+            return pid
     return None
 
 
@@ -56,11 +66,19 @@ def test_kill_9_at_a_random_moment(made: TinyBook, seed):
     made.settings(f"[smoke]\nseed = {100 + seed}\n")
     made.notebook("02_square", HEAD, LIGHT)
     batch, found = made.start(*FIGURES), []
-    if kind != "batch": assert until(lambda: found.append(victim(made, kind)) or found[-1], 60)
-    time.sleep(draw.uniform(0, 3) if kind == "batch" else draw.uniform(0, 0.3))  # sooner than any of them ends
+    if kind != "batch":
+        assert until(lambda: found.append(victim(made, kind)) or found[-1], 60)
+    time.sleep(
+        draw.uniform(0, 3) if kind == "batch" else draw.uniform(0, 0.3)
+    )  # sooner than any of them ends
     os.kill(batch.pid if kind == "batch" else found[-1], signal.SIGKILL)
     _, said = batch.communicate(timeout=120)
-    codes = {"batch": (-signal.SIGKILL,), "shell": (0, 1), "worker": (1,), "kernel": (1,)}  # a shell's worker may end its work
+    codes = {
+        "batch": (-signal.SIGKILL,),
+        "shell": (0, 1),
+        "worker": (1,),
+        "kernel": (1,),
+    }  # a shell's worker may end its work
     assert batch.returncode in codes[kind] and "Traceback" not in said, said
     assert ("failed" in said) == (batch.returncode == 1), said
     whole(made)
@@ -69,7 +87,8 @@ def test_kill_9_at_a_random_moment(made: TinyBook, seed):
 
 def mounted(folder: Path, *options: str) -> None:
     "Mount on a folder, or skip where that is not allowed."
-    if subprocess.run(["mount", *options, str(folder)], capture_output=True).returncode: pytest.skip("mount needs root")
+    if subprocess.run(["mount", *options, str(folder)], capture_output=True).returncode:
+        pytest.skip("mount needs root")
 
 
 @pytest.mark.parametrize("size", [20, 60, 140])
@@ -79,8 +98,14 @@ def test_a_full_disk(made: TinyBook, request, size):
     mounted(made.root / "build", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs")
     request.addfinalizer(lambda: subprocess.run(["umount", "-l", str(made.root / "build")]))
     full = made.run(*FIGURES)
-    said = full.stderr + full.stdout  # where not even a log can be written, the batch says how full the disk is
-    assert full.returncode != 0 and ("No space left" in said or "(0.0 MiB left" in said) and "Traceback" not in said, said
+    said = (
+        full.stderr + full.stdout
+    )  # where not even a log can be written, the batch says how full the disk is
+    assert (
+        full.returncode != 0
+        and ("No space left" in said or "(0.0 MiB left" in said)
+        and "Traceback" not in said
+    ), said
     whole(made)
     subprocess.run(["mount", "-o", "remount,size=200m", str(made.root / "build")], check=True)
     completes(made)
@@ -89,10 +114,14 @@ def test_a_full_disk(made: TinyBook, request, size):
 def test_a_read_only_checkout(made: TinyBook, request):
     made.settings("[smoke]\nseed = 50\n")
     mounted(made.root, "--bind", str(made.root))
-    request.addfinalizer(lambda: subprocess.run(["umount", "-l", str(made.root)], capture_output=True))
+    request.addfinalizer(
+        lambda: subprocess.run(["umount", "-l", str(made.root)], capture_output=True)
+    )
     subprocess.run(["mount", "-o", "remount,ro,bind", str(made.root)], check=True)
     refused = made.run(*FIGURES)
-    assert refused.returncode == 2 and "ead-only" in refused.stderr and refused.stderr.count("\n") == 1, refused.stderr
+    assert (
+        refused.returncode == 2 and "ead-only" in refused.stderr and refused.stderr.count("\n") == 1
+    ), refused.stderr
     subprocess.run(["umount", str(made.root)], check=True)
     whole(made)
     completes(made)
@@ -118,9 +147,14 @@ def test_a_killed_sweep_completes(book: TinyBook, seed):
     os.kill(batch.pid, signal.SIGKILL)
     batch.communicate(timeout=60)
     assert batch.returncode == -signal.SIGKILL and until(lambda: not processes(book), 30)
-    for path in book.home.rglob("*.nc"): load(path)
+    for path in book.home.rglob("*.nc"):
+        load(path)
     run = book.run("sweep", "--profile", "smoke")
-    assert run.returncode == 0 and load(book.home / "sweep.nc").width.values.tolist() == [1, 2, 3], run.stderr
+    assert run.returncode == 0 and load(book.home / "sweep.nc").width.values.tolist() == [
+        1,
+        2,
+        3,
+    ], run.stderr
 
 
 TRAIN = """
@@ -140,7 +174,11 @@ save(run, Path(sys.argv[2]))
 @pytest.mark.parametrize("seed", range(2))
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path, seed):
     def train(name: str):
-        return subprocess.Popen([sys.executable, "-c", TRAIN, *map(str, (tmp_path / "run.npz", tmp_path / name))], cwd=CHECKOUT)
+        return subprocess.Popen(
+            [sys.executable, "-c", TRAIN, *map(str, (tmp_path / "run.npz", tmp_path / name))],
+            cwd=CHECKOUT,
+        )
+
     killed = train("killed.nc")
     assert until(lambda: (tmp_path / "run.npz").exists(), 120)
     time.sleep(random.Random(seed).uniform(0, 0.05))
@@ -149,7 +187,9 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, seed):
     assert train("resumed.nc").wait(300) == 0
     (tmp_path / "run.npz").unlink()
     assert train("whole.nc").wait(300) == 0
-    resumed, whole = (load(tmp_path / name).drop_attrs(deep=False) for name in ("resumed.nc", "whole.nc"))  # dates differ
+    resumed, whole = (
+        load(tmp_path / name).drop_attrs(deep=False) for name in ("resumed.nc", "whole.nc")
+    )  # dates differ
     xr.testing.assert_identical(resumed, whole)
 
 
@@ -166,11 +206,15 @@ def test_clocks_and_languages_do_not_matter(made: TinyBook):
     turkish = dict(LC_ALL="tr_TR.UTF-8", LANG="tr_TR.UTF-8", TZ="Pacific/Kiritimati")
     plain = dict(LC_ALL="C", PYTHONUTF8="0", TZ="America/Adak")
     for stamp in (10**8, 2 * 10**9 + 10**8):  # 1973, 2036
-        for path in made.root.rglob("*"): os.utime(path, (stamp, stamp))
+        for path in made.root.rglob("*"):
+            os.utime(path, (stamp, stamp))
         process = made.start(*FIGURES, **turkish)
         assert process.communicate(timeout=120)[0].startswith("nothing to do")
     assert made.files() == before
-    for seed, place in ((51, plain), (50, turkish)):  # Python falls back to C where there is no Turkish
+    for seed, place in (
+        (51, plain),
+        (50, turkish),
+    ):  # Python falls back to C where there is no Turkish
         made.settings(f"[smoke]\nseed = {seed}\n")
         process = made.start(*FIGURES, **place)
         assert process.communicate(timeout=300) and process.returncode == 0 and stale(made) == set()
@@ -178,7 +222,8 @@ def test_clocks_and_languages_do_not_matter(made: TinyBook):
 
 def test_without_a_home(made: TinyBook, monkeypatch):
     made.settings("[smoke]\nseed = 52\n")
-    for name in ("HOME", "XDG_CACHE_HOME", "USER"): monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "XDG_CACHE_HOME", "USER"):
+        monkeypatch.delenv(name, raising=False)
     assert made.run(*FIGURES).returncode == 0 and stale(made) == set()
     made.settings("[smoke]\nseed = 53\n")
     process = made.start(*FIGURES, HOME="/nonexistent")
@@ -187,9 +232,15 @@ def test_without_a_home(made: TinyBook, monkeypatch):
 
 def test_without_a_network(made: TinyBook):
     made.settings("[smoke]\nseed = 54\n")
-    up = "import fcntl, socket, struct; s = socket.socket(); fcntl.ioctl(s, 0x8914, struct.pack('16sh', b'lo', 0x49))"
-    run = f"{sys.executable} -c \"{up}\" && exec {sys.executable} -m poc_book figures --profile smoke"
+    up = (
+        "import fcntl, socket, struct; s = socket.socket(); fcntl.ioctl(s, 0x8914, "
+        "struct.pack('16sh', b'lo', 0x49))"
+    )
+    run = f'{sys.executable} -c "{up}" && exec {sys.executable} -m poc_book figures --profile smoke'
     here = os.environ | {"PYTHONPATH": str(made.root), "JUPYTER_PATH": str(made.root / "jupyter")}
-    alone = subprocess.run(["unshare", "-n", "sh", "-c", run], cwd=made.root, env=here, capture_output=True, text=True)
-    if "unshare" in alone.stderr: pytest.skip("unshare needs root")
+    alone = subprocess.run(
+        ["unshare", "-n", "sh", "-c", run], cwd=made.root, env=here, capture_output=True, text=True
+    )
+    if "unshare" in alone.stderr:
+        pytest.skip("unshare needs root")
     assert alone.returncode == 0 and stale(made) == set(), alone.stderr

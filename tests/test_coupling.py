@@ -1,4 +1,5 @@
 """The coupling of a network and its mean-field shadows."""
+
 import jax
 import numpy as np
 import pytest
@@ -20,13 +21,19 @@ def test_shadows_do_not_interact():
 
 
 def test_wrong_dimension_is_refused():
-    with pytest.raises(BadInput, match=r"w0\.shape"): couple(he(4, 8), uniform(jax.random.key(0), 4, 5), TIMES)
+    with pytest.raises(BadInput, match=r"w0\.shape"):
+        couple(he(4, 8), uniform(jax.random.key(0), 4, 5), TIMES)
 
 
 def test_duhamel_refuses_what_it_cannot_carry():
     "Errors that are not finite anywhere stop the sum instead of running through it."
     times = np.linspace(0, 0.5, 3)
     limit = solve(he(4, 8), times)
-    bars, middle = limit.transport(uniform(jax.random.key(0), 32, 8)), np.arange(3)[:, None, None] == 1
-    with pytest.raises(NotResolved, match="times"): duhamel(limit, times, bars, np.where(middle, 1e308, 0 * bars))
-    with pytest.raises(BadInput, match="linear"): duhamel(limit, times, bars, np.where(middle, np.nan, 0 * bars))
+    bars, middle = (
+        limit.transport(uniform(jax.random.key(0), 32, 8)),
+        np.arange(3)[:, None, None] == 1,
+    )
+    with pytest.raises(NotResolved, match="times"):
+        duhamel(limit, times, bars, np.where(middle, 1e308, 0 * bars))
+    with pytest.raises(BadInput, match="linear"):
+        duhamel(limit, times, bars, np.where(middle, np.nan, 0 * bars))

@@ -1,4 +1,6 @@
-"The report card: its ingredients against brute force, its verdicts against made-up errors, its command against bad input."
+"""The report card: its ingredients against brute force, its verdicts against made-up errors, its
+command against bad input."""
+
 import json
 import sys
 
@@ -40,24 +42,37 @@ def test_lowest_degree_of_other_teachers():
     h, x = Hermite(4, 1.0), Sample(jnp.asarray(np.random.default_rng(0).normal(size=(50, 4))))
     assert lowest_degree(Problem(x, h, lambda z: z[:, 0] ** 2)) is None
     odd, both = Hermite([3, 4], [1.0, 1.0]), np.vstack([np.eye(1, 6), -np.eye(1, 6)])
-    assert lowest_degree(Problem(Gaussian(6), odd, Atoms(both, [0.5, 0.5], odd))) == 4  # degree 3 cancels
+    assert (
+        lowest_degree(Problem(Gaussian(6), odd, Atoms(both, [0.5, 0.5], odd))) == 4
+    )  # degree 3 cancels
     zero = Hermite([2, 4], [0.0, 1.0])
     assert lowest_degree(Problem(Gaussian(6), zero, Atoms(np.eye(1, 6), [1.0], zero))) == 4
-    assert lowest_degree(Problem(Boolean(6), h, Monomials(((0,),), (1.0,)))) is None  # an even activation does not see it
+    assert (
+        lowest_degree(Problem(Boolean(6), h, Monomials(((0,),), (1.0,)))) is None
+    )  # an even activation does not see it
 
 
 def test_alike_atoms_are_not_enough_where_the_teacher_is_misspecified():
-    assert [teacher_findings(p)["symmetry"].verdict for p in (he(4, 6), misspecified(6), random_teachers(6), xor(6))] == [
-        "yes", "no", "no", "no"]
+    assert [
+        teacher_findings(p)["symmetry"].verdict
+        for p in (he(4, 6), misspecified(6), random_teachers(6), xor(6))
+    ] == ["yes", "no", "no", "no"]
 
 
 def test_remark_17_is_not_said_of_other_information_exponents():
-    found = [teacher_findings(p)["information exponent"] for p in (staircase(6), he(2, 6), he(4, 6))]
-    assert [f.value for f in found] == [1, 2, 4] and [f.verdict for f in found] == ["unknown", "no", "yes"]
+    found = [
+        teacher_findings(p)["information exponent"] for p in (staircase(6), he(2, 6), he(4, 6))
+    ]
+    assert [f.value for f in found] == [1, 2, 4] and [f.verdict for f in found] == [
+        "unknown",
+        "no",
+        "yes",
+    ]
 
 
 def test_average_stability_needs_bounds_from_both_sides():
-    "The exponent in d: within 0 for k = 4, above 0 for k = 2 (Remark 17), not known with five teachers."
+    """The exponent in d: within 0 for k = 4, above 0 for k = 2 (Remark 17), not known with five
+    teachers."""
     found = [_average_finding(p, 1.0, 0.1, 0.5) for p in (he(4, 64), he(2, 64), circle(64))]
     assert [f.verdict for f in found] == ["yes", "no", "unknown"]
 
@@ -68,15 +83,31 @@ def errors(exponent, spread, power, seeds=6):
     noise = np.exp(spread * np.random.default_rng(1).normal(size=(seeds, 4, 1)))
     table = noise * widths[:, None] ** (1.0 + exponent) * times ** (2 * power)
     names = ("scaled_function_error", "scaled_coupling_error")
-    return xr.Dataset(dict.fromkeys(names, (("seed", "width", "time"), table)), dict(width=widths, time=times))
+    return xr.Dataset(
+        dict.fromkeys(names, (("seed", "width", "time"), table)), dict(width=widths, time=times)
+    )
 
 
-@pytest.mark.parametrize(("exponent", "spread", "verdict"), [
-    (-1.0, 0.05, "yes"), (-0.2, 0.05, "no"), (0.0, 0.3, "no"), (-0.65, 1.0, "unknown"), (-2.0, 0.05, "unknown")])
+@pytest.mark.parametrize(
+    ("exponent", "spread", "verdict"),
+    [
+        (-1.0, 0.05, "yes"),
+        (-0.2, 0.05, "no"),
+        (0.0, 0.3, "no"),
+        (-0.65, 1.0, "unknown"),
+        (-2.0, 0.05, "unknown"),
+    ],
+)
 def test_verdicts_on_known_rates(exponent, spread, verdict):
     data = errors(exponent, spread, 0.5)
-    slope, finding = rate(data.scaled_function_error.isel(time=-1)), network_findings(data)["rate of the function error"]
-    print(f"made with {exponent}: {slope.value:.3f} in [{slope.low:.3f}, {slope.high:.3f}], {finding.verdict}")
+    slope, finding = (
+        rate(data.scaled_function_error.isel(time=-1)),
+        network_findings(data)["rate of the function error"],
+    )
+    print(
+        f"made with {exponent}: {slope.value:.3f} in [{slope.low:.3f}, {slope.high:.3f}], "
+        f"{finding.verdict}"
+    )
     assert finding.verdict == verdict  # whether the interval holds the exponent: next test
 
 
@@ -84,7 +115,9 @@ def test_the_interval_covers_as_often_as_it_says():
     "Of 400 made-up experiments with 4 seeds, about 95 % of the intervals hold the exponent."
     rng, widths, inside = np.random.default_rng(1), np.array([16, 32, 64]), 0
     for _ in range(400):
-        made = xr.DataArray(np.exp(0.6 * rng.normal(size=(4, 3))), dims=("seed", "width"), coords=dict(width=widths))
+        made = xr.DataArray(
+            np.exp(0.6 * rng.normal(size=(4, 3))), dims=("seed", "width"), coords=dict(width=widths)
+        )
         slope = rate(made / widths)
         inside += slope.low <= -2 <= slope.high
     print(f"coverage {inside / 400:.3f}")
@@ -94,7 +127,11 @@ def test_the_interval_covers_as_often_as_it_says():
 def made(level, spread, seeds, widths=(32, 64, 128)):
     "Made-up m times squared errors, of mean `level` by width, that scatter by a share of it."
     noise = np.exp(spread * np.random.default_rng(2).normal(size=(seeds, len(widths))))
-    return xr.DataArray(np.broadcast_to(level, len(widths)) * noise, dims=("seed", "width"), coords=dict(width=list(widths)))
+    return xr.DataArray(
+        np.broadcast_to(level, len(widths)) * noise,
+        dims=("seed", "width"),
+        coords=dict(width=list(widths)),
+    )
 
 
 def test_a_law_is_believed_where_networks_of_both_widths_have_it_and_can_tell():
@@ -103,14 +140,26 @@ def test_a_law_is_believed_where_networks_of_both_widths_have_it_and_can_tell():
     assert law_finding(steady, (2.05, 0.0), yes)[:2] == (-1.0, "yes")
     assert law_finding(steady, (2.05, 0.0), no)[:2] == (-1.0, "unknown")
     assert law_finding(steady, (1.2, 0.0), no)[:2] == no[:2]
-    for scaled, law in ((made([2.0, 2.0, 3.2], 0.1, 6), (2.0, 0.0)), (made(1e6, 0.1, 4), (2.0, 0.0))):
+    for scaled, law in (
+        (made([2.0, 2.0, 3.2], 0.1, 6), (2.0, 0.0)),
+        (made(1e6, 0.1, 4), (2.0, 0.0)),
+    ):
         assert "not the law" in law_finding(scaled, law, yes).reason
-    for scaled, law in ((steady, (1.2, 0.9)), (made(2.0, 0.3, 2), (2.0, 0.0)), (made([1.0, 2.0, 4.0], 0.3, 2), (2.0, 0.0))):
-        assert "too uncertain to tell" in law_finding(scaled, law, yes).reason and law_finding(scaled, law, no)[:2] == no[:2]
+    for scaled, law in (
+        (steady, (1.2, 0.9)),
+        (made(2.0, 0.3, 2), (2.0, 0.0)),
+        (made([1.0, 2.0, 4.0], 0.3, 2), (2.0, 0.0)),
+    ):
+        assert (
+            "too uncertain to tell" in law_finding(scaled, law, yes).reason
+            and law_finding(scaled, law, no)[:2] == no[:2]
+        )
 
 
 def test_a_law_that_is_not_resolved_or_takes_long_costs_no_report(monkeypatch):
-    def lost(*_): raise NotResolved("times", [0.0, 1.0], "times up to which the law stays finite")
+    def lost(*_):
+        raise NotResolved("times", [0.0, 1.0], "times up to which the law stays finite")
+
     limit = solve(he(4, 8), [0.0, 1.0])
     assert last_laws(limit, 0).keys() == {"function", "coupling"}
     monkeypatch.setattr(module, "fine_and_coarse", lost)
@@ -134,7 +183,10 @@ def report() -> Report:
 def test_report_of_h2(report, tmp_path):
     "k* = 2: the assumptions are not all met, although the errors are of the rate 1/m."
     text = as_markdown(report)
-    assert report.findings["information exponent"].verdict == "no" and "information exponent" in report.verdict
+    assert (
+        report.findings["information exponent"].verdict == "no"
+        and "information exponent" in report.verdict
+    )
     for error in ("function", "coupling"):
         assert "by the law" in report.findings[f"rate of the {error} error"].reason
     assert all(f"| {name} |" in text for name in report.findings)
@@ -151,35 +203,60 @@ def test_a_report_below_a_file_is_refused_before_it_is_computed(tmp_path, capsys
     assert "out" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["nothing"], "problem = 'nothing'"), (["he4", "--dim", "2"], "dim = 2"), (["missing.py"], "missing.py"),
-    (["he4", "--dim", "x"], "invalid int")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "problem = 'nothing'"),
+        (["he4", "--dim", "2"], "dim = 2"),
+        (["missing.py"], "missing.py"),
+        (["he4", "--dim", "x"], "invalid int"),
+    ],
+)
 def test_bad_input_on_the_command_line_leaves_nothing(arguments, message, tmp_path, capsys):
-    try: code = main(["diagnose", *arguments, "--out", str(tmp_path / "out")])
-    except SystemExit as end: code = end.code
+    try:
+        code = main(["diagnose", *arguments, "--out", str(tmp_path / "out")])
+    except SystemExit as end:
+        code = end.code
     said = capsys.readouterr().err
-    assert code == 2 and message in said and len(said.strip().splitlines()) == 1 and not (tmp_path / "out").exists()
+    assert (
+        code == 2
+        and message in said
+        and len(said.strip().splitlines()) == 1
+        and not (tmp_path / "out").exists()
+    )
 
 
 def test_bad_files_are_refused_in_one_line(tmp_path):
-    for content, message in (("x = ", "SyntaxError"), ("import sys; sys.exit(0)", "SystemExit"), ("problem = 3", "problem = a"),
-                             ("import nothing_here", "ModuleNotFoundError"),
-                             ("def problem(dim): return 1 / 0", "ZeroDivisionError")):
+    for content, message in (
+        ("x = ", "SyntaxError"),
+        ("import sys; sys.exit(0)", "SystemExit"),
+        ("problem = 3", "problem = a"),
+        ("import nothing_here", "ModuleNotFoundError"),
+        ("def problem(dim): return 1 / 0", "ZeroDivisionError"),
+    ):
         path = tmp_path / "mine.py"
         path.write_text(content)
-        with pytest.raises(BadInput, match=message): load_problem(str(path), 8)
+        with pytest.raises(BadInput, match=message):
+            load_problem(str(path), 8)
 
 
 def test_sizes_are_checked():
-    with pytest.raises(BadInput, match="share"): diagnose(he(4, 8), share=1.5)
-    with pytest.raises(BadInput, match="repeats"): diagnose(he(4, 8), repeats=1)
-    with pytest.raises(BadInput, match="tau"): diagnose(he(4, 8), tau=1.5)
-    with pytest.raises(BadInput, match="widths"): diagnose(he(4, 8), widths=5)
-    with pytest.raises(BadInput, match="seed"): diagnose(he(4, 8), seed="x")
+    with pytest.raises(BadInput, match="share"):
+        diagnose(he(4, 8), share=1.5)
+    with pytest.raises(BadInput, match="repeats"):
+        diagnose(he(4, 8), repeats=1)
+    with pytest.raises(BadInput, match="tau"):
+        diagnose(he(4, 8), tau=1.5)
+    with pytest.raises(BadInput, match="widths"):
+        diagnose(he(4, 8), widths=5)
+    with pytest.raises(BadInput, match="seed"):
+        diagnose(he(4, 8), seed="x")
     plain = Problem(Gaussian(8), Hermite(4, 1.0), lambda x: x[:, 0] * x[:, 1])
-    with pytest.raises(BadInput, match="particles"): diagnose(plain, particles=64, widths=(32, 64), max_time=0.5)
+    with pytest.raises(BadInput, match="particles"):
+        diagnose(plain, particles=64, widths=(32, 64), max_time=0.5)
     teacher = Atoms(np.eye(8)[:1], [1.0], Hermite(4, 1.0))
-    with pytest.raises(BadInput, match="dim"): Problem(Boolean(6), Hermite(4, 1.0), teacher)
+    with pytest.raises(BadInput, match="dim"):
+        Problem(Boolean(6), Hermite(4, 1.0), teacher)
     assert Problem(Gaussian(8), Hermite(4, 1.0), teacher).closed_form
 
 
@@ -195,27 +272,42 @@ problem = Problem(Gaussian(6), Hermite(1, 1.0), teacher)
 """
 
 
-@pytest.mark.parametrize("nearby, words", [
-    ("def shift(x): return x + 1", None),
-    ("def shift(x):\n    return {}['a']", "that run (KeyError: 'a' (nearby.py, line 2))"),
-    ("import math\n\ndef shift(x): return x + math.tanh(x[0, 0])", "written with jax.numpy ("),
-    ("def shift(x):\n    return x if x[0, 0] > 0 else -x", "written with jax.numpy (TracerBoolConversionError"),
-], ids=["runs", "raises", "math", "branch"])
-def test_a_file_imports_what_lies_beside_it_and_errors_say_where_they_are(tmp_path, monkeypatch, nearby, words):
+@pytest.mark.parametrize(
+    "nearby, words",
+    [
+        ("def shift(x): return x + 1", None),
+        ("def shift(x):\n    return {}['a']", "that run (KeyError: 'a' (nearby.py, line 2))"),
+        ("import math\n\ndef shift(x): return x + math.tanh(x[0, 0])", "written with jax.numpy ("),
+        (
+            "def shift(x):\n    return x if x[0, 0] > 0 else -x",
+            "written with jax.numpy (TracerBoolConversionError",
+        ),
+    ],
+    ids=["runs", "raises", "math", "branch"],
+)
+def test_a_file_imports_what_lies_beside_it_and_errors_say_where_they_are(
+    tmp_path, monkeypatch, nearby, words
+):
     monkeypatch.delitem(sys.modules, "nearby", raising=False)
     (tmp_path / "nearby.py").write_text(nearby)
     (tmp_path / "mine.py").write_text(BESIDE)
     before = list(sys.path)
     problem = load_problem(str(tmp_path / "mine.py"))
     assert sys.path == before
-    if words is None: return probe(problem)
-    with pytest.raises(BadInput) as error: probe(problem)
+    if words is None:
+        return probe(problem)
+    with pytest.raises(BadInput) as error:
+        probe(problem)
     assert words in str(error.value) and "nearby.py, line" in str(error.value)
 
 
 def test_an_error_of_a_file_says_its_line(tmp_path):
-    (tmp_path / "mine.py").write_text("import numpy as np\n\n\ndef problem(dim=4): return np.zeros(3)[dim]\n")
-    with pytest.raises(BadInput, match=r"a function problem\(dim\) \(IndexError: .*\(mine.py, line 4\)\)"):
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n\n\ndef problem(dim=4): return np.zeros(3)[dim]\n"
+    )
+    with pytest.raises(
+        BadInput, match=r"a function problem\(dim\) \(IndexError: .*\(mine.py, line 4\)\)"
+    ):
         load_problem(str(tmp_path / "mine.py"))
 
 
@@ -225,11 +317,48 @@ def problem(dim): return Problem(Gaussian(dim), {activation}, {teacher})
 """
 
 
-@pytest.mark.parametrize("activation, teacher, arguments, words", [
-    ("jnp.sign", "Atoms(np.eye(1, dim), [1.0], jnp.tanh)", [], "activation = 'sign': a function without jumps"),
-    ("jnp.tanh", "Atoms(np.eye(1, dim), [1.0], jnp.tanh)", ["--tol", "0"], "tol = 0.0: a finite number > 0"),
-    ("jnp.tanh", "Atoms(np.eye(1, dim), [1.0], jnp.tanh)", ["--quick", "--tol", "1e-12"], "tol = 1e-12: at least 1")])
-def test_what_cannot_be_had_is_said_and_nothing_written(tmp_path, capsys, activation, teacher, arguments, words):
+@pytest.mark.parametrize(
+    "activation, teacher, arguments, words",
+    [
+        (
+            "jnp.sign",
+            "Atoms(np.eye(1, dim), [1.0], jnp.tanh)",
+            [],
+            "activation = 'sign': a function without jumps",
+        ),
+        (
+            "jnp.tanh",
+            "Atoms(np.eye(1, dim), [1.0], jnp.tanh)",
+            ["--tol", "0"],
+            "tol = 0.0: a finite number > 0",
+        ),
+        (
+            "jnp.tanh",
+            "Atoms(np.eye(1, dim), [1.0], jnp.tanh)",
+            ["--quick", "--tol", "1e-12"],
+            "tol = 1e-12: at least 1",
+        ),
+    ],
+)
+def test_what_cannot_be_had_is_said_and_nothing_written(
+    tmp_path, capsys, activation, teacher, arguments, words
+):
     (tmp_path / "mine.py").write_text(SIGN.format(activation=activation, teacher=teacher))
-    assert main(["diagnose", str(tmp_path / "mine.py"), "--dim", "5", "--out", str(tmp_path / "out"), *arguments]) == 2
-    assert capsys.readouterr().err.strip().startswith(f"poc-book: {words}") and not (tmp_path / "out").exists()
+    assert (
+        main(
+            [
+                "diagnose",
+                str(tmp_path / "mine.py"),
+                "--dim",
+                "5",
+                "--out",
+                str(tmp_path / "out"),
+                *arguments,
+            ]
+        )
+        == 2
+    )
+    assert (
+        capsys.readouterr().err.strip().startswith(f"poc-book: {words}")
+        and not (tmp_path / "out").exists()
+    )

@@ -1,4 +1,6 @@
-"On a GPU, skipped without one: what it computes is what a CPU computes, twice the same, and what does not fit is refused."
+"""On a GPU, skipped without one: what it computes is what a CPU computes, twice the same, and what
+does not fit is refused."""
+
 import os
 import subprocess
 import sys
@@ -41,7 +43,10 @@ def runs(tmp_path_factory):
     folder, found = tmp_path_factory.mktemp("runs"), {}
     for name, platform in (("cpu", "cpu"), ("gpu", "cuda"), ("again", "cuda")):
         env = os.environ | dict(JAX_PLATFORMS=platform, XLA_PYTHON_CLIENT_PREALLOCATE="false")
-        if name != "cpu": env["XLA_FLAGS"] = "--xla_gpu_autotune_level=0"  # or each process may choose another matrix product
+        if name != "cpu":
+            env["XLA_FLAGS"] = (
+                "--xla_gpu_autotune_level=0"  # or each process may choose another matrix product
+            )
         path = folder / f"{name}.npz"
         subprocess.run([sys.executable, "-c", RUNS, str(path)], env=env, check=True, cwd=CHECKOUT)
         found[name] = dict(np.load(path))
@@ -56,12 +61,18 @@ def test_a_gpu_and_a_cpu_agree(runs):
 
 
 def test_the_same_key_gives_the_same_bits(runs):
-    for name, value in runs["gpu"].items(): assert np.array_equal(runs["again"][name], value), name
+    for name, value in runs["gpu"].items():
+        assert np.array_equal(runs["again"][name], value), name
 
 
-@pytest.mark.parametrize("problem", [problems.he(4, 32), problems.misspecified(), problems.xor(), problems.circle()])
+@pytest.mark.parametrize(
+    "problem", [problems.he(4, 32), problems.misspecified(), problems.xor(), problems.circle()]
+)
 def test_the_fused_gradient_is_single_precision(problem):
-    w, x = uniform(jax.random.key(0), 2000, problem.dim), problem.inputs.sample(jax.random.key(1), 1500)
+    w, x = (
+        uniform(jax.random.key(0), 2000, problem.dim),
+        problem.inputs.sample(jax.random.key(1), 1500),
+    )
     y = problem.teacher(x)
     exact = batch_gradient(problem, w, x, y)
     single = batch_gradient(problem, *(a.astype(jnp.float32) for a in (w, x, y)))
@@ -71,7 +82,9 @@ def test_the_fused_gradient_is_single_precision(problem):
     assert off < 2e-6
 
 
-@pytest.mark.parametrize("dim", [64, 65, 200, 1024])  # from 65 on without the fused kernel, whose tiles do not fit
+@pytest.mark.parametrize(
+    "dim", [64, 65, 200, 1024]
+)  # from 65 on without the fused kernel, whose tiles do not fit
 def test_any_dimension_has_a_velocity_in_single_precision(dim):
     problem, w = problems.he(4, dim), uniform(jax.random.key(0), 2000, dim)
     exact, single = (problem.velocity(v, problem.measure(v)) for v in (w, w.astype(jnp.float32)))
@@ -80,5 +93,13 @@ def test_any_dimension_has_a_velocity_in_single_precision(dim):
 
 def test_what_does_not_fit_is_refused():
     with pytest.raises(BadInput, match="memory"):
-        sgd(problems.he(4, 32), key=jax.random.key(0), widths=[64], reference_width=2**30, samples=2**16, batch=2**13, step=0.01,
-            time=0.02)
+        sgd(
+            problems.he(4, 32),
+            key=jax.random.key(0),
+            widths=[64],
+            reference_width=2**30,
+            samples=2**16,
+            batch=2**13,
+            step=0.01,
+            time=0.02,
+        )

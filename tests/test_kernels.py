@@ -1,4 +1,6 @@
-"Sums over pairs of neurons: the same numbers from each way, on one device and on several, compiled once."
+"""Sums over pairs of neurons: the same numbers from each way, on one device and on several,
+compiled once."""
+
 import os
 import socket
 import subprocess
@@ -28,12 +30,21 @@ def test_moment_tensors_and_pairs_give_the_same_numbers(monkeypatch, dtype, near
     found = []
     for way in (True, False):
         monkeypatch.setattr(model, "prefers_moments", lambda *_, way=way: way)
-        found.append(jax.jit(lambda w, v, c: (pair_sum(EVEN, w, v, c), pair_pull(EVEN, w, v, c)))(w, v, charge))
+        found.append(
+            jax.jit(lambda w, v, c: (pair_sum(EVEN, w, v, c), pair_pull(EVEN, w, v, c)))(
+                w, v, charge
+            )
+        )
     s = np.asarray(w, float) @ np.asarray(v, float).T
-    exact = EVEN(s) @ np.asarray(charge, float), (EVEN.slope(s) * np.asarray(charge, float)) @ np.asarray(v, float)
+    exact = (
+        EVEN(s) @ np.asarray(charge, float),
+        (EVEN.slope(s) * np.asarray(charge, float)) @ np.asarray(v, float),
+    )
     for by_way in found:
         for value, brute in zip(by_way, exact):
-            assert value.dtype == dtype and np.abs(value - brute).max() < near * max(1, np.abs(exact[1]).max())
+            assert value.dtype == dtype and np.abs(value - brute).max() < near * max(
+                1, np.abs(exact[1]).max()
+            )
 
 
 def test_the_moment_tensor_of_one_neuron_is_its_power():
@@ -48,12 +59,27 @@ def test_moments_are_for_many_neurons_of_even_kernels():
     assert not prefers_moments(DotProduct((3,), (1.0,)), 10**6, 10**6, 3)
     fused = [prefers_moments(FOURTH, m, m, 32, fused=True) for m in (2**16, 2**17)]
     assert fused == [False, True]  # as measured on an H200 at 2^16
-    widths = [next(m for m in (2 ** np.arange(30)).tolist() if prefers_moments(FOURTH, m, m, d)) for d in (8, 16, 32, 64)]
+    widths = [
+        next(m for m in (2 ** np.arange(30)).tolist() if prefers_moments(FOURTH, m, m, d))
+        for d in (8, 16, 32, 64)
+    ]
     assert widths == sorted(widths)  # the break-even width grows with the dimension
 
 
-RUN = dict(widths=[64], reference_width=256, samples=512, batch=256, step=0.01, time=0.1, records=3, test=512, dtype="float64")
-DEVICES = f"RUN = {RUN}" + """
+RUN = dict(
+    widths=[64],
+    reference_width=256,
+    samples=512,
+    batch=256,
+    step=0.01,
+    time=0.1,
+    records=3,
+    test=512,
+    dtype="float64",
+)
+DEVICES = (
+    f"RUN = {RUN}"
+    + """
 import sys
 import jax, numpy as np
 from poc_book import finite_width, problems, sphere
@@ -76,7 +102,10 @@ for w in trained[-1]:
         len(w) // jax.device_count()}, w.sharding
 np.savez(sys.argv[1], devices=jax.device_count(), **out, **{"sgd_" + k: v for k, v in run.data_vars.items()})
 """
-HOSTS = f"RUN = {RUN}" + """
+)
+HOSTS = (
+    f"RUN = {RUN}"
+    + """
 import sys
 import jax
 host, port, path = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -89,9 +118,11 @@ found = flow(problems.he(4, 8), uniform(jax.random.key(0), 600, 8), [0.5, 2.0])
 run = sgd(problems.he(4, 8), key=jax.random.key(1), **RUN)
 np.savez(path, devices=[jax.device_count(), jax.local_device_count()], flow=found.points, risk=found.risk, sgd=run.risk)
 """
+)
 
 
-def flowed(problem, m): return flow(problem, uniform(jax.random.key(0), m, problem.dim), [0.5, 2.0])
+def flowed(problem, m):
+    return flow(problem, uniform(jax.random.key(0), m, problem.dim), [0.5, 2.0])
 
 
 @pytest.fixture(scope="module")
@@ -106,42 +137,65 @@ def test_two_hosts_give_what_one_gives(tmp_path, alone):
         port = str(free.getsockname()[1])
     env = os.environ | dict(JAX_PLATFORMS="cpu", JAX_CPU_COLLECTIVES_IMPLEMENTATION="gloo")
     paths = [tmp_path / f"{host}.npz" for host in range(2)]
-    hosts = [subprocess.Popen([sys.executable, "-c", HOSTS, str(host), port, str(path)], env=env, cwd=CHECKOUT)
-             for host, path in enumerate(paths)]
-    try: assert [p.wait(timeout=300) for p in hosts] == [0, 0]
+    hosts = [
+        subprocess.Popen(
+            [sys.executable, "-c", HOSTS, str(host), port, str(path)], env=env, cwd=CHECKOUT
+        )
+        for host, path in enumerate(paths)
+    ]
+    try:
+        assert [p.wait(timeout=300) for p in hosts] == [0, 0]
     finally:
-        for p in hosts: p.kill()
+        for p in hosts:
+            p.kill()
     whole, trained = alone
     for found in map(np.load, paths):
         assert found["devices"].tolist() == [2, 1]
-        assert np.abs(found["flow"] - whole.points).max() < 1e-9 and np.abs(found["risk"] - whole.risk).max() < 1e-9
+        assert (
+            np.abs(found["flow"] - whole.points).max() < 1e-9
+            and np.abs(found["risk"] - whole.risk).max() < 1e-9
+        )
     assert np.abs(np.load(paths[0])["sgd"] - trained.risk.values).max() < 1e-12
     assert np.array_equal(np.load(paths[0])["sgd"], np.load(paths[1])["sgd"])
 
 
 def test_four_devices_give_what_one_gives(tmp_path, alone):
-    env = os.environ | dict(XLA_FLAGS="--xla_force_host_platform_device_count=4", JAX_PLATFORMS="cpu")
-    subprocess.run([sys.executable, "-c", DEVICES, str(tmp_path / "four.npz")], env=env, check=True, cwd=CHECKOUT)
+    env = os.environ | dict(
+        XLA_FLAGS="--xla_force_host_platform_device_count=4", JAX_PLATFORMS="cpu"
+    )
+    subprocess.run(
+        [sys.executable, "-c", DEVICES, str(tmp_path / "four.npz")],
+        env=env,
+        check=True,
+        cwd=CHECKOUT,
+    )
     four = np.load(tmp_path / "four.npz")
     assert (jax.device_count(), int(four["devices"])) == (1, 4)
     one = {"sgd_" + name: value.values for name, value in alone[1].data_vars.items()}
-    for name, found in dict(he4=alone[0], pairs=flowed(problems.he(4, 24), 602), xor=flowed(problems.xor(6), 600)).items():
+    for name, found in dict(
+        he4=alone[0], pairs=flowed(problems.he(4, 24), 602), xor=flowed(problems.xor(6), 600)
+    ).items():
         one |= {name: found.points, name + "_risk": found.risk}
     assert set(four.files) == {"devices", *one}
     for name in one:
-        if "histogram" in name: continue  # counts: a neuron at an edge may fall to either side
+        if "histogram" in name:
+            continue  # counts: a neuron at an edge may fall to either side
         assert np.abs(one[name] - four[name]).max() < 1e-9, name
 
 
 def test_a_function_is_compiled_once_for_a_shape():
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
-        lambda event, seconds, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None)
+        lambda event, seconds, **_: (
+            compiled.append(event) if event.endswith("backend_compile_duration") else None
+        )
+    )
 
     def all_three(seed, t):
         problem, w0 = problems.he(4, 7), uniform(jax.random.key(seed), 40, 7)
         flow(problem, w0, [0.5, t])
         mean_field.solve(problem, [0.5, t]).transport(w0)
+
     all_three(0, 1.0)
     assert compiled
     compiled.clear()
@@ -152,22 +206,40 @@ def test_a_function_is_compiled_once_for_a_shape():
 POLYNOMIAL, SOFTPLUS = problems.misspecified().activation, problems.xor().activation
 
 
-@pytest.mark.parametrize("n, m, dim, act, exact", [
-    (300, 1000, 32, POLYNOMIAL, False), (300, 1000, 32, SOFTPLUS, True), (7, 33, 5, POLYNOMIAL, True),
-    (7, 33, 5, SOFTPLUS, False)], ids=["polynomial", "softplus-exact", "few-polynomial-exact", "few-softplus"])
+@pytest.mark.parametrize(
+    "n, m, dim, act, exact",
+    [
+        (300, 1000, 32, POLYNOMIAL, False),
+        (300, 1000, 32, SOFTPLUS, True),
+        (7, 33, 5, POLYNOMIAL, True),
+        (7, 33, 5, SOFTPLUS, False),
+    ],
+    ids=["polynomial", "softplus-exact", "few-polynomial-exact", "few-softplus"],
+)
 def test_fused_sums_are_sums_over_pairs(n, m, dim, act, exact):
     rng = np.random.default_rng(0)
     w, v = rng.normal(size=(n, dim)) / dim**0.5, rng.normal(size=(m, dim))
-    if exact: v = np.sign(v)
-    w, v, c, b = (np.asarray(a, np.float32) for a in (w, v, rng.normal(size=m) / m, rng.normal(size=n) / n))
+    if exact:
+        v = np.sign(v)
+    w, v, c, b = (
+        np.asarray(a, np.float32) for a in (w, v, rng.normal(size=m) / m, rng.normal(size=n) / n)
+    )
     slope = lambda z: jax.jvp(act, (z,), (jnp.ones_like(z),))[1]
     z = w.astype(float) @ v.astype(float).T
-    pairs = ((fused_pull(slope, w, v, c, exact), (np.asarray(slope(z)) * c.astype(float)) @ v.astype(float)),
-             (fused_sum(act, v, w, b, exact), np.asarray(act(z.T)) @ b.astype(float)))
+    pairs = (
+        (
+            fused_pull(slope, w, v, c, exact),
+            (np.asarray(slope(z)) * c.astype(float)) @ v.astype(float),
+        ),
+        (fused_sum(act, v, w, b, exact), np.asarray(act(z.T)) @ b.astype(float)),
+    )
     plain = (slope(w @ v.T) * c) @ v, act(v @ w.T) @ b  # as single precision rounds
     for (found, brute), rounded in zip(pairs, plain):
         assert found.dtype == rounded.dtype == jnp.float32
-        assert np.abs(found - brute).max() < 2 * np.abs(rounded - brute).max() + 1e-7 * np.abs(brute).max()
+        assert (
+            np.abs(found - brute).max()
+            < 2 * np.abs(rounded - brute).max() + 1e-7 * np.abs(brute).max()
+        )
 
 
 FUSED = """
@@ -193,8 +265,17 @@ np.savez(sys.argv[1], **out)
 
 
 def test_a_gpu_s_way_to_the_gradient_on_four_devices(tmp_path):
-    env = os.environ | dict(XLA_FLAGS="--xla_force_host_platform_device_count=4", JAX_PLATFORMS="cpu")
-    subprocess.run([sys.executable, "-c", FUSED, str(tmp_path / "found.npz")], env=env, check=True, cwd=CHECKOUT)
+    env = os.environ | dict(
+        XLA_FLAGS="--xla_force_host_platform_device_count=4", JAX_PLATFORMS="cpu"
+    )
+    subprocess.run(
+        [sys.executable, "-c", FUSED, str(tmp_path / "found.npz")],
+        env=env,
+        check=True,
+        cwd=CHECKOUT,
+    )
     found = np.load(tmp_path / "found.npz")
     for name in [n for n in found.files if not n.endswith("_fused")]:
-        assert np.abs(found[name + "_fused"] - found[name]).max() < 3e-6 * np.abs(found[name]).max(), name
+        assert (
+            np.abs(found[name + "_fused"] - found[name]).max() < 3e-6 * np.abs(found[name]).max()
+        ), name

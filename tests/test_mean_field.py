@@ -1,4 +1,5 @@
 """The exact limit against references that share nothing with it."""
+
 import jax
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from poc_book.sphere import uniform
 
 
 def he2_reference(dim, times):
-    "k = 2 by second moments: with K = s^2 the field is linear, and each of the two moments of one neuron law closes."
+    """k = 2 by second moments: with K = s^2 the field is linear, and each of the two moments of one
+    neuron law closes."""
     alpha, weight = np.polynomial.legendre.leggauss(400)
     theta = np.pi / 4 * (1 + alpha)
     weight = weight * np.cos(theta) ** (dim - 2)
@@ -22,6 +24,7 @@ def he2_reference(dim, times):
     def speed(_, a):  # U(a) = -a^2 + a^2 E b^2 + (1 - a^2)(1 - E b^2)/(d - 1)
         M = weight @ a**2
         return (1 - a * a) * 2 * a * (1 - M + (1 - M) / (dim - 1))
+
     run = solve_ivp(speed, (0, times[-1]), a0, "DOP853", times, rtol=1e-11, atol=1e-13)
     M = weight @ run.y**2
     return 1 - 2 * M + M**2 + (1 - M) ** 2 / (dim - 1)
@@ -42,7 +45,8 @@ def test_published_values_of_he4():
 
 @pytest.mark.parametrize("problem", [circle(8), random_teachers(8)], ids=lambda p: p.name)
 def test_transport_follows_velocity(problem):
-    "Finite differences of the carried neurons give the limit's velocity; the neurons stay on the sphere."
+    """Finite differences of the carried neurons give the limit's velocity; the neurons stay on the
+    sphere."""
     t, h = 1.0, 1e-3
     limit = solve(problem, [t - h, t, t + h], rough(problem), particles=64)
     w = limit.transport(uniform(jax.random.key(1), 20, 8))
@@ -60,10 +64,14 @@ def test_limit_of_a_problem_of_ones_own():
     assert a.exact and b.exact and np.allclose(a.risk, b.risk, atol=1e-9)
 
 
-@pytest.mark.parametrize("times, field", [([], "times"), ([1.0, 0.5], "times"), ([-1.0], "times"), ([np.nan], "times")])
+@pytest.mark.parametrize(
+    "times, field", [([], "times"), ([1.0, 0.5], "times"), ([-1.0], "times"), ([np.nan], "times")]
+)
 def test_bad_times(times, field):
-    with pytest.raises(BadInput, match=field): solve(he(4, 8), times)
+    with pytest.raises(BadInput, match=field):
+        solve(he(4, 8), times)
 
 
 def test_unreachable_tolerance():
-    with pytest.raises(NotResolved, match="tol"): solve(random_teachers(8), [1.0], tol=1e-9, particles=64)
+    with pytest.raises(NotResolved, match="tol"):
+        solve(random_teachers(8), [1.0], tol=1e-9, particles=64)

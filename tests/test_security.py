@@ -1,4 +1,5 @@
 "What is read from files is data: nothing in it is run, and what is run is said before."
+
 import ast
 import json
 import re
@@ -24,40 +25,79 @@ def dangers(code: str) -> list[str]:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [a.name for a in node.names] + [getattr(node, "module", None) or ""]
             found += [n for n in names if n.partition(".")[0] in LOADERS]
-        if not isinstance(node, ast.Call): continue
+        if not isinstance(node, ast.Call):
+            continue
         call, text = ast.unparse(node.func), ast.unparse(node)
-        loads = call in ("yaml.load", "yaml.unsafe_load", "yaml.full_load") and not text.endswith((", Value)", "SafeLoader)"))
-        pickles = any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
+        loads = call in ("yaml.load", "yaml.unsafe_load", "yaml.full_load") and not text.endswith(
+            (", Value)", "SafeLoader)")
+        )
+        pickles = any(
+            k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords
+        )
         shell = any(k.arg == "shell" for k in node.keywords)
-        if call in RUNS or call.endswith("read_pickle") or loads or pickles or shell: found.append(text)
+        if call in RUNS or call.endswith("read_pickle") or loads or pickles or shell:
+            found.append(text)
     return found
 
 
 def test_no_module_can_run_what_it_reads():
-    assert all(dangers(x) for x in ("import pickle", "eval(x)", "yaml.load(x, Loader)", "np.load(x, allow_pickle=True)",
-                                    "os.system(x)", "run(x, shell=True)", "pd.read_pickle(x)"))
+    assert all(
+        dangers(x)
+        for x in (
+            "import pickle",
+            "eval(x)",
+            "yaml.load(x, Loader)",
+            "np.load(x, allow_pickle=True)",
+            "os.system(x)",
+            "run(x, shell=True)",
+            "pd.read_pickle(x)",
+        )
+    )
     codes = {p.name: [p.read_text()] for p in (CHECKOUT / "poc_book").glob("*.py")}
-    codes |= {p.name: [c["source"] for c in read_cells(p) if c["type"] == "code"] for p in (CHECKOUT / "nbs").glob("*.ipynb")}
-    assert {name: found for name, cells in codes.items() if (found := [x for c in cells for x in dangers(c)])} == {}
+    codes |= {
+        p.name: [c["source"] for c in read_cells(p) if c["type"] == "code"]
+        for p in (CHECKOUT / "nbs").glob("*.ipynb")
+    }
+    assert {
+        name: found
+        for name, cells in codes.items()
+        if (found := [x for c in cells for x in dangers(c)])
+    } == {}
 
 
 def test_a_file_of_pickled_objects_is_refused(tmp_path):
     np.save(tmp_path / "bad.nc", np.array([{"x": 1}]), allow_pickle=True)
     (tmp_path / "bad.nc.npy").rename(tmp_path / "bad.nc")
-    with h5py.File(tmp_path / "object.nc", "w") as file: file["x"] = np.void(b"cos\nsystem\n(S'touch ran'\ntR.")
-    with pytest.raises(BadInput, match="whole NetCDF"): load(tmp_path / "bad.nc")
-    try: data = load(tmp_path / "object.nc")
-    except BadInput as error: assert "\n" not in str(error)
-    else: assert all(v.dtype.kind != "O" for v in data.variables.values())
+    with h5py.File(tmp_path / "object.nc", "w") as file:
+        file["x"] = np.void(b"cos\nsystem\n(S'touch ran'\ntR.")
+    with pytest.raises(BadInput, match="whole NetCDF"):
+        load(tmp_path / "bad.nc")
+    try:
+        data = load(tmp_path / "object.nc")
+    except BadInput as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(v.dtype.kind != "O" for v in data.variables.values())
 
 
-ATTACKS = ["__import__('os').system('touch ran')", "!!python/object/apply:os.system ['touch ran']", "!!python/name:os.system",
-           "$(touch ran)", "x; touch ran #", "'; touch ran; '", "{sys.exit()}"]
+ATTACKS = [
+    "__import__('os').system('touch ran')",
+    "!!python/object/apply:os.system ['touch ran']",
+    "!!python/name:os.system",
+    "$(touch ran)",
+    "x; touch ran #",
+    "'; touch ran; '",
+    "{sys.exit()}",
+]
 
 
 @pytest.mark.parametrize("text", ATTACKS)
 def test_settings_are_never_run(text, book: TinyBook, monkeypatch, capsys):
-    for settings, profile in ((f"[smoke]\nsteps = {text}\n", "smoke"), (f"[{text}]\n", text), ("[..]\n", "..")):
+    for settings, profile in (
+        (f"[smoke]\nsteps = {text}\n", "smoke"),
+        (f"[{text}]\n", text),
+        ("[..]\n", ".."),
+    ):
         book.settings(settings)
         book.refused(monkeypatch, capsys, "figures", "--profile", profile)
         assert not list(book.root.rglob("ran"))
@@ -76,7 +116,8 @@ def test_texts_are_words_for_the_shell_and_for_python(book: TinyBook):
 
 def test_a_yaml_tag_is_refused_as_settings(tmp_path):
     (tmp_path / "settings.ini").write_text("[smoke]\nx = !!python/object/apply:os.getcwd []\n")
-    with pytest.raises(BadInput, match="settings"): read_settings(tmp_path / "settings.ini")
+    with pytest.raises(BadInput, match="settings"):
+        read_settings(tmp_path / "settings.ini")
 
 
 def test_diagnose_says_that_it_runs_a_file_before_it_does(tmp_path, capsys):
@@ -88,11 +129,17 @@ def test_diagnose_says_that_it_runs_a_file_before_it_does(tmp_path, capsys):
 
 
 def test_every_action_is_pinned_by_commit():
-    uses = [u for p in (CHECKOUT / ".github" / "workflows").glob("*.y*ml") for u in re.findall(r"uses:\s*(\S+)", p.read_text())]
+    uses = [
+        u
+        for p in (CHECKOUT / ".github" / "workflows").glob("*.y*ml")
+        for u in re.findall(r"uses:\s*(\S+)", p.read_text())
+    ]
     assert uses and [u for u in uses if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", u)] == []
 
 
 def test_the_site_is_served_to_this_machine_only(tmp_path):
     pytest.importorskip("sphinx", reason="no Sphinx: install the extra [site]")
     from poc_book.site import server
-    with server(tmp_path, 0) as one: assert one.server_address[0] == "127.0.0.1"
+
+    with server(tmp_path, 0) as one:
+        assert one.server_address[0] == "127.0.0.1"

@@ -1,4 +1,5 @@
 "What importing the library changes, and what JAX's settings change: as little as README says."
+
 import os
 import subprocess
 import sys
@@ -50,8 +51,14 @@ for call in (lambda: problem.correlation([1.0, 0, 0, 0]), lambda: problems.xor(1
 
 def run(code: str, **environment: str) -> list[str]:
     "The lines that a program prints in a process of its own."
-    here = {k: v for k, v in os.environ.items() if k != "JAX_ENABLE_X64"} | {"PYTHONPATH": str(CHECKOUT)} | environment
-    return subprocess.run([sys.executable, "-c", code], env=here, capture_output=True, text=True, check=True).stdout.splitlines()
+    here = (
+        {k: v for k, v in os.environ.items() if k != "JAX_ENABLE_X64"}
+        | {"PYTHONPATH": str(CHECKOUT)}
+        | environment
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code], env=here, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
 
 
 def test_importing_switches_on_double_precision_and_nothing_else():
@@ -60,15 +67,23 @@ def test_importing_switches_on_double_precision_and_nothing_else():
 
 def test_what_the_environment_says_of_double_precision_counts():
     said = run(IMPORT + USE, JAX_ENABLE_X64="0")  # nothing of what the first prints
-    assert len(said) == 2 and all(line.startswith("jax_enable_x64 = False: True") for line in said), said
+    assert len(said) == 2 and all(
+        line.startswith("jax_enable_x64 = False: True") for line in said
+    ), said
 
 
-@pytest.mark.parametrize("command", ["figures", "sweep", "site", "diagnose he4", "orders he4", "chapter 01_sphere"])
+@pytest.mark.parametrize(
+    "command", ["figures", "sweep", "site", "diagnose he4", "orders he4", "chapter 01_sphere"]
+)
 def test_the_command_line_needs_double_precision(command, monkeypatch, capsys):
     monkeypatch.setenv("JAX_ENABLE_X64", "false")
     assert main(command.split()) == 2
     said = capsys.readouterr()
-    assert said.out == "" and said.err.startswith("poc-book: JAX_ENABLE_X64 = 'false': ") and said.err.count("\n") == 1, said
+    assert (
+        said.out == ""
+        and said.err.startswith("poc-book: JAX_ENABLE_X64 = 'false': ")
+        and said.err.count("\n") == 1
+    ), said
 
 
 def products(jaxpr) -> list:
@@ -79,18 +94,25 @@ def products(jaxpr) -> list:
     return own + [x for p in inner if programs(p) for x in products(getattr(p, "jaxpr", p))]
 
 
-def points(problem, m=4): return np.eye(m, problem.dim, dtype=np.float32)
+def points(problem, m=4):
+    return np.eye(m, problem.dim, dtype=np.float32)
 
 
 def pairs(of):
-    def sums(problem, w): return of(series(problem)[0], w, w, w[:, 0])
+    def sums(problem, w):
+        return of(series(problem)[0], w, w, w[:, 0])
+
     return sums
 
 
 PROGRAMS = {
-    "velocity": lambda p, w: p.velocity(w, p.measure(w)), "risk": lambda p, w: p.risk(p.measure(w)),
-    "output": lambda p, w: p.output(p.measure(w), w), "kernel": lambda p, w: p.kernel(w, w),
-    "correlation": lambda p, w: p.correlation(w), "step of SGD": lambda p, w: sgd_step(p, w, w, w[:, 0], 0.1)}
+    "velocity": lambda p, w: p.velocity(w, p.measure(w)),
+    "risk": lambda p, w: p.risk(p.measure(w)),
+    "output": lambda p, w: p.output(p.measure(w), w),
+    "kernel": lambda p, w: p.kernel(w, w),
+    "correlation": lambda p, w: p.correlation(w),
+    "step of SGD": lambda p, w: sgd_step(p, w, w, w[:, 0], 0.1),
+}
 
 
 @pytest.mark.parametrize("name", [*PROGRAMS, "pair_sum", "pair_pull"])
@@ -98,7 +120,11 @@ def test_products_in_single_precision_are_precise(name):
     "A GPU would round their factors to 11 bits by default."
     assert jax.config.jax_default_matmul_precision is None
     of = {"pair_sum": pairs(pair_sum), "pair_pull": pairs(pair_pull)}.get(name) or PROGRAMS[name]
-    for problem in (problems.he4(4), problems.circle(6), *([] if name.startswith("pair") else [problems.xor(4)])):
+    for problem in (
+        problems.he4(4),
+        problems.circle(6),
+        *([] if name.startswith("pair") else [problems.xor(4)]),
+    ):
         for f in (lambda w: of(problem, w), jax.grad(lambda w: of(problem, w).sum())):
             found = products(jax.make_jaxpr(f)(points(problem)).jaxpr)
             assert found and set(found) == {(jax.lax.Precision.HIGHEST,) * 2}, found
@@ -109,14 +135,22 @@ def test_products_in_single_precision_are_precise(name):
 def test_where_jax_is_told_to_promote_nothing_the_library_works():
     "In full: tests/test_fuzz.py."
     problem, w = problems.he4(4), np.eye(4)
-    ask = lambda: [problem.risk(problem.measure(w)), problem.velocity(w, problem.measure(w)), solve(problem, [0.5]).risk]
+    ask = lambda: [
+        problem.risk(problem.measure(w)),
+        problem.velocity(w, problem.measure(w)),
+        solve(problem, [0.5]).risk,
+    ]
     known = ask()
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"): found = ask()
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        found = ask()
     assert all(np.array_equal(x, y) for x, y in zip(known, found))
 
 
 @pytest.mark.skipif(not TYPES, reason="POC_BOOK_TYPES is not set")
 def test_annotations_are_checked_but_not_of_what_is_to_be_refused():
-    with pytest.raises(jaxtyping.TypeCheckError): project(np.eye(3), np.eye(4))
-    with pytest.raises(BadInput): problems.he("4")
-    with any_type(), pytest.raises(ValueError, match="broadcast"): project(np.eye(3), np.eye(4))
+    with pytest.raises(jaxtyping.TypeCheckError):
+        project(np.eye(3), np.eye(4))
+    with pytest.raises(BadInput):
+        problems.he("4")
+    with any_type(), pytest.raises(ValueError, match="broadcast"):
+        project(np.eye(3), np.eye(4))

@@ -1,4 +1,6 @@
-"""Single-index problems: times against SciPy, the stability scalars against a plain ODE, slopes against linear algebra."""
+"""Single-index problems: times against SciPy, the stability scalars against a plain ODE, slopes
+against linear algebra."""
+
 import jax
 import numpy as np
 import pytest
@@ -24,7 +26,8 @@ from poc_book.sphere import uniform
 
 
 @pytest.fixture(scope="module")
-def limit(): return descend(he(4, 16), 0.35)
+def limit():
+    return descend(he(4, 16), 0.35)
 
 
 def speed(limit, t, theta):
@@ -37,7 +40,9 @@ def speed(limit, t, theta):
 
 def carry(limit, T, start, **options):
     "SciPy's solution for one latitude up to T."
-    return integrate.solve_ivp(lambda t, y: [speed(limit, t, y[0])], (0, T), [start], rtol=1e-9, atol=1e-11, **options)
+    return integrate.solve_ivp(
+        lambda t, y: [speed(limit, t, y[0])], (0, T), [start], rtol=1e-9, atol=1e-11, **options
+    )
 
 
 def test_time_to_risk_is_where_an_independent_solution_has_that_risk():
@@ -55,9 +60,15 @@ def test_scalars_agree_with_a_plain_ode_in_scipy(limit):
     start = np.arcsin(np.sqrt(special.expit(growth.before[:, -1])))
     for i in range(3):
         ends = [carry(limit, T, start[i] + s * h).y[0, -1] for s in (-1, 0, 1)]
-        gaps = (abs(np.sin(ends[1]) - alpha[i]), abs((ends[2] - ends[0]) / (2 * h) / np.exp(growth.longitudinal[i, -1]) - 1),
-                abs(np.cos(ends[1]) / np.cos(start[i]) / np.exp(growth.transverse[i, -1]) - 1))
-        print(f"alpha_T = {alpha[i]}: arrival {gaps[0]:.1e}, longitudinal {gaps[1]:.1e}, transverse {gaps[2]:.1e}")
+        gaps = (
+            abs(np.sin(ends[1]) - alpha[i]),
+            abs((ends[2] - ends[0]) / (2 * h) / np.exp(growth.longitudinal[i, -1]) - 1),
+            abs(np.cos(ends[1]) / np.cos(start[i]) / np.exp(growth.transverse[i, -1]) - 1),
+        )
+        print(
+            f"alpha_T = {alpha[i]}: arrival {gaps[0]:.1e}, longitudinal {gaps[1]:.1e}, transverse "
+            f"{gaps[2]:.1e}"
+        )
         assert gaps[0] < 1e-7 and gaps[1] < 1e-4 and gaps[2] < 1e-7
 
 
@@ -77,12 +88,16 @@ def test_escape_times_agree_with_scipy_forwards(limit):
 
 
 def test_stability_against_sampled_neurons(limit):
-    "E ||J||^2 and the average expansion from time 0, by the trace back and by transported uniform neurons."
+    """E ||J||^2 and the average expansion from time 0, by the trace back and by transported uniform
+    neurons."""
     T = crossing(limit, 0.35)[0]
     full = stability(limit, T, 0.5, stages=1)
     fine = stability(limit, T, 0.5, stages=1, nodes=3200)
     changes = abs(fine.j_square / full.j_square - 1), abs(fine.j_avg / full.j_avg - 1)
-    print(f"mass {full.mass:.1e}; more nodes change E||J||^2 by {changes[0]:.1e}, J_avg by {changes[1]:.1e}")
+    print(
+        f"mass {full.mass:.1e}; more nodes change E||J||^2 by {changes[0]:.1e}, J_avg by "
+        f"{changes[1]:.1e}"
+    )
     assert max(changes) < 0.02 and 0 < full.j_avg_lower <= full.j_avg
     theta0 = np.arcsin(np.abs(uniform(jax.random.key(2), 4096, 16)[:, 0]))
     place = lambda t: np.stack([np.sin(t), np.cos(t), *([0 * t] * 14)], 1)
@@ -93,7 +108,9 @@ def test_stability_against_sampled_neurons(limit):
     growth = latitude_growth(short, 3.0, [0.0, 3.0], np.linspace(-24, 30, 1600))
     exact = neuron_weights(short, growth)[0] @ growth.norm[:, -1] ** 2
     mean, error = (J**2).mean(), (J**2).std() / np.sqrt(J.size)
-    print(f"E||J||^2 at t = 3: trace back {exact:.3f}, transported neurons {mean:.3f} +- {error:.3f}")
+    print(
+        f"E||J||^2 at t = 3: trace back {exact:.3f}, transported neurons {mean:.3f} +- {error:.3f}"
+    )
     assert abs(exact - mean) < 5 * error
 
 
@@ -121,28 +138,41 @@ def test_waiting_grows_with_the_information_exponent():
     d = np.array([64, 1000, 100_000])
     T = [crossing(descend(he(4, int(n)), 0.5), 0.5)[0] for n in d]
     line = fit_line(np.log(d), np.log(T))
-    print(f"He_4, risk 0.5: slope {line.slope:.4f} +- {max(line.error, line.spread):.4f}, theorem 1")
+    print(
+        f"He_4, risk 0.5: slope {line.slope:.4f} +- {max(line.error, line.spread):.4f}, theorem 1"
+    )
     assert abs(line.slope - 1) < 0.05
 
 
 def test_bad_input_is_refused(limit):
     assert information_exponent(misspecified(8)) == 4
     for problem in (circle(8), xor(6)):
-        with pytest.raises(BadInput, match="problem"): information_exponent(problem)
+        with pytest.raises(BadInput, match="problem"):
+            information_exponent(problem)
     for risk in (0.0, -1.0, 1.0, np.nan):
-        with pytest.raises(BadInput, match="risk"): time_to_risk(he(4, 16), risk)
-    with pytest.raises(BadInput, match="risk"): crossing(limit, 1e-6)
-    with pytest.raises(BadInput, match="quantiles"): escape_times(limit, [0.0])
-    with pytest.raises(BadInput, match="tau"): stability(limit, 1.0, 1.5)
-    with pytest.raises(BadInput, match="times"): theorem_bound([1.0, 2.0], [1, 1], [1, 1], 1.0, 1.0)
-    with pytest.raises(BadInput, match="lags"): latitude_growth(limit, 1.0, [0.0, 2.0], [0.0])
-    with pytest.raises(NotResolved, match="nodes"): stability(limit, 1.0, 0.5, stages=1, nodes=12)
+        with pytest.raises(BadInput, match="risk"):
+            time_to_risk(he(4, 16), risk)
+    with pytest.raises(BadInput, match="risk"):
+        crossing(limit, 1e-6)
+    with pytest.raises(BadInput, match="quantiles"):
+        escape_times(limit, [0.0])
+    with pytest.raises(BadInput, match="tau"):
+        stability(limit, 1.0, 1.5)
+    with pytest.raises(BadInput, match="times"):
+        theorem_bound([1.0, 2.0], [1, 1], [1, 1], 1.0, 1.0)
+    with pytest.raises(BadInput, match="lags"):
+        latitude_growth(limit, 1.0, [0.0, 2.0], [0.0])
+    with pytest.raises(NotResolved, match="nodes"):
+        stability(limit, 1.0, 0.5, stages=1, nodes=12)
 
 
 @pytest.mark.parametrize("k", [4, 6, 8])
 def test_the_constant_of_theorem_9_from_the_law_of_high_dimension(k):
-    "The clock k (k - 2) delta dt = dC, with delta the mass below C^(-1/(k-2)) of a normal law, integrated step by step by SciPy."
-    slow = lambda u, _: np.exp(u) / (2 * stats.norm.cdf(np.exp(-u / (k - 2))) - 1) / (k * (k - 2))  # dT / dlog C
+    """The clock k (k - 2) delta dt = dC, with delta the mass below C^(-1/(k-2)) of a normal law,
+    integrated step by step by SciPy."""
+    slow = lambda u, _: (
+        np.exp(u) / (2 * stats.norm.cdf(np.exp(-u / (k - 2))) - 1) / (k * (k - 2))
+    )  # dT / dlog C
     end = (k - 2) * np.log(1e3)
     run = integrate.solve_ivp(slow, (-60, end), [0.0], rtol=1e-9, atol=1e-12, max_step=0.2)
     delta = 2 * stats.norm.cdf(1e-3) - 1

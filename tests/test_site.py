@@ -1,4 +1,5 @@
 "The site: what becomes of a chapter. Its pages in a real browser: `browser.py`."
+
 import json
 import re
 import shutil
@@ -19,27 +20,51 @@ from poc_book.site import write_page  # noqa: E402
 @pytest.fixture
 def tiny(made: TinyBook) -> TinyBook:
     "The finished tiny book with all that a site needs."
-    for name in ("site", "figures"): shutil.copy(CHECKOUT / "poc_book" / f"{name}.py", made.root / "poc_book")
+    for name in ("site", "figures"):
+        shutil.copy(CHECKOUT / "poc_book" / f"{name}.py", made.root / "poc_book")
     shutil.copytree(CHECKOUT / "docs", made.root / "docs")
     (made.root / "README.md").write_text("# Tiny\n## What to expect\nSeconds.\n")
-    contents = {"website": {"title": "Tiny", "description": "Two chapters.", "sidebar": {"contents": [
-        "index.ipynb", {"section": "Lines", "contents": ["01_line.ipynb", "02_square.ipynb"]}]}}}
+    contents = {
+        "website": {
+            "title": "Tiny",
+            "description": "Two chapters.",
+            "sidebar": {
+                "contents": [
+                    "index.ipynb",
+                    {"section": "Lines", "contents": ["01_line.ipynb", "02_square.ipynb"]},
+                ]
+            },
+        }
+    }
     (made.root / "_quarto.yml").write_text(json.dumps(contents))
     write(made, "index", "# Tiny\n> A book.", "Read [the line](01_line.ipynb).")
     for name in ("01_line", "02_square"):
-        title = dict(cell_type="markdown", id="title", metadata={}, source=f"# {name}\n> A chapter.")
+        title = dict(
+            cell_type="markdown", id="title", metadata={}, source=f"# {name}\n> A chapter."
+        )
         path = made.root / "nbs" / f"{name}.ipynb"
         notebook = json.loads(path.read_text())
-        aside = dict(cell_type="code", id="aside", metadata={}, outputs=[], execution_count=None,
-                     source="import sys\nprint('said', 'of itself')\nprint('noise', 'of a run', file=sys.stderr)\n"
-                            "chapter.margin('One', 1.0, 2.0)")
+        aside = dict(
+            cell_type="code",
+            id="aside",
+            metadata={},
+            outputs=[],
+            execution_count=None,
+            source="import sys\nprint('said', 'of itself')\nprint('noise', 'of a run', "
+            "file=sys.stderr)\nchapter.margin('One', 1.0, 2.0)",
+        )
         path.write_text(json.dumps(notebook | {"cells": [title, *notebook["cells"], aside]}))
     return made
 
 
 def write(book: TinyBook, name: str, *texts: str) -> None:
-    cells = [dict(cell_type="markdown", id=f"m{i}", metadata={}, source=text) for i, text in enumerate(texts)]
-    (book.root / "nbs" / f"{name}.ipynb").write_text(json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5)))
+    cells = [
+        dict(cell_type="markdown", id=f"m{i}", metadata={}, source=text)
+        for i, text in enumerate(texts)
+    ]
+    (book.root / "nbs" / f"{name}.ipynb").write_text(
+        json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5))
+    )
 
 
 def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny):
@@ -47,11 +72,21 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
     assert made.returncode == 0, made.stderr
     site = tiny.home / "site"
     page = (site / "01_line.html").read_text()
-    assert 'alt="A line."' in page and "redraw:" in page and "from poc_book.curve import value" in re.sub("<[^>]*>", "", page)
+    assert (
+        'alt="A line."' in page
+        and "redraw:" in page
+        and "from poc_book.curve import value" in re.sub("<[^>]*>", "", page)
+    )
     assert "said of itself" in page and "noise of a run" not in page
-    for kind in ("svg", "nc", "json"): assert f'href="files/01_line/line.{kind}"' in page
-    assert (site / "files/01_line/line.nc").read_bytes() == (tiny.home / "01_line" / "line.nc").read_bytes()
-    assert "Tiny" in (site / "index.html").read_text() and "Seconds." in (site / "expect.html").read_text()
+    for kind in ("svg", "nc", "json"):
+        assert f'href="files/01_line/line.{kind}"' in page
+    assert (site / "files/01_line/line.nc").read_bytes() == (
+        tiny.home / "01_line" / "line.nc"
+    ).read_bytes()
+    assert (
+        "Tiny" in (site / "index.html").read_text()
+        and "Seconds." in (site / "expect.html").read_text()
+    )
 
     path = tiny.root / "nbs" / "01_line.ipynb"
     path.write_text(path.read_text().replace("A chapter.", "A line, and what it is."))
@@ -77,24 +112,40 @@ class Handlers(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.inside = tag
-        self.found += [f"{k}={v}" for k, v in attrs if (k.startswith("on") or "javascript:" in (v or "")) and "ran(" in (v or "")]
+        self.found += [
+            f"{k}={v}"
+            for k, v in attrs
+            if (k.startswith("on") or "javascript:" in (v or "")) and "ran(" in (v or "")
+        ]
 
     def handle_data(self, data):
-        if self.inside == "script" and "ran(" in data: self.found.append(data)
+        if self.inside == "script" and "ran(" in data:
+            self.found.append(data)
 
 
 HOSTILE = r"""A line \" onload=\"ran()\" ' onload='ran()' <script>ran()</script> <img src=x onerror=ran()>"""
 
 
-def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_from_data(tiny, monkeypatch):
-    assert len(Handlers('<img onload="ran()"><script>ran()</script><a href="javascript:ran()">a</a>').found) == 3
+def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_from_data(
+    tiny, monkeypatch
+):
+    assert (
+        len(
+            Handlers(
+                '<img onload="ran()"><script>ran()</script><a href="javascript:ran()">a</a>'
+            ).found
+        )
+        == 3
+    )
     path = tiny.root / "nbs" / "01_line.ipynb"
     notebook = json.loads(path.read_text())
-    for cell in notebook["cells"]: cell["source"] = cell["source"].replace("A line.", HOSTILE)
+    for cell in notebook["cells"]:
+        cell["source"] = cell["source"].replace("A line.", HOSTILE)
     path.write_text(json.dumps(notebook))
     monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/book")
     assert tiny.run("site", "--profile", "smoke").returncode == 0
-    for text in (p.read_text() for p in (tiny.home / "site").glob("*.html")): assert Handlers(text).found == []
+    for text in (p.read_text() for p in (tiny.home / "site").glob("*.html")):
+        assert Handlers(text).found == []
     assert "ran()" in (tiny.home / "site" / "01_line.html").read_text()
     page = (tiny.home / "site" / "01_line.html").read_text()
     assert "mybinder.org/v2/gh/somebody/book/main?labpath=nbs/01_line.ipynb" in page
@@ -105,4 +156,8 @@ def test_a_site_of_an_unknown_profile_is_refused_in_one_line(book):
     shutil.copy(CHECKOUT / "poc_book" / "site.py", book.root / "poc_book")
     shutil.copy(CHECKOUT / "poc_book" / "figures.py", book.root / "poc_book")
     refused = book.run("site", "--profile", "huge")
-    assert refused.returncode == 2 and refused.stderr.count("\n") == 1 and "profile = 'huge'" in refused.stderr
+    assert (
+        refused.returncode == 2
+        and refused.stderr.count("\n") == 1
+        and "profile = 'huge'" in refused.stderr
+    )

@@ -28,8 +28,13 @@ def test_one_run_is_the_flow_and_its_limit():
     network, limit = flow(problem, w0, TIMES), solve(problem, TIMES)
     apart = np.asarray(network.points - limit.transport(w0))
     errors = [limit.function_error(t, problem.measure(w)) for t, w in zip(TIMES, network.points)]
-    for name, expected in (("risk", network.risk), ("mean_field_risk", limit.risk), ("function_error", errors),
-                           ("mean_field_risk_error", limit.risk_error), ("coupling_error", (apart**2).sum(-1).mean(-1))):
+    for name, expected in (
+        ("risk", network.risk),
+        ("mean_field_risk", limit.risk),
+        ("function_error", errors),
+        ("mean_field_risk_error", limit.risk_error),
+        ("coupling_error", (apart**2).sum(-1).mean(-1)),
+    ):
         assert np.allclose(run[name].squeeze(), expected, rtol=1e-6, atol=1e-12), name
     assert run.coupling_error[..., -1] > 1e-5 and run.sizes == dict(zip(DIMS, (1, 1, 1, 1, 3)))
 
@@ -45,7 +50,8 @@ GRID = [(p, d, m, s) for p in ("he4", "circle") for d in (8, 16) for m in (128, 
 
 
 @pytest.fixture
-def paths(tmp_path): return [save(stand_in(*one), tmp_path / "{}_{}_{}_{}.nc".format(*one)) for one in GRID]
+def paths(tmp_path):
+    return [save(stand_in(*one), tmp_path / "{}_{}_{}_{}.nc".format(*one)) for one in GRID]
 
 
 def test_a_merge_labels_every_value(paths):
@@ -58,17 +64,29 @@ def test_a_merge_labels_every_value(paths):
 
 def test_a_merge_refuses_what_is_not_a_whole_grid(paths, tmp_path):
     def refused(files, words):
-        with pytest.raises(BadInput, match=words) as error: merge(files)
+        with pytest.raises(BadInput, match=words) as error:
+            merge(files)
         assert "\n" not in str(error.value)
+
     refused([], "at least one file")
     refused(paths[1:], "15 files': one for each of the 16 points")
     refused([*paths, paths[0]], "17 files")
     refused([*paths[1:], tmp_path / "absent.nc"], "an existing NetCDF file")
-    refused([*paths[1:], save(stand_in(*GRID[0], times=[0.0, 0.5]), tmp_path / "t.nc")], "a run at the times of he4_8_128_0.nc")
-    refused([*paths[1:], save(xr.Dataset({"y": ("x", [1.0])}), tmp_path / "y.nc")], "one run of a sweep")
+    refused(
+        [*paths[1:], save(stand_in(*GRID[0], times=[0.0, 0.5]), tmp_path / "t.nc")],
+        "a run at the times of he4_8_128_0.nc",
+    )
+    refused(
+        [*paths[1:], save(xr.Dataset({"y": ("x", [1.0])}), tmp_path / "y.nc")], "one run of a sweep"
+    )
     whole = paths[3].read_bytes()
     at = whole.index(load(paths[3]).risk.values.tobytes())
-    for content in (b"", whole[: len(whole) // 2], whole[:-1], whole[:at] + b"\1\2\3" + whole[at + 3:]):
+    for content in (
+        b"",
+        whole[: len(whole) // 2],
+        whole[:-1],
+        whole[:at] + b"\1\2\3" + whole[at + 3 :],
+    ):
         paths[3].write_bytes(content)
         refused(paths, paths[3].name)
 
@@ -95,25 +113,36 @@ def test_only_what_is_missing_or_out_of_date_runs(sweep: TinyBook):
     def run(widths, times=(0.0, 1.0)):
         "The end of a sweep, and which runs it made."
         sweep.settings(SMALL.format(list(widths), list(times)))
-        written = lambda: {p.name: p.stat().st_mtime_ns for p in (sweep.home / "sweep").glob("*.nc")}
+        written = lambda: {
+            p.name: p.stat().st_mtime_ns for p in (sweep.home / "sweep").glob("*.nc")
+        }
         before, end = written(), sweep.run("sweep", "--profile", "smoke")
         return end, [name for name, date in sorted(written().items()) if before.get(name) != date]
+
     bad, made = run([13, 16])
-    assert (bad.returncode, bad.stdout, made) == (2, "", ["he4_d8_m16_s0.nc"]) and not (sweep.home / "sweep.nc").exists()
+    assert (bad.returncode, bad.stdout, made) == (2, "", ["he4_d8_m16_s0.nc"]) and not (
+        sweep.home / "sweep.nc"
+    ).exists()
     assert bad.stderr == "he4_d8_m13_s0 failed: poc-book: width = 13: not 13\n"
     good, made = run([16, 32])
-    assert made == ["he4_d8_m32_s0.nc"] and good.stdout.startswith("build/smoke/sweep.nc: 2 runs, 1 of them new"), good.stderr
+    assert made == ["he4_d8_m32_s0.nc"] and good.stdout.startswith(
+        "build/smoke/sweep.nc: 2 runs, 1 of them new"
+    ), good.stderr
     assert load(sweep.home / "sweep.nc").risk.sel(width=32).values.tolist() == [[[[32.0, 32.0]]]]
     merged = (sweep.home / "sweep.nc").read_bytes()
     again, made = run([16, 32])
-    assert (again.stdout, made) == ("nothing to do: 2 runs up to date\n", []) and (sweep.home / "sweep.nc").read_bytes() == merged
+    assert (again.stdout, made) == ("nothing to do: 2 runs up to date\n", []) and (
+        sweep.home / "sweep.nc"
+    ).read_bytes() == merged
     one = sweep.home / "sweep" / "he4_d8_m16_s0.nc"
     one.write_bytes(one.read_bytes()[:1000])
     damaged = sweep.run("merge", "--profile", "smoke")
     assert damaged.returncode == 2 and (sweep.home / "sweep.nc").read_bytes() == merged
     refused = "poc-book: run = 'he4_d8_m16_s0.nc': a whole NetCDF file (OSError while reading it)\n"
     assert (damaged.stdout, damaged.stderr) == ("", refused)
-    drop_damaged([one, sweep.home / "sweep.nc"])  # as a sweep does first, so that what is damaged is missing
+    drop_damaged(
+        [one, sweep.home / "sweep.nc"]
+    )  # as a sweep does first, so that what is damaged is missing
     assert not one.exists() and (sweep.home / "sweep.nc").exists()
     (sweep.home / "sweep.nc").write_bytes(merged[:-1])
     drop_damaged([one, sweep.home / "sweep.nc"])
@@ -123,13 +152,28 @@ def test_only_what_is_missing_or_out_of_date_runs(sweep: TinyBook):
     assert load(sweep.home / "sweep.nc").time.values.tolist() == [0.0, 2.0]
 
 
-@pytest.mark.parametrize("arguments, settings, words", [
-    (("sweep", "--profile", "smoke"), "problems = [he5]", "problem of [smoke:sweep] in settings.ini = 'he5': one of circle, he4"),
-    (("sweep", "--profile", "smoke"), "width = [16]", "'width': one of dims, problems, seeds, times, widths"),
-    (("sweep", "--profile", "smoke"), "dims = [8.5]", "sweep dims in profile smoke = 8.5: a whole number"),
-    (("sweep", "--profile", "papr"), "", "profile = 'papr'"),
-    (("run", "he4", "8", "m", "0"), "", "invalid int value"),
-])
+@pytest.mark.parametrize(
+    "arguments, settings, words",
+    [
+        (
+            ("sweep", "--profile", "smoke"),
+            "problems = [he5]",
+            "problem of [smoke:sweep] in settings.ini = 'he5': one of circle, he4",
+        ),
+        (
+            ("sweep", "--profile", "smoke"),
+            "width = [16]",
+            "'width': one of dims, problems, seeds, times, widths",
+        ),
+        (
+            ("sweep", "--profile", "smoke"),
+            "dims = [8.5]",
+            "sweep dims in profile smoke = 8.5: a whole number",
+        ),
+        (("sweep", "--profile", "papr"), "", "profile = 'papr'"),
+        (("run", "he4", "8", "m", "0"), "", "invalid int value"),
+    ],
+)
 def test_bad_names_are_one_line(book: TinyBook, monkeypatch, capsys, arguments, settings, words):
     book.settings(f"[smoke]\n[smoke:sweep]\n{settings}\n")
     assert words in book.refused(monkeypatch, capsys, *arguments)
