@@ -51,10 +51,8 @@ def ascend(A, v, rounds: int = 200):
         total = sums.sum(-2)
         if np.all(total <= last + 1e-13 * total):
             break
-        v, last = (
-            np.einsum("...ipq,...ips->...qs", A, y / np.maximum(sums, 1e-300)[..., None, :]),
-            total,
-        )
+        v = np.einsum("...ipq,...ips->...qs", A, y / np.maximum(sums, 1e-300)[..., None, :])
+        last = total
         v = v / np.maximum(np.linalg.norm(v, axis=-2, keepdims=True), 1e-300)
     return v, total
 
@@ -87,7 +85,8 @@ def unit_sum(A):
         return (total := np.linalg.norm(A, axis=(-2, -1)).sum(-1)), total
     gram = lambda c: np.einsum("...ipq,...ipr,...i->...qr", A, A, 1 / c)
     top = lambda c: np.sqrt(c.sum(-1) * np.linalg.eigvalsh(gram(c))[..., -1])
-    ones, q = np.ones(A.shape[:-2]), A.shape[-1]
+    ones = np.ones(A.shape[:-2])
+    q = A.shape[-1]
     frame = np.linalg.eigh(gram(ones))[1]
     mix = np.linalg.qr(np.random.default_rng(0).normal(size=(q, q)))[
         0
@@ -163,7 +162,8 @@ def fold(flat, H):
     "A flat matrix in the shape of `H`, (m, m) or blocks (m, m, d, d)."
     if np.ndim(H) == 2:
         return flat
-    m, d = np.shape(H)[0], np.shape(H)[2]
+    m = np.shape(H)[0]
+    d = np.shape(H)[2]
     return flat.reshape(m, d, m, d).transpose(0, 2, 1, 3)
 
 # %% ../nbs/08_balanced.ipynb #7f78fed3
@@ -202,12 +202,15 @@ def worst_l1_growth(H, times, tol: float = 1e-3) -> Growth:
     `times` start a refinement that ends when no interval can exceed the best value by more than the
     factor 1 + `tol`; the interval [lower, upper] is certified. Raises `BadInput` as `balance`,
     `NotResolved` after 5000 evaluations."""
-    t, (values, bases) = check_times(times), eigensystem(H)
+    t = check_times(times)
+    values, bases = eigensystem(H)
     check_positive("tol", tol)
     sizes = np.array([one_norm(fold(B @ B.T, H)).upper for B in bases])
-    Q, spread = np.hstack(bases), np.repeat(values, [B.shape[1] for B in bases])
+    Q = np.hstack(bases)
+    spread = np.repeat(values, [B.shape[1] for B in bases])
     norm = lambda s: one_norm(fold((Q * np.exp(-s * spread)) @ Q.T, H))
-    curve, open_ = {s: norm(s) for s in t.tolist()}, list(zip(t[:-1].tolist(), t[1:].tolist()))
+    curve = {s: norm(s) for s in t.tolist()}
+    open_ = list(zip(t[:-1].tolist(), t[1:].tolist()))
 
     def bound(a, b):
         with np.errstate(over="ignore"):
@@ -352,7 +355,8 @@ def potential(
     increases it (Lemmas 13-15)."""
     if not traced(delta):
         delta = np.asarray(check_finite("delta", delta))
-    shape, (atoms, dim) = delta.shape, modes.functions[0].shape[:2]
+    shape = delta.shape
+    atoms, dim = modes.functions[0].shape[:2]
     require(shape[1:] == (dim,), "delta.shape", shape, f"(m, {dim})")
     if not traced(atom):
         atom = np.asarray(check_finite("atom", atom))
@@ -400,7 +404,9 @@ def all_parts(limit: Limit, modes: Modes, atom, times, points, shadows, count):
 
 def potential_parts(limit: Limit, modes: Modes, atom, t, w, bar):
     "The parts of the rate of Phi at one time, for network `w` and shadows `bar`."
-    problem, delta, rho = limit.problem, w - bar, limit.problem.measure(w)
+    problem = limit.problem
+    delta = w - bar
+    rho = limit.problem.measure(w)
     eps = source(limit, t, bar)
     total = problem.velocity(w, rho, rho.signs) - limit.velocity(t, bar, rho.signs)
     terms = {

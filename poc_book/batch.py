@@ -151,7 +151,8 @@ def select(chapters: Mapping[str, Path], name: str | None, field: str = "chapter
 # %% ../nbs/92_batch.ipynb #785b5665
 def open_book(root: Path) -> Book:
     "Read and check the chapters in `root/nbs` and all profiles in `root/settings.ini`."
-    chapters, settings = find_chapters(root), read_settings(root / "settings.ini")
+    chapters = find_chapters(root)
+    settings = read_settings(root / "settings.ini")
     defaults = {name: declared(notebook) for name, notebook in chapters.items()}
     for name, values in defaults.items():
         require(
@@ -506,11 +507,9 @@ def checkpoints(book: Book, profile: str, chapter: str, resume: bool) -> tuple[P
 def run_chapter(book: Book, profile: str, chapter: str, resume: bool = False) -> None:
     """Execute one chapter in a folder of its own and put it in place; on an error raise
     `ChapterFailed`."""
-    record, started, home = (
-        provenance(book, profile, chapter),
-        time.perf_counter(),
-        book.home(profile),
-    )
+    record = provenance(book, profile, chapter)
+    started = time.perf_counter()
+    home = book.home(profile)
     kept = checkpoints(book, profile, chapter, resume)
     folder = partial_folder(home) / chapter
     folder.mkdir(parents=True)
@@ -540,10 +539,8 @@ class ChapterFailed(Exception):
     "A chapter that raised an error; its message is one line naming the cell and the error."
 
     def __init__(self, error: Exception, notebook: Path, shelf: Path):
-        name, text = (
-            getattr(error, "ename", type(error).__name__),
-            getattr(error, "evalue", str(error)).strip(),
-        )
+        name = getattr(error, "ename", type(error).__name__)
+        text = getattr(error, "evalue", str(error)).strip()
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(getattr(error, "traceback", [])))
         lines = text.splitlines() or re.findall(r"-> \d+ (.*)", trace) or ["no message"]
         cell = f"cell [{error.exec_count}]: " if hasattr(error, "exec_count") else ""
@@ -557,7 +554,8 @@ class ChapterFailed(Exception):
 @contextmanager
 def locked(book: Book, patience: float = 3) -> Iterator[None]:
     "Hold `build/.lock`, or refuse if another process still holds it after `patience` seconds."
-    path, deadline = book.root / "build" / ".lock", time.monotonic() + patience
+    path = book.root / "build" / ".lock"
+    deadline = time.monotonic() + patience
     path.parent.mkdir(exist_ok=True)
     with open(path, "a+") as f:
         while True:
@@ -666,7 +664,9 @@ def snakemake(
     """Start Snakemake on `targets`, `jobs` at a time, which run again on `triggers` and when
     missing; what it says goes to `logs/LOG.log`. It knows files by their paths from `build`: in a
     whole path braces would be wildcards to it."""
-    home, build, rules = book.home(profile), book.root / "build", book.root / "Snakefile"
+    home = book.home(profile)
+    build = book.root / "build"
+    rules = book.root / "Snakefile"
     version = hashlib.sha256(rules.read_bytes()).hexdigest()[
         :12
     ]  # Snakemake would go on with the copy of an older Snakefile
@@ -812,7 +812,8 @@ def watch(process: subprocess.Popen, book: Book, profile: str, chapters: list[st
     began: dict[str, float] = {}  # when a chapter started
     ended: set[str] = set()
     known: set[Path] = set()
-    figures, pause = 0, 0.1
+    figures = 0
+    pause = 0.1
     columns, rows = (
         shutil.get_terminal_size()
     )  # 80 x 24 where the terminal says 0 x 0, for which tqdm shows nothing
@@ -948,11 +949,10 @@ def make_sweep(root: Path, profile: str) -> int:
     """Make the runs of a profile's sweep that are missing or out of date, and merge them; the exit
     code of the command."""
     book = open_book(root)
-    home, target = (
-        book.home(check_name("profile", profile, book.profiles)),
-        book.home(profile) / "sweep.nc",
-    )
-    runs, started = sweep_runs(book, profile), time.time()
+    home = book.home(check_name("profile", profile, book.profiles))
+    target = book.home(profile) / "sweep.nc"
+    runs = sweep_runs(book, profile)
+    started = time.time()
     with locked(book):
         drop_damaged([*runs, target])
         shutil.rmtree(home / "logs" / "sweep", ignore_errors=True)

@@ -51,9 +51,11 @@ def gradient_descent(problem: Problem, w0, step: float, times) -> tuple[np.ndarr
 
     Returns the times of these steps (T,) and neurons (T, m, d); large steps may oscillate.
     `BadInput` for other values."""
-    w, times = check_sphere("w0", w0, problem.dim), check_times(times)
+    w = check_sphere("w0", w0, problem.dim)
+    times = check_times(times)
     step = check_step(step, times[-1])
-    counts, kept = np.unique(np.round(times / step).astype(int)), []
+    counts = np.unique(np.round(times / step).astype(int))
+    kept = []
     for more in np.diff(counts, prepend=0).tolist():
         w = stepped(problem, w, step, more)
         kept.append(w)
@@ -88,7 +90,8 @@ def sharpness(problem: Problem, w, tol: float = 1e-4) -> float:
 def swing(problem: Problem, w, step: float) -> float:
     """The part of two further steps that turns back, mean over neurons of
     $|w_k-2w_{k+1}+w_{k+2}|/4$: half a swing of period two."""
-    w, step = np.asarray(check_sphere("w", w, problem.dim)), check_positive("step", step)
+    w = np.asarray(check_sphere("w", w, problem.dim))
+    step = check_positive("step", step)
     one = stepped(problem, w, step, 1)
     two = stepped(problem, one, step, 1)
     return float(np.linalg.norm(w - 2 * one + two, axis=-1).mean() / 4)
@@ -106,7 +109,8 @@ class Decay(NamedTuple):
 def decay(times, risk) -> Decay:
     """For risks (T,) at increasing flow times from 0, at least 9 of them from 2 on: `Decay`, the
     integral by the trapezoid rule."""
-    times, risk = check_times(times), np.asarray(check_finite("risk", risk, 1), float)
+    times = check_times(times)
+    risk = np.asarray(check_finite("risk", risk, 1), float)
     require(
         times[0] == 0 and np.sum(times >= 2) >= 9,
         "times",
@@ -119,7 +123,8 @@ def decay(times, risk) -> Decay:
         risk,
         "positive, one for each time",
     )
-    fall, late = np.log(risk) - np.log(risk[0]), times >= 2
+    fall = np.log(risk) - np.log(risk[0])
+    late = times >= 2
     c = np.min(-fall[late] / np.log(times[late]))
     tail = slice(-(np.sum(late) // 3), None)
     last = -np.polyfit(np.log(times[tail]), fall[tail], 1)[0]
@@ -141,7 +146,8 @@ class Directions(NamedTuple):
 def coupling_by_direction(limit: MeanField, step: float = 4.0, ratio: float = 1.15) -> Directions:
     """For an exact limit and uniform initial neurons: `Directions`; resolution and errors are those
     of `fluctuate`."""
-    law, coupling = [], []
+    law = []
+    coupling = []
     for panel in unfold(stages(limit, step, ratio)):
         if not panel.asked:
             continue
@@ -169,10 +175,8 @@ def best_split(times, risk, per_neuron, per_sample, budgets) -> Spent:
     """For positive flow `times` and, at them, the limit's risk and its corrections times m and
     times n (T,): the best run of each budget $C=m\\,n\\,t$ (B,), to leading order in 1/m and 1/n.
     Raises `BadInput` for corrections that are not positive."""
-    times, budgets = (
-        check_times(times),
-        np.atleast_1d(np.asarray(check_finite("budgets", budgets), float)),
-    )
+    times = check_times(times)
+    budgets = np.atleast_1d(np.asarray(check_finite("budgets", budgets), float))
     given = dict(risk=risk, per_neuron=per_neuron, per_sample=per_sample)
     L, R, P = (np.asarray(check_finite(name, x, 1), float) for name, x in given.items())
     require(

@@ -125,7 +125,8 @@ def check_sphere(field: str, w: Any, dim: int | None = None) -> Any:
 def check_step(step: Any, time: float) -> float:
     """`step` as a float, once it is a positive one that reaches `time` >= 0 in fewer than 2^31
     steps."""
-    size, least = check_positive("step", step), time / 2**31
+    size = check_positive("step", step)
+    least = time / 2**31
     require(least < size, "step", step, f"above {least:.1e}, for fewer than 2^31 steps")
     return size
 
@@ -197,7 +198,8 @@ def check_kinds(notebook: Path, values: dict[str, Any]) -> None:
     except (BadInput, SyntaxError):
         return  # a reader's own, at work: nothing to compare with
     for name in values.keys() & defaults.keys():
-        value, default = values[name], defaults[name]
+        value = values[name]
+        default = defaults[name]
         wanted = KIND.get(type(default), "")
         require(KIND.get(type(value)) == wanted, name, value, wanted)
         if wanted != "a list":

@@ -109,10 +109,8 @@ def run(root: Path, profile: str, problem: str, dim: int, width: int, seed: int)
 
     book = open_book(root)
     times = book.sweeps[check_name("profile", profile, book.profiles)]["times"]
-    data, path = (
-        run_one(problem, dim, width, seed, times),
-        run_path(book, profile, problem, dim, width, seed),
-    )
+    data = run_one(problem, dim, width, seed, times)
+    path = run_path(book, profile, problem, dim, width, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     print(save(data, path).relative_to(root))
     return 0
@@ -252,7 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if master := os.environ.get("POC_BOOK_PARENT"):
             require(master.isdecimal(), "POC_BOOK_PARENT", master, "the number of a process")
             follow(int(master))
-        command, x64 = options.pop("command"), os.environ.get("JAX_ENABLE_X64", "1")
+        command = options.pop("command")
+        x64 = os.environ.get("JAX_ENABLE_X64", "1")
         double = x64.lower() in ("1", "true", "t", "yes", "y", "on")  # as JAX reads it
         require(
             double or command == "profiles",

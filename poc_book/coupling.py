@@ -140,7 +140,8 @@ class Linearised(eqx.Module):
 
     def __call__(self, t, state):
         w, delta = state
-        problem, signs = self.limit.problem, self.limit.problem.signs(len(w), w.dtype, jnp)
+        problem = self.limit.problem
+        signs = self.limit.problem.signs(len(w), w.dtype, jnp)
         change = (
             local_term(self.limit, t, w, delta, signs)
             + interaction_term(problem, w, delta)
@@ -178,7 +179,9 @@ def decompose(coupling: Coupling) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def term_sizes(limit: MeanField, t, w, bar):
     "Mean norms and mean components along Delta of the terms of Lemma 5 at one time."
-    problem, delta, rho = limit.problem, w - bar, limit.problem.measure(w)
+    problem = limit.problem
+    delta = w - bar
+    rho = limit.problem.measure(w)
     terms = {
         "local": local_term(limit, t, bar, delta, rho.signs),
         "interaction": interaction_term(problem, bar, delta),
@@ -224,12 +227,11 @@ def duhamel(
     """
     t = check_times(times)
     for field, x in (("bars", bars), ("linear", linear)):
-        found, shape = (
-            np.shape(check_finite(field, x, 3)),
-            (t.size, np.shape(bars)[1], limit.problem.dim),
-        )
+        found = np.shape(check_finite(field, x, 3))
+        shape = (t.size, np.shape(bars)[1], limit.problem.dim)
         require(found == shape, f"{field}.shape", found, f"{shape}, times, shadows and dimension")
-    bars, linear = np.asarray(bars), np.asarray(linear)
+    bars = np.asarray(bars)
+    linear = np.asarray(linear)
     inject = by_time(partial(injections, limit.limit), t, bars, linear)
     total = [0 * bars[0]]
     for i in range(len(t) - 1):
@@ -257,7 +259,8 @@ def all_norms(limit: Limit, times, shadows, count):
 
 
 def hessian_norms(limit: Limit, t, w):
-    problem, m = limit.problem, len(w)
+    problem = limit.problem
+    m = len(w)
     P = jnp.eye(w.shape[1]) - w[:, :, None] * w[:, None, :]
     D = P @ jax.vmap(jax.jacfwd(lambda u: limit.velocity(t, u[None])[0]))(w) @ P
     mixed = jax.jacfwd(jax.grad(lambda u, v: problem.kernel(u, v), 0), 1)

@@ -81,14 +81,13 @@ def lowest_degree(problem: Problem) -> int | None:
     Else None. The information exponent of the problem. A degree counts if its share of F does not
     vanish at 64 random neurons, to 1e-10 of the norms of activation and teacher."""
     if problem.closed_form:
-        (K, F), w = series(problem), uniform(own_key(0), 64, problem.dim)
+        K, F = series(problem)
+        w = uniform(own_key(0), 64, problem.dim)
         overlap = np.asarray(w @ problem.teacher.points.T)
         if not isinstance(problem.teacher, Atoms):
             return min(F.exponents.sum(1)[F.exponents.sum(1) > 0].tolist(), default=None)
-        weights, least = (
-            problem.teacher.weights,
-            1e-10 * np.sqrt(K(1.0) * float(teacher_norm(problem))),
-        )
+        weights = problem.teacher.weights
+        least = 1e-10 * np.sqrt(K(1.0) * float(teacher_norm(problem)))
         seen = (
             k
             for k, c in enumerate(F.taylor())
@@ -145,7 +144,9 @@ def coupled_runs(limit: MeanField, widths: Sequence[int], repeats: int, seed: in
     `scaled_mean_square`, both times m. The networks of a seed are the first neurons of its widest.
     Where the limit is M particles, errors are divided by 1 + m/M, what independent particles would
     add."""
-    problem, times, M = limit.problem, limit.times, max(widths)
+    problem = limit.problem
+    times = limit.times
+    M = max(widths)
     keys = [jax.random.fold_in(own_key(seed), r) for r in range(repeats)]
     w0 = np.concatenate([uniform(key, M, problem.dim) for key in keys])
     shares = np.array([np.where(np.arange(M) < m, 1 / m, 0) for m in widths])
@@ -236,12 +237,15 @@ def _average_finding(problem: Problem, value: float, error: float, tau: float) -
 def hessian_findings(limit: MeanField, neurons: int, tau: float, seed: int) -> dict[str, Finding]:
     """What the local and interaction Hessians along the limit say, from below as suprema over
     samples are: LSC, J_max, J_avg T."""
-    problem, T, grid = limit.problem, float(limit.times[-1]), limit.times[::4]
+    problem = limit.problem
+    T = float(limit.times[-1])
+    grid = limit.times[::4]
     try:
         problem.check_smooth()
     except BadInput as error:
         return dict.fromkeys(("J_max", "J_avg T", "LSC"), Finding(None, "unknown", str(error)))
-    w, k = uniform(own_key(seed), neurons, problem.dim), lowest_degree(problem)
+    w = uniform(own_key(seed), neurons, problem.dim)
+    k = lowest_degree(problem)
     largest = j_max(limit, w, grid)
     reason = (
         f"one dimension shows no poly(d); {neurons} neurons, standard error "
@@ -269,7 +273,8 @@ def hessian_findings(limit: MeanField, neurons: int, tau: float, seed: int) -> d
 # %% ../nbs/14_your_problem.ipynb #ec775486
 def teacher_findings(problem: Problem) -> dict[str, Finding]:
     "What the teacher alone says: information exponent and symmetry."
-    k, name = lowest_degree(problem), "information exponent"
+    k = lowest_degree(problem)
+    name = "information exponent"
     reasons = {
         None: "neither atoms on Gaussian inputs nor SoftPlus with monomials on the cube",
         1: "k* = 1: nothing waits; Theorem 9 and Remark 17 speak of k* > 2 and k* = 2",
@@ -292,10 +297,10 @@ def teacher_findings(problem: Problem) -> dict[str, Finding]:
 # %% ../nbs/14_your_problem.ipynb #644d5fc7
 def network_findings(data: xr.Dataset) -> dict[str, Finding]:
     "What finite networks say: rates in m and growth in t of a result of `coupled_runs`."
-    found, text = (
-        {},
+    found = {}
+    text = (
         "no: above -0.75; yes: meets [-1.25, -0.75] and ends below -0.5; else unknown (propagation "
-        "of chaos: -1)",
+        "of chaos: -1)"
     )
     for name in ("function", "coupling"):
         slope = rate(data[f"scaled_{name}_error"].isel(time=-1))
@@ -366,7 +371,8 @@ def law_finding(scaled: xr.DataArray, law: tuple[float, float], measured: Findin
     networks have although their measured rate says no is unknown."""
     V, error = law
     seen = scaled.isel(width=slice(-2, None))
-    mean, R = seen.mean("seed"), seen.sizes["seed"]
+    mean = seen.mean("seed")
+    R = seen.sizes["seed"]
     scatter = float(np.sqrt((seen / mean).var("seed", ddof=1).mean("width")))
     student = special.stdtrit(
         R - 1, 0.975
@@ -523,7 +529,8 @@ def probe(problem: Problem) -> None:
 def time_finding(limit: MeanField, learned: bool, share: float, max_time: float) -> Finding:
     """The time to learn: unknown where the claimed error of the risk is larger than what was
     learned."""
-    T, error = float(limit.times[-1]), float(limit.risk_error[-1])
+    T = float(limit.times[-1])
+    error = float(limit.risk_error[-1])
     text = f"flow time to {share:g} of the initial risk, at most {max_time:g}"
     gained = float(limit.risk[0] - limit.risk[-1])
     if error < gained:
@@ -571,7 +578,8 @@ def diagnose(
         widths,
         "a list of widths",
     )
-    sizes, seed = [check_integer("widths", m, 2) for m in widths], check_integer("seed", seed, 0)
+    sizes = [check_integer("widths", m, 2) for m in widths]
+    seed = check_integer("seed", seed, 0)
     require(check_positive("tau", tau) <= 1, "tau", tau, "at most 1")
     require(
         len(sizes) > 1 and sizes == sorted(set(sizes)),
@@ -579,11 +587,9 @@ def diagnose(
         sizes,
         "at least two increasing widths",
     )
-    repeats, neurons, max_time = (
-        check_integer("repeats", repeats, 2),
-        check_integer("neurons", neurons, 2),
-        check_positive("max_time", max_time),
-    )
+    repeats = check_integer("repeats", repeats, 2)
+    neurons = check_integer("neurons", neurons, 2)
+    max_time = check_positive("max_time", max_time)
     enough = is_certified(problem) or check_integer("particles", particles, 2) >= 4 * sizes[-1]
     require(
         enough,
@@ -597,7 +603,8 @@ def diagnose(
     ) as bar:
         bar.set_postfix_str("the limit")
         limit, learned = until_learned(problem, share, max_time, particles, seed)
-        T, error = float(limit.times[-1]), float(limit.risk_error[-1])
+        T = float(limit.times[-1])
+        error = float(limit.risk_error[-1])
         if tol and error > tol:
             raise NotResolved(
                 "tol", tol, f"at least {error:.1e}, the claimed error of the limit's risk"

@@ -44,7 +44,10 @@ class Protocol(NamedTuple):
     widths: tuple[int, ...]
 
 
-SAMPLES, BATCH, REPEATS, REFERENCE = 2**16, 2**13, 3, 2**17
+SAMPLES = 2**16
+BATCH = 2**13
+REPEATS = 3
+REFERENCE = 2**17
 PROTOCOLS = {
     "he4": Protocol(3, 32, 0.01, 10.0, (2**12, 2**13, 2**14, 2**15, 2**16)),
     "misspecified": Protocol(4, 32, 0.01, 15.0, (2**12, 2**13, 2**14, 2**15)),
@@ -301,7 +304,8 @@ def half_steps(problem: Problem, state, x, y, first, last, batch: int, step):
 def half_run(problem: Problem, w, x, y, marks, batch: int, step: float) -> dict[str, tuple]:
     """For unsigned problems in closed form: population risk and the rest of `half_steps` after
     `marks` steps."""
-    state, found = (w, jnp.float32(2**16), jnp.int32(0), jnp.float32(0)), []
+    state = (w, jnp.float32(2**16), jnp.int32(0), jnp.float32(0))
+    found = []
     for first, last in zip([0, *marks], marks):
         state = half_steps(
             problem, state, x, y, np.asarray(first), np.asarray(last), batch, np.float32(step)

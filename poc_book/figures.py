@@ -129,7 +129,8 @@ def collapse(data: xr.Dataset) -> Figure:
     for ax, (name, y) in zip(axes, titles.items()):
         for i, m in enumerate(data.width.values):
             d = data[name].sel(width=m)
-            mean, error = d.mean("seed"), d.std("seed") / np.sqrt(d.sizes["seed"])
+            mean = d.mean("seed")
+            error = d.std("seed") / np.sqrt(d.sizes["seed"])
             ax.fill_between(
                 data.time, mean - error, mean + error, color=COLOURS[i], alpha=0.2, lw=0
             )

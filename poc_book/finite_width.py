@@ -95,7 +95,8 @@ def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = N
     shared out over all devices, of all hosts after `jax.distributed.initialize`; each host gets the
     whole result. Raises `BadInput` off the sphere or for unsorted times, `NotResolved` where the
     solver gives up."""
-    times, w0 = check_times(times), check_sphere("w0", w0, check_concrete("problem", problem).dim)
+    times = check_times(times)
+    w0 = check_sphere("w0", w0, check_concrete("problem", problem).dim)
     single = w0.dtype == np.float32
     tol = problem.step_tol(1e-5 if single else 1e-9) if tol is None else check_positive("tol", tol)
     points = integrate(Field(problem), shard(w0 if single else np.asarray(w0, float)), times, tol)
@@ -109,11 +110,9 @@ def fused_gradient(
 ):
     """For single precision: $\\sum_{batch}(f-y)\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, f from
     all of them, shape (m, d)."""
-    act, charge, cube = (
-        problem.activation,
-        problem.signs(len(w), w.dtype, jnp) / len(w),
-        isinstance(problem.inputs, Boolean),
-    )
+    act = problem.activation
+    charge = problem.signs(len(w), w.dtype, jnp) / len(w)
+    cube = isinstance(problem.inputs, Boolean)
     f = problem.scale * on_devices(partial(fused_sum, act, exact=cube), x, w, charge)
     return on_devices(partial(fused_pull, derivative(act), exact=cube), w, x, f - y)
 
@@ -130,7 +129,8 @@ def batch_gradient(
 ):
     """For inputs of the problem's law: $E_{batch}(f-y)\\,a\\,\\sigma'(w\\cdot x)\\,x$ for each
     neuron, a its sign: shape (m, d)."""
-    (m, n), signs = (len(w), len(x)), problem.signs(len(w), w.dtype, jnp)
+    m, n = (len(w), len(x))
+    signs = problem.signs(len(w), w.dtype, jnp)
     if fuses(problem.activation, w):
         return signs[:, None] / n * fused_gradient(problem, w, x, y)
     block = min(n, max(64, tile() // m))  # inputs at a time
@@ -247,9 +247,11 @@ def metrics(problem: Problem, networks, x, y, seen=None) -> dict[str, np.ndarray
     reference included.
 
     The `training_risk` is that on what they have `seen`, inputs and labels of a sample."""
-    n, both = len(x), x if seen is None else np.concatenate([x, seen[0]])
+    n = len(x)
+    both = x if seen is None else np.concatenate([x, seen[0]])
     answers, exact = zip(*(jax.tree.map(gather, _seen(problem, w, both)) for w in networks))
-    outputs, trained = [f[:n] for f in answers], [f[n:] for f in answers]
+    outputs = [f[:n] for f in answers]
+    trained = [f[n:] for f in answers]
     points = [gather(w).astype(float) for w in networks]
     moved = [np.linalg.norm(w - points[-1][: len(w)], axis=1) for w in points]
     share = lambda u: (
@@ -314,10 +316,8 @@ def required_memory(
     drawn = (4 if jax.default_backend() == "cpu" else 2) * (
         samples or 0
     )  # with the random bits beside them, as measured
-    rows, fresh = (
-        drawn + 3 * batch + test + 4 * sum(sizes),
-        0 if samples else max(DRAWN, batch * problem.dim),
-    )
+    rows = drawn + 3 * batch + test + 4 * sum(sizes)
+    fresh = 0 if samples else max(DRAWN, batch * problem.dim)
     return np.dtype(dtype).itemsize * (
         rows * problem.dim + fresh + 3 * max(tile(), 512 * sizes[-1])
     )
@@ -493,7 +493,9 @@ def sgd(
     sizes, steps = check_run(
         problem, key, widths, reference_width, samples, batch, step, time, order
     )
-    batch, step, samples = int(batch), float(step), None if samples is None else int(samples)
+    batch = int(batch)
+    step = float(step)
+    samples = None if samples is None else int(samples)
     repeats, records, test = (
         check_integer(*p) for p in (("repeats", repeats), ("records", records, 2), ("test", test))
     )
@@ -509,7 +511,8 @@ def sgd(
         f"about {needed / 2**30:.2f} GiB on {jax.local_devices()[0].platform}",
         file=sys.stderr,
     )
-    marks, m = sorted({round(k) for k in np.linspace(0, steps, records)}), len(widths)
+    marks = sorted({round(k) for k in np.linspace(0, steps, records)})
+    m = len(widths)
     about = dict(
         problem=problem.name,
         dim=problem.dim,
@@ -534,11 +537,13 @@ def sgd(
         disable=None,
     ) as bar:
         bar.update(len(rows))
-        saved, known = monotonic(), len(rows)
+        saved = monotonic()
+        known = len(rows)
         for r in range(len(rows) // len(marks), repeats):
             begun = len(rows) - r * len(marks)
             if not begun:
-                done, networks = 0, None
+                done = 0
+                networks = None
             once = train_once(
                 problem,
                 jax.random.fold_in(key, r),
@@ -598,7 +603,8 @@ def published(name: str) -> xr.Dataset:
         sorted({kind(row[field]) for row in rows})
         for kind, field in ((int, "width"), (float, "time"))
     )
-    quantities, shape = dict.fromkeys(row["quantity"] for row in rows), (len(widths), len(times))
+    quantities = dict.fromkeys(row["quantity"] for row in rows)
+    shape = (len(widths), len(times))
     data = {q: (("width", "time"), np.full(shape, np.nan)) for q in quantities}
     for row in rows:
         at = widths.index(int(row["width"])), times.index(float(row["time"]))
@@ -623,7 +629,8 @@ def published(name: str) -> xr.Dataset:
 def corrected(data: xr.Dataset) -> xr.Dataset:
     """For a result of `sgd`, or published curves: both scaled errors over (1 - m/M), for the widths
     below M."""
-    M, widths = data.attrs["reference_width"], data.width.values
+    M = data.attrs["reference_width"]
+    widths = data.width.values
     require(
         bool(np.any(widths < M)),
         "widths",

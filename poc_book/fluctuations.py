@@ -61,17 +61,21 @@ from .stability import one_direction
 def harmonics(n: int, l: int) -> int:
     """For n >= 1, l >= 0: the number $N_l$ of independent spherical harmonics of degree l on
     $S^{n-1}$."""
-    n, l = check_integer("n", n), check_integer("l", l, 0)
+    n = check_integer("n", n)
+    l = check_integer("l", l, 0)
     return comb(l + n - 1, l) - (comb(l + n - 3, l - 2) if l > 1 else 0)
 
 
 def harmonic_share(n: int, power: int, l: int) -> float:
     """For n >= 1: $E[u^{power}P_l(u)]$ for a coordinate u of a uniform point of $S^{n-1}$
     (Rodrigues' formula)."""
-    n, power, l = check_integer("n", n), check_integer("power", power, 0), check_integer("l", l, 0)
+    n = check_integer("n", n)
+    power = check_integer("power", power, 0)
+    l = check_integer("l", l, 0)
     if l > power or (power - l) % 2:
         return 0.0
-    g, half = special.gammaln, (power - l) / 2
+    g = special.gammaln
+    half = (power - l) / 2
     log = g(power + 1) - g(power - l + 1) + g(half + 0.5) - g(0.5) + g(n / 2) - g(half + l + n / 2)
     return float(np.exp(log - l * np.log(2)))
 
@@ -128,7 +132,9 @@ class Block(NamedTuple):
 def blocks(problem: Problem, q: int) -> list[Block]:
     """For an even closed-form problem with a teacher space of dimension q: the blocks of its
     kernel; the first is (0, 0)."""
-    K, n, found = series(problem)[0], problem.dim - q, []
+    K = series(problem)[0]
+    n = problem.dim - q
+    found = []
     for p in range(max(K.degrees) + 1):
         for l in range(p % 2, max(K.degrees) - p + 1, 2):
             rows = [
@@ -175,11 +181,10 @@ def carried(exact: RadialLimit, xi, times) -> tuple[np.ndarray, np.ndarray, np.n
 def clock_range(exact: RadialLimit, dim: int) -> tuple[float, float]:
     """Waiting clocks at time 0 of all but a fraction 1e-14 (nearest the teacher) and 1e-8 (nearest
     the equator) of the neurons."""
-    p, q = exact.reduction.exponent, exact.reduction.basis.shape[1]
-    top, low = (
-        min(1 - special.betaincinv((dim - q) / 2, q / 2, 1e-14), 1 - 1e-13),
-        special.betaincinv(q / 2, (dim - q) / 2, 1e-8),
-    )
+    p = exact.reduction.exponent
+    q = exact.reduction.basis.shape[1]
+    top = min(1 - special.betaincinv((dim - q) / 2, q / 2, 1e-14), 1 - 1e-13)
+    low = special.betaincinv(q / 2, (dim - q) / 2, 1e-8)
     first, last = waiting_clock(special.logit(np.array([top, low])), p)
     return float(first), float(last)
 
@@ -191,7 +196,8 @@ def clock_cells(
     and how much the clock has `shrunk` there, they are `shrunk` times `step` long; elsewhere half
     the distance to the next or twice that from the last is added. None before the last front is
     longer than `step` and `growth` times the clock above 8, where neurons leave."""
-    (first, last), (back, front, shrunk) = clock_range(exact, dim), np.transpose(zones)
+    first, last = clock_range(exact, dim)
+    back, front, shrunk = np.transpose(zones)
     edges = [first]
     while edges[-1] < last:
         at = edges[-1]
@@ -204,7 +210,8 @@ def clock_cells(
 def gauss_nodes(exact: RadialLimit, dim: int, edges, order: int) -> tuple[np.ndarray, np.ndarray]:
     """Waiting clocks (N,) and weights (sum 1) of uniform initial neurons: a Gauss-Legendre rule in
     each cell."""
-    p, q = exact.reduction.exponent, exact.reduction.basis.shape[1]
+    p = exact.reduction.exponent
+    q = exact.reduction.basis.shape[1]
     x, g = legendre.leggauss(order)
     half = np.diff(edges)[:, None] / 2
     psi = (edges[:-1, None] + half * (1 + x)).ravel()
@@ -222,7 +229,8 @@ def onto(edges, order: int, psi) -> sparse.csr_array:
     values = legendre.legvander(x, order - 1) @ np.linalg.inv(
         legendre.legvander(legendre.leggauss(order)[0], order - 1)
     )
-    columns, rows = order * cell[:, None] + np.arange(order), order * np.arange(len(psi) + 1)
+    columns = order * cell[:, None] + np.arange(order)
+    rows = order * np.arange(len(psi) + 1)
     return sparse.csr_array(
         (values.ravel(), columns.ravel(), rows), shape=(len(psi), order * (len(edges) - 1))
     )
@@ -264,7 +272,8 @@ def time_panels(rate: Callable, times, longest: float, order: int):
         start, stop = np.interp([a, b], grid, clock)
         ticks = np.linspace(start, stop, int(np.ceil((stop - start) / longest)) + 1)
         pieces.append([*np.interp(ticks[1:-1], clock, grid), b])
-    edges, (x, _) = np.concatenate(pieces), legendre.leggauss(order)
+    edges = np.concatenate(pieces)
+    x, _ = legendre.leggauss(order)
     nodes = edges[:-1, None] + np.diff(edges)[:, None] * np.append((1 + x) / 2, 1)
     monomials = [legendre.legint(e, lbnd=-1) for e in np.eye(order)]
     rule = np.array([legendre.legval(np.append(x, 1), c) for c in monomials]).T
@@ -291,7 +300,8 @@ def displaced(push, X, row):
     return push.reshape(-1, n).T @ (row[:, None, None] * X[:K]).reshape(K * f, -1)
 
 # %% ../nbs/11_fluctuations.ipynb #4aa28a57
-GAUSS, NO_LIMIT = 8, "a problem whose limit is exact: He_k, Misspecified, Circle and their like"
+GAUSS = 8
+NO_LIMIT = "a problem whose limit is exact: He_k, Misspecified, Circle and their like"
 
 
 def degree(problem: Problem) -> int:
@@ -331,7 +341,9 @@ def teacher_features(reduction: Radial, block: Block) -> np.ndarray:
     return np.linalg.lstsq(block.features(np.log(y) / 2, np.log1p(-y) / 2).T, F, rcond=None)[0]
 
 # %% ../nbs/11_fluctuations.ipynb #e00851a5
-PANELS, MARGIN = 14, 12.0  # of a stage, and of the waiting clock behind the front
+# of a stage, and of the waiting clock behind the front
+PANELS = 14
+MARGIN = 12.0
 
 
 def carry(exact: RadialLimit, weights, clock, times) -> tuple[Latitudes, np.ndarray]:
@@ -363,27 +375,29 @@ def stages(
     at clock steps `step` near the front, sources at steps of 3 where neurons leave at the limit's
     times (steps of the clock at that time), elsewhere growing by at most `ratio` from one to the
     next."""
-    exact, problem = exact_limit(limit), limit.problem
-    reduction, parts = exact.reduction, blocks(problem, exact.reduction.basis.shape[1])
+    exact = exact_limit(limit)
+    problem = limit.problem
+    reduction = exact.reduction
+    parts = blocks(problem, exact.reduction.basis.shape[1])
     require(check_positive("ratio", ratio) > 1.001, "ratio", ratio, "above 1.001")
-    longest, step = (
-        check_positive("longest", 10 / degree(problem) if longest is None else longest),
-        check_positive("step", step),
-    )
+    longest = check_positive("longest", 10 / degree(problem) if longest is None else longest)
+    step = check_positive("step", step)
     require(step >= 1e-3, "step", step, "at least 1e-3")
     edges, t, rule = time_panels(pace(limit), limit.times, longest, GAUSS)
-    cells, nodes = (
-        partial(clock_cells, exact, problem.dim),
-        partial(gauss_nodes, exact, problem.dim),
-    )
-    asked, passing = np.isin(edges, limit.times), fronts(exact, problem.dim, edges)
+    cells = partial(clock_cells, exact, problem.dim)
+    nodes = partial(gauss_nodes, exact, problem.dim)
+    asked = np.isin(edges, limit.times)
+    passing = fronts(exact, problem.dim, edges)
     source_clock, chance = nodes(cells(behind(passing[asked]), 3.0, ratio - 1), 4)
     grid = cells([(0, 8, 1)], step)
-    (clock, _), teacher = nodes(grid, GAUSS), teacher_features(reduction, parts[0])
+    clock, _ = nodes(grid, GAUSS)
+    teacher = teacher_features(reduction, parts[0])
     for k in range(0, max(len(edges) - 1, 1), PANELS):
-        here, times = edges[k : k + PANELS + 1], t[(GAUSS + 1) * k : (GAUSS + 1) * (k + PANELS) + 1]
+        here = edges[k : k + PANELS + 1]
+        times = t[(GAUSS + 1) * k : (GAUSS + 1) * (k + PANELS) + 1]
         sources, source_clock = carry(exact, chance, source_clock, times)
-        earlier, along = grid, passing[k : k + PANELS + 1]
+        earlier = grid
+        along = passing[k : k + PANELS + 1]
         later = along[1:] if len(along) > 1 else along
         grid = cells(behind(along, later), step)
         psi, weights = nodes(grid, GAUSS)
@@ -407,7 +421,8 @@ def stages(
 def own_features(block: Block, stage: Stage, rows):
     """$\\zeta$ of one neuron: the features of the sources less the mean over all neurons, (rows, f,
     S)."""
-    neurons, sources = stage.neurons, stage.sources
+    neurons = stage.neurons
+    sources = stage.sources
     F = block.features(sources.log_rho[rows], sources.log_r[rows])
     if block.p == block.l == 0:
         F = (
@@ -423,7 +438,8 @@ def exchange(block: Block, stage: Stage, rows, length: float, stretch):
     """`read` (K + 1, f, w N) of displacements at the start of a panel as features, and `push` (K,
     f, w N) of neurons by features."""
     neurons = stage.neurons
-    slope, J = block.slopes(neurons.log_rho[rows], neurons.log_r[rows]), stretch[:, None]
+    slope = block.slopes(neurons.log_rho[rows], neurons.log_r[rows])
+    J = stretch[:, None]
     read = block.turning[block.ways, None, None, None] * slope * J * neurons.weights
     flat = lambda x: np.moveaxis(x, 0, 2).swapaxes(0, 1).reshape(len(rows), block.c.size, -1)
     return flat(read), -length / stage.reduction.scale * flat(slope / J)[:-1]
@@ -454,7 +470,8 @@ def unfold(course: Iterable[Stage]) -> Iterator[Panel]:
     moved = None
     for stage in course:
         if moved is None:
-            first, S = np.array([0]), stage.sources.weights.size
+            first = np.array([0])
+            S = stage.sources.weights.size
             moved = [np.zeros((block.ways.size, stage.onto.shape[0], S)) for block in stage.blocks]
             parts = [
                 (b, own_features(b, stage, first), lambda k, still=x: still)
@@ -464,7 +481,8 @@ def unfold(course: Iterable[Stage]) -> Iterator[Panel]:
         else:
             moved = [np.stack([stage.onto @ kind for kind in x]) for x in moved]
         for i, length in enumerate(np.diff(stage.edges)):
-            rows, parts = 1 + (GAUSS + 1) * i + np.arange(GAUSS + 1), []
+            rows = 1 + (GAUSS + 1) * i + np.arange(GAUSS + 1)
+            parts = []
             J = stage.neurons.stretch(rows)
             for b, block in enumerate(stage.blocks):
                 own_J = J[block.ways]
@@ -504,10 +522,8 @@ class Fluctuations(NamedTuple):
     def influence_of(self, overlap) -> np.ndarray:
         """What neurons with these initial overlaps add to m times the risk, (T, ...): cubic splines
         in log-odds of squares."""
-        order, odds = (
-            np.argsort(self.start),
-            lambda alpha: 2 * np.log(alpha) - np.log1p(-np.square(alpha)),
-        )
+        order = np.argsort(self.start)
+        odds = lambda alpha: 2 * np.log(alpha) - np.log1p(-np.square(alpha))
         x = odds(self.start[order])
         return interpolate.CubicSpline(x, self.influence[:, order], axis=1)(
             np.clip(odds(overlap), x[0], x[-1])
@@ -544,8 +560,10 @@ def block_shares(panel: Panel) -> np.ndarray:
 def observe(panel: Panel) -> tuple:
     """At the end of a panel: shares (B,), coupling, source, influence (S,) and the square norm of
     the limit."""
-    stage, row = panel.stage, panel.rows[-1]
-    neurons, M = stage.neurons, stage.M[row]
+    stage = panel.stage
+    row = panel.rows[-1]
+    neurons = stage.neurons
+    M = stage.M[row]
     coupling = sum(mean_squares(block, stage, path(-1)).sum() for block, _, path in panel.parts)
     alone = lambda block: (
         block.slopes(neurons.log_rho[row], neurons.log_r[row]).swapaxes(1, 2)
@@ -566,7 +584,8 @@ def fluctuate(
     `step`, `ratio` and `longest` set the resolution (`stages`); no error is estimated here. Raises
     `BadInput` for other limits, `NotResolved` for results that are not finite. Memory 24 N S bytes
     a block: 5 MB at N = 500 nodes, S = 400 sources."""
-    found, starts = [], []
+    found = []
+    starts = []
     for panel in unfold(stages(limit, step, ratio, longest)):
         sources = panel.stage.sources
         starts.append(sources.log_rho[0])
@@ -632,8 +651,10 @@ def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
 
     Few neurons are carried; waiting clocks in between are read by the polynomials of their cells.
     """
-    exact, dim = exact_limit(limit), limit.problem.dim
-    V, p = exact.reduction.basis, exact.reduction.exponent
+    exact = exact_limit(limit)
+    dim = limit.problem.dim
+    V = exact.reduction.basis
+    p = exact.reduction.exponent
     zones = behind(fronts(exact, dim, limit.times))
     edges = clock_cells(exact, dim, zones, 2.0)
     log_rho, log_r, _ = carried(
@@ -641,7 +662,8 @@ def shadows(limit: MeanField, w0: np.ndarray) -> np.ndarray:
     )
     clocks = waiting_clock(2 * (log_rho - log_r)[1:], p)
     u = w0 @ V
-    along, across = u @ V.T, w0 - u @ V.T
+    along = u @ V.T
+    across = w0 - u @ V.T
     rho, r = (np.linalg.norm(x, axis=1) for x in (along, across))
     psi = np.clip(waiting_clock(2 * np.log(rho / r), p), edges[0], edges[-1])
     xi = log_odds((onto(edges, GAUSS, psi) @ clocks.T).T, p)
@@ -697,7 +719,8 @@ def simulate_sizes(
 ) -> list[Networks]:
     """`simulate` for each of `sizes` (R, m), R networks of m neurons: all take the same steps, by
     one compiled solver."""
-    side, seed = Side(limit.problem, tuple(sizes)), check_integer("seed", seed, 0)
+    side = Side(limit.problem, tuple(sizes))
+    seed = check_integer("seed", seed, 0)
     starts = [
         uniform(jax.random.fold_in(own_key(seed), m), R * m, limit.problem.dim) for R, m in sizes
     ]
@@ -754,12 +777,11 @@ def extrapolate(widths, samples) -> Extrapolated:
         widths,
         "at least 2, all positive and different, one for each of the samples",
     )
-    unit, narrow = np.max([magnitude(x, 1) for x in samples], 0), widths.min()
+    unit = np.max([magnitude(x, 1) for x in samples], 0)
+    narrow = widths.min()
     draws = [np.asarray(x, float) / unit[:, None] for x in samples]
-    mean, error = (
-        np.array([np.mean(x, 1) for x in draws]),
-        np.array([standard_error(x) for x in draws]),
-    )
+    mean = np.array([np.mean(x, 1) for x in draws])
+    error = np.array([standard_error(x) for x in draws])
     for sigma in error.T:
         require(alike(sigma), "samples", f"standard errors {sigma}", f"at every time {ALIKE}")
     lines = np.array(
@@ -794,12 +816,15 @@ class Second:
     def forces(self, panel: Panel):
         """At every node: what drives second displacements (K + 1, N), each source's pull on itself
         (K + 1, S), mean squares."""
-        stage, rows = panel.stage, panel.rows
+        stage = panel.stage
+        rows = panel.rows
         force, square = np.zeros((2, len(rows), self.twice.size))
         pull = np.zeros((len(rows), self.self_pull.size))
         for (block, X, path), i in product(panel.parts, range(len(rows))):
-            at, moved = (stage.neurons.log_rho[rows[i]], stage.neurons.log_r[rows[i]]), path(i)
-            slope, bend = block.features(*at, 1), block.features(*at, 2)
+            at = (stage.neurons.log_rho[rows[i]], stage.neurons.log_r[rows[i]])
+            moved = path(i)
+            slope = block.features(*at, 1)
+            bend = block.features(*at, 2)
             across = sum(
                 block.turning[a] * x * np.exp(-at[2 - a])[:, None]
                 for a, x in zip(block.ways[1:], moved[1:])
@@ -818,26 +843,29 @@ class Second:
         "Mean features of block (0, 0), times m, at the end of the panel, (f,)."
         if panel.stage is not self.stage:
             self.enter(panel.stage)
-        s, rows, length, block = panel.stage, panel.rows, panel.length, panel.stage.blocks[0]
+        s = panel.stage
+        rows = panel.rows
+        length = panel.length
+        block = panel.stage.blocks[0]
         force, pull, square = self.forces(panel)
         at = s.neurons.log_rho[rows], s.neurons.log_r[rows]
-        J, own_J = s.neurons.stretch(rows)[0], s.sources.stretch(rows)[0]
+        J = s.neurons.stretch(rows)[0]
+        own_J = s.sources.stretch(rows)[0]
         U = slopes(s.reduction, s.M[rows])
         force = force - square / 2 * sum(
             U[:, i - 1, None] / i * wave(2 * i, 0, *at, 3) for i in range(1, U.shape[1] + 1)
         )
         grown = lambda x, f, J: J * (x + length * s.rule @ (f / J)[:-1])
-        twice, own = grown(self.twice, force, J), grown(self.self_pull, pull, own_J)
+        twice = grown(self.twice, force, J)
+        own = grown(self.self_pull, pull, own_J)
         slope, bend = (np.moveaxis(block.features(*at, order), 0, 1) for order in (1, 2))
         own_slope = np.moveaxis(
             block.features(s.sources.log_rho[rows], s.sources.log_r[rows], 1), 0, 1
         )
         rise = lambda f, x, weights: np.einsum("kfn,kn,n->kf", f, x, weights)
         drive = rise(bend, square / 2, s.neurons.weights) + rise(slope, twice, s.neurons.weights)
-        read, push = (
-            slope * J[:, None] * s.neurons.weights,
-            -length / s.reduction.scale * (slope / J[:, None])[:-1],
-        )
+        read = slope * J[:, None] * s.neurons.weights
+        push = -length / s.reduction.scale * (slope / J[:, None])[:-1]
         X = solve_panel(
             read,
             push,
@@ -871,7 +899,8 @@ def risk_correction(
             by_starts.risk,
             by_starts.error / np.abs(by_starts.risk).max(),
         )
-    second, found = Second(), []
+    second = Second()
+    found = []
     for panel in unfold(stages(limit, step, ratio, longest)):
         shift = second.step(panel) if panel.length else np.zeros(panel.stage.blocks[0].c.size)
         if panel.asked:
@@ -889,21 +918,25 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
 
     Midpoint rule in the logarithm of the waiting mass 1 - S. Raises `BadInput` outside that range.
     """
-    k, risk = check_integer("degree", degree, 4, even=True), check_positive("risk", risk)
+    k = check_integer("degree", degree, 4, even=True)
+    risk = check_positive("risk", risk)
     require(risk < 1, "risk", risk, "below 1")
     require(risk >= 1e-12, "risk", risk, "at least 1e-12")
     end = 1 - np.sqrt(risk)
     u = (np.arange(check_integer("nodes", nodes)) + 0.5) / nodes * -np.log1p(-end)
-    s, w = -np.expm1(-u), -np.log1p(-end) / nodes * np.exp(-u)
+    s = -np.expm1(-u)
+    w = -np.log1p(-end) / nodes * np.exp(-u)
 
     def clock_slope(s):  # dC/dS
         x = np.sqrt(2) * special.erfcinv(s)
         return (k - 2) * x ** (1.0 - k) / (np.sqrt(2 / np.pi) * np.exp(-x * x / 2))
 
     weight = w * clock_slope(s) / (1 - s) ** 2
-    past, answer = np.sum(weight * s), (1 - end) / clock_slope(end)
+    past = np.sum(weight * s)
+    answer = (1 - end) / clock_slope(end)
     since = np.cumsum(weight[::-1])[::-1] - weight / 2  # from a neuron's own arrival on
-    arrived, waiting = 1 - end - answer * (since - past), -end + answer * past
+    arrived = 1 - end - answer * (since - past)
+    waiting = -end + answer * past
     return float(np.sum(w * arrived**2) + (1 - end) * waiting**2 + 1 - end)
 
 # %% ../nbs/11_fluctuations.ipynb #fbd2d0f9
@@ -946,7 +979,8 @@ def push_norm(problem: Problem) -> float:
         problem.name,
         "a closed-form problem (atoms on Gaussian inputs)",
     )
-    K, s = series(problem)[0], np.linspace(-1, 1, 4001)
+    K = series(problem)[0]
+    s = np.linspace(-1, 1, 4001)
     first = K.slope(s)
     across = K.bend(s) * (1 - s**2) - first * s
     return float(max(np.abs(first).max(), np.abs(across).max()) / problem.scale)
@@ -958,12 +992,16 @@ def gronwall_law(limit: MeanField, found: Fluctuations) -> np.ndarray:
 
     Suprema run over all neurons; between times the larger end counts. Raises `BadInput` otherwise.
     """
-    exact, t = one_direction(limit), found.times
+    exact = one_direction(limit)
+    t = found.times
     require(t[0] == 0, "times[0]", t[0], "0, where the coupling starts")
-    y, push = np.linspace(0, 1, 513), push_norm(limit.problem)
+    y = np.linspace(0, 1, 513)
+    push = push_norm(limit.problem)
     scalars = (hessian_scalars(exact.reduction, exact.path.moments(s), y) for s in t)
     react = [max(np.abs(x).max() for x in both) for both in scalars]
-    rate, source, log = np.array(react) + push, np.sqrt(found.source), [-np.inf]
+    rate = np.array(react) + push
+    source = np.sqrt(found.source)
+    log = [-np.inf]
     for h, L, eps in zip(
         np.diff(t), np.maximum(rate[1:], rate[:-1]), np.maximum(source[1:], source[:-1])
     ):

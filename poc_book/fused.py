@@ -75,21 +75,28 @@ class Tile(NamedTuple):
         return 2 * dim * (row_parts * self.rows + column_parts * self.columns * self.stages)
 
 
-SUM, PULL, PULL_ONE = Tile(128, 128, 8, 2), Tile(128, 64, 4, 2), Tile(64, 64, 4, 3)
-PROGRAMS, DIMS = 528, 64  # four programs for each multiprocessor
+SUM = Tile(128, 128, 8, 2)
+PULL = Tile(128, 64, 4, 2)
+PULL_ONE = Tile(64, 64, 4, 3)
+# four programs for each multiprocessor
+PROGRAMS = 528
+DIMS = 64
 
 
 def call(phi, pull: bool, tile: Tile, w, v, charge):
     """`contract` on all strips of rows (k, n, d) and shares of columns (k, m, d), padded with
     zeros; interpreted on a CPU."""
-    (n, dim), cpu = w.shape[1:], jax.default_backend() == "cpu"
+    n, dim = w.shape[1:]
+    cpu = jax.default_backend() == "cpu"
     cuts = max(1, min(PROGRAMS // -(-n // tile.rows), -(-v.shape[1] // (8 * tile.columns))))
-    width, deep = max(16, pl.next_power_of_2(dim)), cuts * tile.columns
+    width = max(16, pl.next_power_of_2(dim))
+    deep = cuts * tile.columns
     w, v = (
         jnp.pad(a, ((0, 0), (0, -a.shape[1] % k), (0, width - dim)))
         for a, k in ((w, tile.rows), (v, deep))
     )
-    charge, tail = jnp.pad(charge, (0, -len(charge) % deep)), (width,) if pull else ()
+    charge = jnp.pad(charge, (0, -len(charge) % deep))
+    tail = (width,) if pull else ()
     out = pl.pallas_call(
         partial(contract, phi, pull, tile.columns),
         grid=(w.shape[1] // tile.rows, cuts),

@@ -44,11 +44,9 @@ class Cells(NamedTuple):
 
 def latitude_cells(dim: int, q: int, cells: int) -> Cells:
     "For 1 <= q < dim: equal cells of the latitudes over a teacher space of dimension q."
-    dim, q, cells = (
-        check_integer("dim", dim, 2),
-        check_integer("q", q),
-        check_integer("cells", cells),
-    )
+    dim = check_integer("dim", dim, 2)
+    q = check_integer("q", q)
+    cells = check_integer("cells", cells)
     require(q < dim, "q", q, f"below the dimension {dim}")
     h = np.pi / 2 / cells
     theta = (np.arange(cells) + 0.5) * h
@@ -97,7 +95,8 @@ def spread_slope(reduction: Radial, p, cells: Cells, noise):
     """The derivatives (N, N) of the rates of `spread` by the masses: at a frozen field, and what
     the field answers."""
     powers = cells.y ** np.arange(reduction.F.size)[:, None]
-    up, i = np.diff(tilt(reduction, powers @ p, cells, noise)), np.arange(len(p) - 1)
+    up = np.diff(tilt(reduction, powers @ p, cells, noise))
+    i = np.arange(len(p) - 1)
     x = np.where(np.abs(up) < 1e-5, 1e-5, up)  # where the derivative of bernoulli is flat
     bend = lambda x: bernoulli(x) * (1 - bernoulli(x) - x) / x
     answer = (
@@ -192,7 +191,8 @@ def squared_distance(problem: Problem, reduction: Radial, M, points, count):
     (T, h)."""
 
     def one(M, w):
-        y, GM = jnp.sum((w @ reduction.basis) ** 2, -1), reduction.G @ M
+        y = jnp.sum((w @ reduction.basis) ** 2, -1)
+        GM = reduction.G @ M
         own = pair_sum(series(problem)[0], w, w, jnp.full(len(w), 1 / len(w)))
         return jnp.mean(own - 2 * horner(GM[:, None], y)) + M @ GM
 
@@ -206,12 +206,12 @@ def langevin(problem: Problem, noise: float, times, cells: int = 400, tol: float
     Risks on `cells` and on half as many cells must agree to `tol`, or `NotResolved` is raised:
     cells blur what is sharper than their width, as noise of about h / 2 times the velocity would.
     `BadInput` for other problems and values."""
-    (reduction, q), noise, times = (
-        reduced(problem),
-        check_positive("noise", noise),
-        check_times(times),
-    )
-    cells, tol, found = check_integer("cells", cells, 8, even=True), check_positive("tol", tol), []
+    reduction, q = reduced(problem)
+    noise = check_positive("noise", noise)
+    times = check_times(times)
+    cells = check_integer("cells", cells, 8, even=True)
+    tol = check_positive("tol", tol)
+    found = []
     if not noise * times[-1] < 1e12:
         raise NotResolved("noise", noise, f"noise that can be followed to {times[-1]:g}")
     for n in (cells // 2, cells):
@@ -230,11 +230,14 @@ def langevin(problem: Problem, noise: float, times, cells: int = 400, tol: float
 def dual(reduction: Radial, grid: Cells, noise: float, M):
     """For moments M with M[0] = 1: the convex function that the fixed point minimises, its slope
     and curvature in M[1:]."""
-    G, F, s = np.asarray(reduction.G), np.asarray(reduction.F), reduction.scale
+    G = np.asarray(reduction.G)
+    F = np.asarray(reduction.F)
+    s = reduction.scale
     powers = grid.y ** np.arange(F.size)[:, None]
     V = (M @ G - F) @ powers / (s * noise) - grid.log_area
     p = np.exp(V.min() - V)
-    mean, whole = powers @ p / p.sum(), p.sum()
+    mean = powers @ p / p.sum()
+    whole = p.sum()
     covariance = (powers * p / whole) @ powers.T - np.outer(mean, mean)
     value = M @ G @ M / (2 * s) + noise * (np.log(whole) - V.min())
     return value, (G @ (M - mean) / s)[1:], (G / s + G @ covariance @ G / (s * s * noise))[1:, 1:]
@@ -245,7 +248,8 @@ def rest(reduction: Radial, grid: Cells, noise: float) -> np.ndarray:
     M = moments(gibbs(-grid.log_area), grid.y, reduction.F.size)
     for _ in range(200):
         value, slope, curve = dual(reduction, grid, noise, M)
-        move, size = np.append(0.0, -np.linalg.lstsq(curve, slope, rcond=1e-15)[0]), 1.0
+        move = np.append(0.0, -np.linalg.lstsq(curve, slope, rcond=1e-15)[0])
+        size = 1.0
         ahead = lambda size: dual(reduction, grid, noise, M + size * move)[0] - value
         while size > 1e-9 and ahead(size) > 1e-4 * size * (slope @ move[1:]) + 1e-13:
             size /= 2  # but not on rounding
@@ -261,7 +265,9 @@ def fixed_point(problem: Problem, noise: float, cells: int = 2000) -> Noisy:
 
     Raises `NotResolved` where moments of the law and of its Gibbs law differ by more than 1e-8;
     `risk_error` is the risk's change on half the cells."""
-    (r, q), noise, found = reduced(problem), check_positive("noise", noise), []
+    r, q = reduced(problem)
+    noise = check_positive("noise", noise)
+    found = []
     for n in (check_integer("cells", cells, 8, even=True) // 2, cells):
         grid = latitude_cells(problem.dim, q, n)
         try:
@@ -292,7 +298,8 @@ def fixed_point(problem: Problem, noise: float, cells: int = 2000) -> Noisy:
 def _frozen_field(problem: Problem, noise: float, M, cells: int) -> tuple[Cells, np.ndarray]:
     """For one teacher direction and checked arguments: cells of the latitude, and `tilt` on them in
     the field of moments M (h,)."""
-    (r, q), noise = reduced(problem), check_positive("noise", noise)
+    r, q = reduced(problem)
+    noise = check_positive("noise", noise)
     require(q == 1, "problem", problem.name, "a problem with one teacher direction")
     shape = np.shape(check_finite("M", M))
     require(shape == r.F.shape, "M.shape", shape, f"{r.F.shape}, one moment for each power of y")
@@ -309,8 +316,11 @@ def spectral_gap(
     `odd`: f changes its sign with $w\\cdot w^*$. Constants (l = 0, even) are left out. At least the
     log-Sobolev constant times the noise. Raises `BadInput` for other problems."""
     grid, tilted = _frozen_field(problem, noise, M, cells)
-    l, odd, n = check_integer("l", l, 0), check_flag("odd", odd), problem.dim - 1
-    up, unit = np.diff(tilted), noise / grid.h**2
+    l = check_integer("l", l, 0)
+    odd = check_flag("odd", odd)
+    n = problem.dim - 1
+    up = np.diff(tilted)
+    unit = noise / grid.h**2
     there, back = (unit * bernoulli(sign * up) for sign in (1, -1))
     rate = np.append(there, 0) + np.append(0, back) + noise * l * (l + n - 2) / (1 - grid.y)
     rate[0] += 2 * unit * odd
@@ -374,13 +384,12 @@ def noisy_networks(
 
     The error of the law is of first order in `step`. `BadInput` for other values, also for steps
     that are not small turns."""
-    m, R, times = (
-        check_integer("width", width),
-        check_integer("repeats", repeats),
-        check_times(times),
-    )
+    m = check_integer("width", width)
+    R = check_integer("repeats", repeats)
+    times = check_times(times)
     seed = check_integer("seed", seed, 0)
-    noise, step = check_positive("noise", noise), check_positive("step", step)
+    noise = check_positive("noise", noise)
+    step = check_positive("step", step)
     require(not problem.signed, "problem", problem.name, "a problem with unit signs")
     require(
         noise * problem.dim * step < 0.5,
@@ -390,7 +399,8 @@ def noisy_networks(
     )
     check_step(step, times[-1])
     start, *keys = jax.random.split(jax.random.fold_in(own_key(seed), m), times.size + 1)
-    w, found = uniform(start, R * m, problem.dim), []
+    w = uniform(start, R * m, problem.dim)
+    found = []
     for key, span in zip(keys, np.diff(times, prepend=0.0)):
         count = int(np.ceil(span / step))
         w = walk(
@@ -408,7 +418,9 @@ def noisy_networks(
 def equilibrium_law(law: Noisy) -> tuple[float, float]:
     """For a `fixed_point`: $\\lim_m m\\,E\\|f_m-f\\|^2$ at equilibrium, and the static error of
     independent neurons."""
-    problem, p, y = law.problem, law.masses[-1], law.cells.y
+    problem = law.problem
+    p = law.masses[-1]
+    y = law.cells.y
     answered = static = 0.0
     for block in blocks(problem, reduced(problem)[1]):
         phi = block.features(np.log(y) / 2, np.log1p(-y) / 2)
@@ -439,7 +451,9 @@ def largest_noise(degree: int) -> float:
 def infinite_dimension_bias(degree: int, kappa: float) -> float:
     """For He_k, even k >= 4, noise = kappa / d as $d\\to\\infty$ (heuristic): the risk of the fixed
     point."""
-    kappa, u, k = check_positive("kappa", kappa), cap(degree), degree
+    kappa = check_positive("kappa", kappa)
+    u = cap(degree)
+    k = degree
     c = min(kappa / largest_noise(k), 1.0)
     if 1 - c <= (1 - u) ** (k / 2):
         return c**2
@@ -467,12 +481,11 @@ def noisy_time_to_risk(
 
     Half as many cells must agree within the fraction `tol` and the time must be below `longest`, or
     `NotResolved` is raised. Raises `BadInput` for a risk that is never passed."""
-    (reduction, q), noise, risk = (
-        reduced(problem),
-        check_positive("noise", noise),
-        check_positive("risk", risk),
-    )
-    cells, longest = check_integer("cells", cells, 8, even=True), check_positive("longest", longest)
+    reduction, q = reduced(problem)
+    noise = check_positive("noise", noise)
+    risk = check_positive("risk", risk)
+    cells = check_integer("cells", cells, 8, even=True)
+    longest = check_positive("longest", longest)
     tol = check_positive("tol", tol)
     start, end = ends(problem, noise)
     require(

@@ -67,7 +67,8 @@ def directions(z, q: int) -> Float[np.ndarray, "n q"]:
     coordinate is positive."""
     if q == 1:
         return np.ones((len(z), 1))
-    found, left = np.empty((len(z), q)), np.ones(len(z))
+    found = np.empty((len(z), q))
+    left = np.ones(len(z))
     for j in range(q - 2):
         side = 2 * z[:, j] - 1
         square = special.betaincinv(
@@ -115,7 +116,8 @@ class Latent(eqx.Module):
     teacher: tuple[Array, ...]
     norm: Float[Array, ""]
     scale: Float[Array, ""]
-    words, step = "moments of several directions", 2e-5
+    words = "moments of several directions"
+    step = 2e-5
     sizes = 2**10, 2**12, 2**14
 
     @property
@@ -147,7 +149,8 @@ class Latent(eqx.Module):
 
         if len(u) <= BLOCK:
             return some(u, charge)
-        u, charge = u.reshape(-1, BLOCK, u.shape[1]), charge.reshape(-1, BLOCK)
+        u = u.reshape(-1, BLOCK, u.shape[1])
+        charge = charge.reshape(-1, BLOCK)
         first = some(u[0], charge[0])
         add = lambda sums, block: (jax.tree.map(jnp.add, sums, some(*block)), None)
         return jax.lax.scan(add, first, (u[1:], charge[1:]))[0]
@@ -156,7 +159,8 @@ class Latent(eqx.Module):
         """Of $-F(w)+\\int K(w,v)a(v)d\\rho(v)$, per unit of scale: in u (n, q), and in r over r,
         (n,)."""
         rest = 1 - jnp.sum(u * u, 1)
-        in_u, in_r = jnp.zeros_like(u), jnp.zeros(len(u))
+        in_u = jnp.zeros_like(u)
+        in_r = jnp.zeros(len(u))
         for (p, i), k, m, F in zip(self.powers, self.kernel, M, self.teacher, strict=True):
             left, right = _halves(u, p)
             G = k * m - F
@@ -226,7 +230,8 @@ def _gradient(u, y, power: int):
 def latent(problem: Problem, basis: Float[np.ndarray, "d q"]) -> Latent | None:
     """The moments of a closed-form problem whose teacher lies in the span of `basis`; None where
     they are too many."""
-    (K, F), (d, q) = series(problem), basis.shape
+    K, F = series(problem)
+    d, q = basis.shape
     terms = [(k, i, k - 2 * i) for k in K.degrees for i in range(k // 2 + 1)]
     numbers = sum(
         comb(q + p // 2 - 1, p // 2) * comb(q + p - p // 2 - 1, p - p // 2) for _, _, p in terms
@@ -254,7 +259,8 @@ def latent(problem: Problem, basis: Float[np.ndarray, "d q"]) -> Latent | None:
 
 def _teacher_tensors(problem: Problem, F, basis) -> dict[int, np.ndarray]:
     "For each power p: T with $F_p(u)=\\phi(u)^\\top T\\phi(u)$ for the part of F of degree p."
-    t, found = problem.teacher, {}
+    t = problem.teacher
+    found = {}
     if isinstance(t, Atoms):
         v = t.points @ basis
         weights = {k: c * t.weights for k, c in zip(F.degrees, F.coefficients)}
@@ -270,7 +276,9 @@ def _teacher_tensors(problem: Problem, F, basis) -> dict[int, np.ndarray]:
 def _sums_of_powers(F, turn) -> tuple[dict, dict]:
     """A polynomial of coordinates, degree by degree, as sums of powers of dot products with unit
     vectors (n, q)."""
-    q, weights, atoms = len(turn), {}, {}
+    q = len(turn)
+    weights = {}
+    atoms = {}
     size = F.exponents.sum(1)
     for p in sorted(set(size.tolist())):
         rows = F.exponents[size == p]
@@ -292,13 +300,15 @@ def _reachable(
     A flip of bits that keeps the teacher is a symmetry; with signs, one that turns it is another.
     What is left are the products of the teacher's characters, with signs those of an odd number.
     SoftPlus has none of an odd number > 1 of bits."""
-    odd, even = set(map(frozenset, taught)), {frozenset[int]()}
+    odd = set(map(frozenset, taught))
+    even = {frozenset[int]()}
     while True:
         more_odd = odd | {S ^ frozenset(T) for S in even for T in taught}
         more_even = even | {S ^ frozenset(T) for S in odd for T in taught}
         if (more_odd, more_even) == (odd, even):
             break
-        odd, even = more_odd, more_even
+        odd = more_odd
+        even = more_even
     mirrored = signed and frozenset() not in odd
     found = odd if mirrored else odd | even
     kept = [tuple(sorted(S)) for S in found if len(S) == 1 or len(S) % 2 == 0]
@@ -315,21 +325,26 @@ def _smoothed(s, left, shape, beta: float):
     v = jnp.sqrt(left**2 + np.pi**2 / (3 * beta**2))
     fourth = -2 * shape[0] * left**4 + 2 * np.pi**4 / (15 * beta**4)
     sixth = 16 * shape[1] * left**6 + 16 * np.pi**6 / (63 * beta**6)
-    fourth_slope, sixth_slope = -8 * shape[0] * left**3, 96 * shape[1] * left**5
-    a2, a4, a6 = fourth / 24, sixth / 720, fourth**2 / 1152
-    b2, b4, b6 = fourth_slope / 24, sixth_slope / 720, fourth * fourth_slope / 576
+    fourth_slope = -8 * shape[0] * left**3
+    sixth_slope = 96 * shape[1] * left**5
+    a2 = fourth / 24
+    a4 = sixth / 720
+    a6 = fourth**2 / 1152
+    b2 = fourth_slope / 24
+    b4 = sixth_slope / 720
+    b6 = fourth * fourth_slope / 576
 
     t = s / v
     x = t * t
     p = jnp.exp(-x / 2) / np.sqrt(2 * np.pi)
-    p0, p2, p4 = (
-        p / v,
-        p / v**3 * (x - 1),
-        p / v**5 * (x * x - 6 * x + 3),
-    )  # derivatives of the Gaussian density
+    # derivatives of the Gaussian density
+    p0 = p / v
+    p2 = p / v**3 * (x - 1)
+    p4 = p / v**5 * (x * x - 6 * x + 3)
     p6 = p / v**7 * (((x - 15) * x + 45) * x - 15)
     p8 = p / v**9 * ((((x - 28) * x + 210) * x - 420) * x + 105)
-    p3, p5 = -p * t / v**4 * (x - 3), -p * t / v**6 * ((x - 10) * x + 15)
+    p3 = -p * t / v**4 * (x - 3)
+    p5 = -p * t / v**6 * ((x - 10) * x + 15)
     p7 = -p * t / v**8 * (((x - 21) * x + 105) * x - 105)
     error = jax.scipy.special.erf(t / np.sqrt(2)) / 2
     even = s * error + v * p + a2 * p2 + a4 * p4 + a6 * p6
@@ -404,8 +419,10 @@ class Cube(eqx.Module):
     target: Float[Array, " sets"]
     norm: Float[Array, ""]
     scale: Float[Array, ""]
-    words, step = "characters of relevant bits", 1e-4
-    share, sizes = 3e-3, (2**9, 2**11, 2**12, 2**13, 2**14)
+    words = "characters of relevant bits"
+    step = 1e-4
+    share = 3e-3
+    sizes = (2**9, 2**11, 2**12, 2**13, 2**14)
 
     def draw(self, size: int, seed: list[int]):
         """Starts (many twins, few twins, as few neurons on the cube), (n, r + 1) and (n, d), after
@@ -413,7 +430,9 @@ class Cube(eqx.Module):
         $\\sum_j\\omega_j^6$ of twins, (2, n).
 
         Neurons alone below d = `TWINS`."""
-        d, r, alone = len(self.order), self.relevant, len(self.order) < TWINS
+        d = len(self.order)
+        r = self.relevant
+        alone = len(self.order) < TWINS
         count = RADII if alone else 1
         few = (
             size // 4 if alone else size // 2 ** round(np.log2(d * d / 32))
@@ -461,7 +480,8 @@ class Cube(eqx.Module):
         """$E\\chi_S\\sigma$ of twins y (n, r + 1), (sets, n), and the function of the gap (sets,)
         that pulls them, (n, r + 1)."""
         bits, from_even, from_u = self._read()
-        u, left = y[:, :-1], y[:, -1:]
+        u = y[:, :-1]
+        left = y[:, -1:]
         even, along, across = _smoothed(u @ bits.T, left, shape[:, :, None], self.beta)
 
         def pull(gap):
@@ -567,7 +587,9 @@ QUANTILE = float(
 def hermite(knots, values, rates, t):
     "Values (K, ...) and rates at `knots` (K,), read in between by cubic polynomials."
     i = jnp.clip(jnp.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
-    h, a, b = knots[i + 1] - knots[i], values[i], values[i + 1]
+    h = knots[i + 1] - knots[i]
+    a = values[i]
+    b = values[i + 1]
     x = (t - knots[i]) / h
     cubic = (1 + 2 * x) * (1 - x) ** 2 * a + x * x * (3 - 2 * x) * b
     return cubic + h * x * (1 - x) * ((1 - x) * rates[i] - x * rates[i + 1])
@@ -706,7 +728,8 @@ def _fine_step(
 ) -> tuple[float, float, float]:
     """The solver's tolerance, what a tenth of it changes in the risk (a fifth of the error that is
     wanted), and that error."""
-    step, before = view.step, _scrambling(view, view.sizes[0], knots, view.step, [seed, 0])
+    step = view.step
+    before = _scrambling(view, view.sizes[0], knots, view.step, [seed, 0])
     risk = _risk(view, before, at)
     wanted = view.share * risk[0] if tol is None else tol
     for _ in range(3):
@@ -727,7 +750,8 @@ def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | Non
     Without `tol`, `view.share` of the first risk is aimed at, and the error says how far that went.
     """
     knots = np.union1d(np.linspace(0, times[-1] or 1.0, 65), times)
-    at, started = np.searchsorted(knots, times), view.sizes[0]
+    at = np.searchsorted(knots, times)
+    started = view.sizes[0]
     step, steps, wanted = _fine_step(view, knots, at, tol, seed)
     moments = _scramblings(view, started, knots, step, seed)
     risk, error = _risk_and_error(view, moments, at)
@@ -740,7 +764,8 @@ def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | Non
         enough = wanted - steps > error.max() * (started / size) ** 0.7
         if not enough and size < view.sizes[-1]:
             continue
-        started, moments = size, _scramblings(view, size, knots, step, seed)
+        started = size
+        moments = _scramblings(view, size, knots, step, seed)
         risk, error = _risk_and_error(view, moments, at)
 
     error = np.maximum.accumulate(error) + steps
@@ -771,7 +796,8 @@ def risk_by_steps(
     At published `times` (T,), multiples of the step; of one scrambling of the fewest starts, the
     same with and without steps: its error is a small part of the difference, not of the risk."""
     apart = replace(view, basis=None) if isinstance(view, Latent) else view
-    size, marks = view.sizes[0], np.round(np.asarray(times) / step).astype(int)
+    size = view.sizes[0]
+    marks = np.round(np.asarray(times) / step).astype(int)
     require(
         bool(np.allclose(marks * step, times)), "times", times, f"multiples of the step of {step}"
     )
@@ -793,7 +819,8 @@ def departure(v, rate: float) -> Float[np.ndarray, " n"]:
 
     square = v * v
     sunk = np.sqrt(square - square.min(1, keepdims=True))
-    now, turn = until_infinite(np.abs(v)), until_infinite(sunk)
+    now = until_infinite(np.abs(v))
+    turn = until_infinite(sunk)
     return np.where(rate * np.prod(v, 1) > 0, now, 2 * turn - now) / (2 * abs(rate))
 
 

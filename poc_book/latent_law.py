@@ -62,14 +62,16 @@ class Harmonic(NamedTuple):
     def features(self, y, over: int = 0) -> Float[np.ndarray, "f n"]:
         """$\\psi(u,r)/r^{over}$; with over = 1, for l > 0, what a neuron changes that moves around
         V."""
-        u, r = y[:, :-1], y[:, -1]
+        u = y[:, :-1]
+        r = y[:, -1]
         return np.concatenate(
             [np.sqrt(c) * features(u, p) * r ** (k - over) for p, k, c in self.terms]
         )
 
     def gradients(self, y) -> Float[np.ndarray, "f n ways"]:
         "Of the features, along the sphere."
-        u, r = y[:, :-1], y[:, -1]
+        u = y[:, :-1]
+        r = y[:, -1]
         found = []
         for p, k, c in self.terms:
             in_u = _slopes(u, p) * (r**k)[:, None]
@@ -80,7 +82,8 @@ class Harmonic(NamedTuple):
 
 def _slopes(u, power: int) -> Float[np.ndarray, "f n q"]:
     "The gradients of `features(u, power)`."
-    (_, counts, row), n = monomials(u.shape[1], power), u.shape[1]
+    _, counts, row = monomials(u.shape[1], power)
+    n = u.shape[1]
     found = np.zeros((len(counts), *u.shape))
     if power == 0:
         return found
@@ -95,7 +98,9 @@ def _slopes(u, power: int) -> Float[np.ndarray, "f n q"]:
 def harmonics_around(problem: Problem, q: int) -> list[Harmonic]:
     """For a short kernel and teachers that span q dimensions: its parts, those without harmonics
     left out."""
-    K, n, found = series(problem)[0], problem.dim - q, []
+    K = series(problem)[0]
+    n = problem.dim - q
+    found = []
     terms = [
         (p, k - p, c * comb(k, p)) for k, c in zip(K.degrees, K.coefficients) for p in range(k + 1)
     ]
@@ -122,8 +127,10 @@ def _characters(w, inside, beta: float, sloped: bool):
     Or, `sloped`, its gradient, (f, n, d). By the integral of `character_correlation`."""
     xi, weights, step = character_nodes(w.shape[1], beta, NODES)
     at_0 = step / np.pi / 2  # half the weight of what the integrand tends to at xi = 0
-    cosine, sine = jnp.cos(step * w), jnp.sin(step * w)
-    bits, mine = inside.sum(1), inside[:, None]
+    cosine = jnp.cos(step * w)
+    sine = jnp.sin(step * w)
+    bits = inside.sum(1)
+    mine = inside[:, None]
 
     def add(state, at):
         c, s, total = state
@@ -148,7 +155,8 @@ def _characters(w, inside, beta: float, sloped: bool):
         single = mine / 2 * jnp.ones_like(w)
         pair = at_0 * jnp.where(mine, own.sum(-1, keepdims=True) - w, 0.0)
     else:
-        single, pair = own.sum(-1) / 2, at_0 * jnp.prod(jnp.where(mine, w, 1.0), -1)
+        single = own.sum(-1) / 2
+        pair = at_0 * jnp.prod(jnp.where(mine, w, 1.0), -1)
     odd = jnp.where(column(bits == 1), single, 0.0)
     return jnp.where(column(bits % 2 == 1), odd, even + jnp.where(column(bits == 2), pair, 0.0))
 
@@ -189,7 +197,9 @@ def _squares(w, beta: float, top: int):
     xi, weights, step = character_nodes(w.shape[1], beta, NODES)
 
     def one(w):
-        cosine, sine = jnp.cos(xi * w[:, None]), jnp.sin(xi * w[:, None])  # (d, nodes)
+        # (d, nodes)
+        cosine = jnp.cos(xi * w[:, None])
+        sine = jnp.sin(xi * w[:, None])
         slopes = sine / cosine
         pairs = (slopes * weights * jnp.prod(cosine, 0)) @ slopes.T + step / np.pi / 2 * w[
             :, None
@@ -216,7 +226,9 @@ def beyond(blocks: Sequence[Characters], w, weights) -> float:
     part is at most $1/(2\\beta^2)$, and sampled. The squares of all characters of s bits add up to
     the coefficient of $y^s$ in a double integral of $\\prod_j(\\cos\\xi w_j\\cos\\xi'w_j+y\\sin\\xi
     w_j\\sin\\xi'w_j)$."""
-    beta, scale, top = blocks[0].beta, blocks[0].scale, max(b.inside.sum(1).max() for b in blocks)
+    beta = blocks[0].beta
+    scale = blocks[0].scale
+    top = max(b.inside.sum(1).max() for b in blocks)
     if top >= w.shape[1] - w.shape[1] % 2:
         return 0.0  # all characters are there
     z = np.abs(w @ np.random.default_rng(0).choice([-1.0, 1.0], (w.shape[1], 1024)))
@@ -232,7 +244,9 @@ def characters(view: Cube, top: int = TOP) -> list[Characters]:
     """Those of at most `top` bits, or as many as the limit's own have, in blocks that do not
     influence each other."""
     top = max(top, *map(len, view.sets))
-    d, r, found = len(view.order), view.relevant, []
+    d = len(view.order)
+    r = view.relevant
+    found = []
     taught = [frozenset(S) for S, c in zip(view.sets, view.target) if c]
     mirrored = frozenset() not in map(frozenset, view.sets)
     steps = [S ^ T for S in taught for T in taught] if mirrored else taught
@@ -340,7 +354,8 @@ def with_jacobians(
 ) -> tuple[np.ndarray, np.ndarray]:
     "y (T, N, q + 1) at `times` and the Jacobians (T, N, q + 1, q + 1) since the first of them."
     apart = replace(view, basis=None) if isinstance(view, Latent) else view
-    N, spare = len(starts.y), -len(starts.y) % BLOCK
+    N = len(starts.y)
+    spare = -len(starts.y) % BLOCK
     signs = np.pad(starts.signs, (0, spare), "edge")
     y = np.pad(starts.y, ((0, spare), (0, 0)), "edge")
 
@@ -457,7 +472,8 @@ def neurons_and_sources(
     neurons, drawn by themselves."""
     if times_more == 0:
         return (drawn(view, size, seed),) * 2
-    neurons, sources = drawn(view, times_more * size, seed), drawn(view, size, [*seed, 1])
+    neurons = drawn(view, times_more * size, seed)
+    sources = drawn(view, size, [*seed, 1])
     weights = np.append(neurons.weights, 0 * sources.weights)
     return Starts(
         weights, *(np.concatenate(pair) for pair in zip(neurons[1:], sources[1:]))
@@ -472,15 +488,19 @@ def followed(
 ) -> Iterator[Panel]:
     """Panel by panel, from time 0 on (a panel of length 0); see `neurons_and_sources`, and
     `one_scrambling` for the rest."""
-    (exact, view), problem = by_moments(limit), limit.problem
-    parts, scale = parts_of(problem, view), float(view.scale)
+    exact, view = by_moments(limit)
+    problem = limit.problem
+    parts = parts_of(problem, view)
+    scale = float(view.scale)
     starts, sources = neurons_and_sources(view, size, seed, times_more)
-    (N, n), S = starts.y.shape, len(sources.y)
+    N, n = starts.y.shape
+    S = len(sources.y)
     longest = check_positive("longest", panel(problem) if longest is None else longest)
     edges, nodes, rule = time_panels(pace(limit), limit.times, longest, POINTS)
 
     moved = [np.zeros((N, n + (b.turn > 0), S)) for b in parts]
-    nothing, still = np.zeros((0, 1, 1)), np.ones((1, 1, 1))
+    nothing = np.zeros((0, 1, 1))
+    still = np.ones((1, 1, 1))
     shown = [shown_by(b, sources, sources.y)[None] for b in parts]
     answers = [Answer(b, X, nothing, nothing, still, D) for b, X, D in zip(parts, shown, moved)]
     at_once = np.broadcast_to(np.eye(n), (1, N, n, n))
@@ -498,10 +518,8 @@ def followed(
     )
 
     for i, (a, b) in enumerate(pairwise(edges)):
-        times, length = (
-            np.append(a, nodes[1 + (POINTS + 1) * i : 1 + (POINTS + 1) * (i + 1)]),
-            b - a,
-        )
+        times = np.append(a, nodes[1 + (POINTS + 1) * i : 1 + (POINTS + 1) * (i + 1)])
+        length = b - a
         path, J = (x[1:] for x in with_jacobians(exact, view, starts, times))
         answers = []
         for j, block in enumerate(parts):
@@ -515,7 +533,8 @@ def followed(
             X = solve_panel(read, push, drive, rule)
             answers.append(Answer(block, X, read, push, onward, moved[j]))
         moved = [answer.displacement(rule, POINTS) for answer in answers]
-        starts, sources = starts._replace(y=path[-1]), sources._replace(y=path[-1, -S:])
+        starts = starts._replace(y=path[-1])
+        sources = sources._replace(y=path[-1, -S:])
         yield Panel(
             b in limit.times, times[1:], length, rule, starts, sources, path, J, answers, moved
         )
@@ -559,7 +578,8 @@ def one_scrambling(
 def _observed(panel: Panel) -> tuple[list, float, np.ndarray]:
     """At the end of a panel: the law by degree, the coupling error, and what each source carries of
     the law."""
-    starts, sources = panel.starts, panel.sources
+    starts = panel.starts
+    sources = panel.sources
     squares = [np.sum(answer.X[-1] ** 2, 0) for answer in panel.answers]
     shares = [square @ sources.weights for square in squares]
     on_cube = [answer.block for answer in panel.answers if isinstance(answer.block, Characters)]
@@ -594,26 +614,23 @@ class Runs(NamedTuple):
         all_, some, alike = (np.array([value(x) for x in runs]) for runs in self[:3])
         mean = all_.mean(0)
         deviation = QUANTILE * all_.std(0, ddof=1) / np.sqrt(SCRAMBLINGS)
-        fewer, limits, panels = (
-            mean - some.mean(0),
-            (some - alike).mean(0),
-            value(self.finer) - alike[0],
-        )
+        fewer = mean - some.mean(0)
+        limits = (some - alike).mean(0)
+        panels = value(self.finer) - alike[0]
         return mean, deviation + np.abs(fewer) + np.abs(limits) + np.abs(panels)
 
 
 def runs_of(one: Callable, limit: MeanField, size: int, seed: int) -> Runs:
     "Of `one(limit, size, seeds, longest)` from `size` starts, a power of two, and half as many."
-    size, seed = check_integer("size", size, 64), check_integer("seed", seed, 0)
+    size = check_integer("size", size, 64)
+    seed = check_integer("seed", seed, 0)
     require(size & (size - 1) == 0, "size", size, "a power of two")
     exact, _ = by_moments(limit)
     own = [eqx.tree_at(lambda x: x.limit, limit, part) for part in exact.apart(SCRAMBLINGS)]
     follow = lambda limits, size: [one(x, size, [seed, i, 11], None) for i, x in enumerate(limits)]
-    whole, half, common = (
-        follow(own, size),
-        follow(own, size // 2),
-        follow([limit] * SCRAMBLINGS, size // 2),
-    )
+    whole = follow(own, size)
+    half = follow(own, size // 2)
+    common = follow([limit] * SCRAMBLINGS, size // 2)
     return Runs(whole, half, common, one(limit, size // 2, [seed, 0, 11], panel(limit.problem) / 2))
 
 
@@ -653,7 +670,8 @@ def latent_law(limit: MeanField, size: int = 256, seed: int = 0) -> LatentLaw:
     _, view = by_moments(limit)
     runs = runs_of(one_scrambling, limit, size, seed)
     shares = np.mean([x.shares for x in runs.whole], 0)
-    law, coupling = runs.judged(lambda x: x.shares.sum(0)), runs.judged(lambda x: x.coupling)
+    law = runs.judged(lambda x: x.shares.sum(0))
+    coupling = runs.judged(lambda x: x.coupling)
     unanswered = shares[-1] if isinstance(view, Cube) else 0.0
     start = np.concatenate([x.sources.y for x in runs.whole])
     chance = np.concatenate([x.sources.weights for x in runs.whole]) / SCRAMBLINGS
@@ -698,7 +716,8 @@ def _in_harmonics(view: Latent, block: Part, moments: list) -> Callable:
     def at(times):
         potential = np.zeros((len(times), count))
         for (p, i), k, M, F in zip(view.powers, view.kernel, moments, view.teacher, strict=True):
-            left, right = features(u, p // 2), features(u, p - p // 2)
+            left = features(u, p // 2)
+            right = features(u, p - p // 2)
             potential += np.sum(left * ((k * M(times) - F) @ right), 1) * y[:, -1] ** (2 * i)
         return potential @ inverse.T
 
@@ -714,7 +733,9 @@ def bent(block: Part, y, ways):
     beside = lambda step: np.stack(
         [block.gradients(normalise(y + step * way)) for way in np.moveaxis(ways, -1, 0)]
     )
-    here, ahead, back = block.gradients(y), beside(STEP), beside(-STEP)
+    here = block.gradients(y)
+    ahead = beside(STEP)
+    back = beside(-STEP)
     return here, (ahead - back) / (2 * STEP), (ahead - 2 * here + back) / STEP**2
 
 
@@ -730,7 +751,10 @@ class Spread(NamedTuple):
 
 def spread_at(panel: Panel, k: int) -> Spread:
     "At node k of a panel."
-    n, along, around, pairs = panel.path.shape[2], np.zeros(()), np.zeros(()), []
+    n = panel.path.shape[2]
+    along = np.zeros(())
+    around = np.zeros(())
+    pairs = []
     for answer in panel.answers:
         D = answer.displacement(panel.rule, k)
         weighted = D * (panel.sources.weights / answer.block.number)
@@ -777,9 +801,12 @@ class Forces(NamedTuple):
 
 def forces(panel: Panel, k: int, scale: float, at: int, gap) -> Forces:
     "At node k, where block `at` holds $f_{MF}-f^*$, `gap` (f,)."
-    y, starts, spread = panel.path[k], panel.starts, spread_at(panel, k)
+    y = panel.path[k]
+    starts = panel.starts
+    spread = spread_at(panel, k)
     size, axes = np.linalg.eigh(spread.along)
-    force, alone = np.zeros_like(y), np.zeros_like(panel.sources.y)
+    force = np.zeros_like(y)
+    alone = np.zeros_like(panel.sources.y)
     for i, (answer, pairs) in enumerate(zip(panel.answers, spread.pairs)):
         ways = axes if i == at else np.linalg.qr(pairs[:, : y.shape[1]])[0]
         here, along, bend = bent(answer.block, y, ways)
@@ -811,13 +838,12 @@ class Second:
 
     def step(self, panel: Panel) -> Float[np.ndarray, " f"]:
         "The mean shift b at the end of the panel, in the features of the limit's block."
-        gaps, S = self.excess(panel.times), len(self.alone)
+        gaps = self.excess(panel.times)
+        S = len(self.alone)
         each = [forces(panel, k, self.scale, self.at, gap) for k, gap in enumerate(gaps)]
         force, alone, drive = map(np.array, zip(*each))
-        twice, own = (
-            grown(self.twice, force, panel.J, panel),
-            grown(self.alone, alone, panel.J[:, -S:], panel),
-        )
+        twice = grown(self.twice, force, panel.J, panel)
+        own = grown(self.alone, alone, panel.J[:, -S:], panel)
 
         answer = panel.answers[self.at]
         slope = np.stack([answer.block.gradients(y) for y in panel.path])
@@ -860,10 +886,12 @@ def one_correction(
 ) -> Float[np.ndarray, "2 T"]:
     """From one scrambling of `size` sources, as `one_scrambling`: the risk's correction and what of
     it is `Correction.shift`."""
-    found, second = [], None
+    found = []
+    second = None
     for panel in followed(limit, size, seed, longest, TIMES_MORE):
         if second is None:
-            second, shift = Second(limit, panel), 0.0
+            second = Second(limit, panel)
+            shift = 0.0
         else:
             try:
                 b = second.step(panel)

@@ -114,7 +114,8 @@ def teacher_span(problem: Problem) -> np.ndarray:
 def average_kernel(K, q: int, n: int) -> np.ndarray:
     """For an even power series K on S^{q+n-1}: the matrix G of its average over rotations of both
     factors."""
-    H, P = max(K.degrees) // 2, np.polynomial.polynomial
+    H = max(K.degrees) // 2
+    P = np.polynomial.polynomial
     G = np.zeros((H + 1, H + 1))
     for k, c in zip(K.degrees, K.coefficients):
         for j in range(k // 2 + 1):
@@ -135,8 +136,10 @@ def radial(problem: Problem) -> Radial | None:
     directions in V)."""
     if not problem.closed_form or problem.signed or not isinstance(problem.teacher, Atoms):
         return None
-    (K, F), basis = series(problem), teacher_span(problem)
-    q, n = basis.shape[1], problem.dim - basis.shape[1]
+    K, F = series(problem)
+    basis = teacher_span(problem)
+    q = basis.shape[1]
+    n = problem.dim - basis.shape[1]
     polynomials = K.smooth and F.smooth and max(K.degrees + F.degrees, default=99) <= 24
     if n < 1 or not polynomials or not F.degrees or any(k % 2 for k in K.degrees + F.degrees):
         return None
@@ -177,7 +180,8 @@ def waiting_clock(xi, exponent: int):
 def log_odds(psi, exponent: int):
     """The inverse of `waiting_clock`, by Halley's method from its asymptotes (accurate to rounding
     for all psi)."""
-    xp, p = module_of(psi), exponent - 1
+    xp = module_of(psi)
+    p = exponent - 1
     if p == 0:
         return -psi
     late = xp.where(psi > 1, -xp.log(p * xp.maximum(psi, 1)) / p, -np.inf)
@@ -189,7 +193,8 @@ def log_odds(psi, exponent: int):
     return xi
 
 # %% ../nbs/04_mean_field.ipynb #61490119
-ORDER, STENCIL = 8, 12
+ORDER = 8
+STENCIL = 12
 CHEBYSHEV = -np.cos(np.pi * np.arange(ORDER + 1) / ORDER)
 TO_COEFFICIENTS = np.linalg.inv(np.polynomial.chebyshev.chebvander(CHEBYSHEV, ORDER))
 TO_POWERS = (
@@ -251,7 +256,8 @@ def feet(reduction: Radial, xi, M, length, tol):
 
     `M` (ORDER + 1, h) are the moments at those times, `length` the panel's length in flow time,
     `tol` the error in xi."""
-    rows, p = TO_POWERS @ slopes(reduction, M), reduction.exponent
+    rows = TO_POWERS @ slopes(reduction, M)
+    p = reduction.exponent
     ends = (CHEBYSHEV[1:, None] + 1) / 2
 
     def drift(s, psi):  # back from all ends at once: s runs from 0 there to 1 at the start
@@ -298,7 +304,8 @@ def anderson(
 ) -> tuple[np.ndarray, float]:
     """A fixed point z = z + residual(z) by Anderson acceleration: the last image and the size of
     its residual."""
-    images, residuals = [], []
+    images = []
+    residuals = []
     for _ in range(rounds):
         r = residual(z)
         images.append(z + r)
@@ -318,7 +325,8 @@ def anderson(
 # %% ../nbs/04_mean_field.ipynb #9d52c380
 def lowest(reduction: Radial, dim: int, end: float) -> float:
     "Log-odds below which every neuron still waits at flow time `end`: there 1 - S is a power of y."
-    p, x0 = reduction.exponent, min(-28.0, -20.0 - np.log(dim))
+    p = reduction.exponent
+    x0 = min(-28.0, -20.0 - np.log(dim))
     if p == 1:
         return x0
     front = (
@@ -348,7 +356,8 @@ class Grid(eqx.Module):
         )
         self.dx = 3 * dx / (p + 1)  # the front is analytic in a strip of width about pi / p
         self.xi = self.x0 + self.dx * np.arange(160 * (p + 1))
-        y, i = special.expit(self.xi), np.arange(1, reduction.F.size)[:, None]
+        y = special.expit(self.xi)
+        i = np.arange(1, reduction.F.size)[:, None]
         self.weights = i * y**i * special.expit(-self.xi) * self.dx
         self.weights[:, -1] = (
             self.weights[:, -1] / 2 + 1 - y[-1] ** i[:, 0]
@@ -364,11 +373,9 @@ def panel(powers: Radial, grid: Grid, survival, M, guess, length: float, tol: fl
 
     Moments at its Chebyshev times and survival at its end; third and fourth, in units of `tol`: the
     residual of the fixed point and the largest of the last two coefficients."""
-    carried, q, size = (
-        survival,
-        np.asarray(float(grid.q)),
-        (np.asarray(length), np.asarray(max(0.1 * tol, 1e-13))),
-    )
+    carried = survival
+    q = np.asarray(float(grid.q))
+    size = (np.asarray(length), np.asarray(max(0.1 * tol, 1e-13)))
 
     def trial(z):
         return np.vstack([M, np.column_stack([np.ones(ORDER), z.reshape(ORDER, -1)])])
@@ -391,8 +398,13 @@ def follow(
 
     It ends early, with a whole panel, once the risk is at most `until`. Raises `NotResolved` when
     the panels shrink below what rounding allows."""
-    grid, end = Grid(reduction, dim, end, dx), float(end)  # always of one type: compiled once
-    survival, edges, length, powers = grid.initial(dim), [0.0], end / 32, reduction.powers
+    # always of one type: compiled once
+    grid = Grid(reduction, dim, end, dx)
+    end = float(end)
+    survival = grid.initial(dim)
+    edges = [0.0]
+    length = end / 32
+    powers = reduction.powers
     values = [
         np.tile(np.concatenate([[1.0], grid.weights @ survival]), (ORDER + 1, 1))
     ]  # before 0: at rest
@@ -408,7 +420,8 @@ def follow(
         if left <= 1 and tail <= 1:
             edges.append(end if end - edges[-1] - length < 1e-12 * end else edges[-1] + length)
             values.append(found)
-            survival, length = reached, length * min(factor, 3.0)
+            survival = reached
+            length = length * min(factor, 3.0)
         else:
             length *= max(factor, 0.2) if left <= 1 else 0.3
         if length < 1e-10 * end:
@@ -436,10 +449,8 @@ class RadialLimit(eqx.Module):
         return self.reduction.risk(self.path.moments(t))
 
     def function_error(self, t, rho: Measure):
-        GM, y = (
-            self.reduction.G @ self.path.moments(t),
-            jnp.sum((rho.points @ self.reduction.basis) ** 2, -1),
-        )
+        GM = self.reduction.G @ self.path.moments(t)
+        y = jnp.sum((rho.points @ self.reduction.basis) ** 2, -1)
         own = pair_sum(series(self.problem)[0], rho.points, rho.points, rho.charge)
         return rho.charge @ (own - 2 * horner(GM[:, None], y)) + self.path.moments(t) @ GM
 
@@ -496,7 +507,8 @@ def latitudes(exact: RadialLimit, xi, times, start: float = 0.0) -> tuple[np.nda
     apart = np.append(xi[order], np.repeat(xi[order[-1:]], -len(xi) % NEIGHBOURS)).reshape(
         -1, NEIGHBOURS
     )
-    powers, clock = exact.reduction.powers, (np.asarray(float(start)), padded(times, 128))
+    powers = exact.reduction.powers
+    clock = (np.asarray(float(start)), padded(times, 128))
     runs = [carry(powers, exact.path, block, *clock) for block in apart]
     back = np.argsort(order)
     now, along = (np.concatenate(x, 1)[: len(times), back] for x in zip(*runs))
@@ -511,7 +523,8 @@ def legendre_coefficients(K: DotProduct, dim: int) -> np.ndarray:
     the $P_l$."""
     p = K.taylor()
     l = np.arange(max(p.size, MODES) + 1)
-    up, down = (l + dim - 2) / (2 * l + dim - 2), l / (2 * l + dim - 2)
+    up = (l + dim - 2) / (2 * l + dim - 2)
+    down = l / (2 * l + dim - 2)
     found = np.zeros(l.size)
     for c in p[::-1]:  # Horner's rule: times s, plus c
         found = np.append(0.0, (up * found)[:-1]) + np.append((down * found)[1:], 0.0)
@@ -538,7 +551,8 @@ class OneLatitude(eqx.Module):
 
     def polynomials(self, u):
         "$P_l$ and $P_l'$ at u (N, 1), (2, L, N), by their recurrence."
-        d, u = self.dim, jnp.clip(u[:, 0], -1, 1)
+        d = self.dim
+        u = jnp.clip(u[:, 0], -1, 1)
         first = jnp.stack([jnp.ones_like(u), jnp.zeros_like(u)])
 
         def step(rows, l):
@@ -574,13 +588,15 @@ class OneLatitude(eqx.Module):
 def one_latitude(problem: Problem, order: int) -> OneLatitude:
     """The latitudes of a problem with one teacher direction, at `order` points on each of 40
     panels; no `basis` yet."""
-    (K, F), t = series(problem), problem.teacher
+    K, F = series(problem)
+    t = problem.teacher
     side = t.points @ teacher_span(problem)[:, 0]  # 1 or -1
     kappa, phi = (legendre_coefficients(x, problem.dim) for x in (K, F))
     phi = phi * (t.weights @ side[:, None] ** np.arange(MODES))
     few = 64 if np.abs(np.append(kappa[64:], phi[64:])).max() < 1e-15 * kappa.sum() else MODES
     z, weights = latitude_quadrature(problem.dim, 20, order)
-    start, weights = np.concatenate([-z[::-1], z]), np.concatenate([weights[::-1], weights]) / 2
+    start = np.concatenate([-z[::-1], z])
+    weights = np.concatenate([weights[::-1], weights]) / 2
     norm, dim, scale = (
         np.asarray(float(x)) for x in (teacher_norm(problem), problem.dim, problem.scale)
     )
@@ -594,7 +610,8 @@ def coarser(problem: Problem, order: int) -> OneLatitude:
     Points of weight zero bring it to the same shape: it shares what is compiled."""
     view = one_latitude(problem, order // 2)
     kept = np.arange(view.kappa.size) < MODES // 2
-    start, weights = np.tile(view.start, 2), np.append(view.weights, 0 * view.weights)
+    start = np.tile(view.start, 2)
+    weights = np.append(view.weights, 0 * view.weights)
     return replace(view, kappa=view.kappa * kept, phi=view.phi * kept, start=start, weights=weights)
 
 # %% ../nbs/04_mean_field.ipynb #449a826a
@@ -644,7 +661,8 @@ class ParticleLimit(eqx.Module):
         return self.view.risk(self.at(t))
 
     def function_error(self, t, rho: Measure):
-        v, view = self.at(t), self.view
+        v = self.at(t)
+        view = self.view
         if isinstance(view, Network):
             return self.problem.function_error(rho, self.problem.measure(v))
         own = pair_sum(series(self.problem)[0], rho.points, rho.points, rho.charge)
@@ -705,7 +723,8 @@ LEVELS = ((1e-6, 0.27), (1.5e-8, 0.2), (1e-9, 0.17), (1e-10, 0.15))
 
 def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
     "The exact limit, its risk at `times` and the running disagreement of the last two resolutions."
-    previous, error = None, np.array([np.inf])
+    previous = None
+    error = np.array([np.inf])
     core = reduction.core
     coarse = sum(level >= 100 * tol for level, _ in LEVELS[:2])  # these could not help
     for level, dx in LEVELS[coarse:]:
@@ -901,9 +920,11 @@ def solve(
     only if given. Where a sample stands for the inputs, `risk` is that on the sample, and its error
     covers how far it is from the risk on others. Raises `BadInput` for bad times, `NotResolved` for
     an unreachable `tol`."""
-    problem, times = check_concrete("problem", problem), check_times(times)
+    problem = check_concrete("problem", problem)
+    times = check_times(times)
     tol_given = None if tol is None else check_positive("tol", tol)
-    particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
+    particles = check_integer("particles", particles, 2)
+    seed = check_integer("seed", seed, 0)
     problem.check_slope()
 
     reduction = radial(problem)
@@ -912,7 +933,8 @@ def solve(
         return MeanField(problem, times, risk, error, "exact, one radius", True, limit)
     if has_one_direction(problem):
         limit, risk, error = solve_latitudes(problem, times, tol_given or 1e-8)
-        method, exact = f"exact, one latitude, {limit.points.shape[1]} points", True
+        method = f"exact, one latitude, {limit.points.shape[1]} points"
+        exact = True
     elif (moments := several(problem)) is not None:
         limit, risk, error, method = solve_moments(problem, moments, times, tol_given, seed)
         if problem.closed_form and isinstance(problem.teacher, Atoms):
@@ -923,7 +945,8 @@ def solve(
         limit, risk, error = solve_particles(view, times, particles, seed)
         if problem.sampled:
             error = error + sampling_error(limit, risk, times)
-        method, exact = f"proxy: network of {particles} neurons{words}", False
+        method = f"proxy: network of {particles} neurons{words}"
+        exact = False
     if tol_given and error[-1] > tol_given:
         raise NotResolved("tol", tol, f"at least {error[-1]:.1e} for {problem.name}, {method}")
     return MeanField(problem, times, risk, error, method, exact, limit)

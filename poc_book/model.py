@@ -183,13 +183,15 @@ def _breaks(both: Callable, z, values, slopes) -> tuple[tuple[float, ...], bool]
     at = np.argsort(sharp)[-16:]
     if sharp[at[-1]] < 0.01:
         return (), False
-    low, high = z[at], z[at + 1]
+    low = z[at]
+    high = z[at + 1]
     for _ in range(45):
         middle = (low + high) / 2
         found = np.array(both(np.concatenate([low, middle, high]))).reshape(2, 3, -1)
         change = np.abs(np.diff(found, axis=1)) / sizes[..., None]
         left = change.max(0)[0] > change.max(0)[1]
-        low, high = np.where(left, low, middle), np.where(left, middle, high)
+        low = np.where(left, low, middle)
+        high = np.where(left, middle, high)
     jump = np.where(left, *change[0])  # of f itself, in the last halves
     return tuple(np.sort(low[sharp[at] >= 0.01]).tolist()), bool(np.any(jump > 1e-4))
 
@@ -223,7 +225,8 @@ def _expand(f: Callable) -> Expansion | None:
         with settled(), jax.ensure_compile_time_eval():
             return [np.asarray(x, float) for x in compiled(z)]
 
-    near, (z, h, weights) = 1e-9, _gauss_legendre()
+    near = 1e-9
+    z, h, weights = _gauss_legendre()
     try:
         values, slopes = both(np.append(z, [-near, near]))
     except Exception:
@@ -231,8 +234,10 @@ def _expand(f: Callable) -> Expansion | None:
     if not np.all(np.isfinite([values, slopes])):
         return None
 
-    kink, jump = slopes[-1] - slopes[-2], values[-1] - values[-2] - near * (slopes[-1] + slopes[-2])
-    values, slopes = values[:-2], slopes[:-2]
+    kink = slopes[-1] - slopes[-2]
+    jump = values[-1] - values[-2] - near * (slopes[-1] + slopes[-2])
+    values = values[:-2]
+    slopes = slopes[:-2]
     share = weights * h[0] * values**2
     if share.sum() < 1e-200 or share[[0, -1]].max() > 1e-12 * share.sum():
         return None  # nothing, or much beyond 14
@@ -645,20 +650,20 @@ def expand_jointly(g: Callable, q: int) -> MultiExpansion | None:
         joint = values.reshape([nodes] * q)
         norm = joint**2
         for _ in range(q):
-            joint, norm = (
-                np.tensordot(joint, h * weights[:, None], (0, 0)),
-                np.tensordot(norm, weights, (0, 0)),
-            )
+            joint = np.tensordot(joint, h * weights[:, None], (0, 0))
+            norm = np.tensordot(norm, weights, (0, 0))
         return joint[tuple(exponents.T)], float(norm)
 
     try:
-        (c, norm), (other, _) = coefficients(nodes), coefficients(nodes + 5)
+        c, norm = coefficients(nodes)
+        other, _ = coefficients(nodes + 5)
     except Exception:
         return None  # the reader is told when the function is needed
     if not np.all(np.isfinite(c)) or norm == 0:
         return None
     kept = np.abs(c) > 1e-12 * np.sqrt(norm)
-    rest, noise = 1 - c[kept] @ c[kept] / norm, np.sum((c - other) ** 2) / norm
+    rest = 1 - c[kept] @ c[kept] / norm
+    noise = np.sum((c - other) ** 2) / norm
     return MultiExpansion(exponents[kept], c[kept], norm, max(rest, 0.0), noise)
 
 
@@ -717,12 +722,11 @@ def feature_gradient(
     w: Float[Array, "n d"], y: Float[Array, "D n"], power: int
 ) -> Float[Array, "n d"]:
     "$\\nabla_w\\,\\phi(w)\\cdot y$ of each row, for power >= 1."
-    (below, few, _), (_, counts, row) = (
-        monomials(w.shape[1], power - 1),
-        monomials(w.shape[1], power),
-    )
+    below, few, _ = monomials(w.shape[1], power - 1)
+    _, counts, row = monomials(w.shape[1], power)
     at = np.array([[row[tuple(sorted((*b, p)))] for b in below] for p in range(w.shape[1])])
-    share, lower = jnp.asarray(power * np.sqrt(few / counts[at]), w.dtype), features(w, power - 1)
+    share = jnp.asarray(power * np.sqrt(few / counts[at]), w.dtype)
+    lower = features(w, power - 1)
     return jnp.stack([jnp.sum(lower * y[i] * s[:, None], 0) for i, s in zip(at, share)], 1)
 
 # %% ../nbs/02_model.ipynb #58ecf4ba
@@ -751,10 +755,8 @@ def prefers_moments(K: DotProduct, n: int, m: int, dim: int, fused: bool = False
     if not K.short:
         return False
     sizes = [comb(dim + k // 2 - 1, k // 2) for k in K.degrees]
-    even, pairs = (
-        all(k > 0 and k % 2 == 0 for k in K.degrees),
-        n * m * (4 * dim + 60) / (15 if fused else 1),
-    )
+    even = all(k > 0 and k % 2 == 0 for k in K.degrees)
+    pairs = n * m * (4 * dim + 60) / (15 if fused else 1)
     return (
         even
         and (n + m) * sum(max(2 * D * D + 200 * D, 400_000 if fused else 0) for D in sizes) < pairs
@@ -865,7 +867,8 @@ def check_pointwise(f: Callable) -> None:
         return
     z = np.array([[-1.0, 0.3, 2.0], [0.5, 3.0, -2.0]])
     try:
-        found, alone = f(jnp.asarray(z)), f(jnp.asarray(z[:1, :2]))
+        found = f(jnp.asarray(z))
+        alone = f(jnp.asarray(z[:1, :2]))
     except Exception:
         return  # it is told when the function is needed
     require(
@@ -1063,10 +1066,8 @@ class Problem(eqx.Module):
                 many, f"{field}.shape", np.shape(value), f"(n, {self.dim}), a row for each point"
             )
         if signs is not None:
-            shape, rows = (
-                np.shape(signs if traced(signs) else check_finite("signs", signs)),
-                np.shape(given["w"])[:-1],
-            )
+            shape = np.shape(signs if traced(signs) else check_finite("signs", signs))
+            rows = np.shape(given["w"])[:-1]
             require(shape in ((), rows), "signs.shape", shape, f"{rows}, or one for all")
             given["signs"] = signs if isinstance(signs, float) else module_of(signs).asarray(signs)
         found = of(self, *given.values())
@@ -1111,7 +1112,8 @@ def output(problem: Problem, rho: Measure, x: Float[Array, "n d"]) -> Float[Arra
 def series(problem: Problem) -> tuple[DotProduct, Any]:
     """For closed-form problems: K of a dot product, and F: an atom's share likewise, or a
     `Polynomial` of directions."""
-    s, (activation, teacher) = problem.scale, problem.expansions
+    s = problem.scale
+    activation, teacher = problem.expansions
     K = paired(activation, activation).times(s * s)
     if isinstance(problem.teacher, MultiIndex):
         F = joined(activation, teacher)
@@ -1157,7 +1159,8 @@ def character_correlation(
     xi, weights, step = character_nodes(d, beta, tol)
     weights = weights.astype(w.dtype)
     inside = np.isin(np.arange(d), chosen)
-    cosine, sine = jnp.cos(step * w), jnp.sin(step * w)
+    cosine = jnp.cos(step * w)
+    sine = jnp.sin(step * w)
 
     def add(state, at):
         c, s, F, slope = state
@@ -1188,7 +1191,8 @@ def character_correlation(
 
 def teacher_sums(problem: Problem, w: Float[Array, "n d"]) -> tuple[Array, Array]:
     "For monomials and SoftPlus on a cube: F at unit rows w, (n,), and its gradient, (n, d)."
-    t, beta = problem.teacher, problem.activation.beta
+    t = problem.teacher
+    beta = problem.activation.beta
     found = [
         (c, character_correlation(w, reduced(s), beta)) for s, c in zip(t.sets, t.coefficients)
     ]
@@ -1200,7 +1204,8 @@ def correlation(problem: Problem, w):
     "$F(w)=E\\,f^*\\sigma$ without sign, for unit w of shape (..., d): shape (...)."
     t = problem.teacher
     if problem.closed_form:
-        F, along = series(problem)[1], w @ t.points.T.astype(w.dtype)
+        F = series(problem)[1]
+        along = w @ t.points.T.astype(w.dtype)
         if isinstance(F, DotProduct):
             return F(along) @ t.weights.astype(w.dtype)
         return F(along.reshape(-1, along.shape[-1])).reshape(w.shape[:-1])
@@ -1248,7 +1253,8 @@ def velocity(
 # %% ../nbs/02_model.ipynb #9ecac5e8
 def closed_gradient(problem: Problem, w, rho: Measure):
     "For closed-form problems: $\\nabla_w[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n, d)."
-    (K, F), t = series(problem), problem.teacher
+    K, F = series(problem)
+    t = problem.teacher
     if isinstance(F, DotProduct):
         teacher = pair_pull(F, w, t.points.astype(w.dtype), t.weights.astype(w.dtype))
     else:

@@ -21,16 +21,15 @@ from .sphere import Array, check_key, own_key, random_numbers, uniform
 def he(degree: int = 4, dim: int = 32) -> Problem:
     """For even degree >= 2 and dim >= 3: the single-index problem with activation and link $h_k$
     (Figure 3 is k = 4)."""
-    h, dim = (
-        Hermite(check_integer("degree", degree, 2, even=True), 1.0),
-        check_integer("dim", dim, 3),
-    )
+    h = Hermite(check_integer("degree", degree, 2, even=True), 1.0)
+    dim = check_integer("dim", dim, 3)
     return Problem(Gaussian(dim), h, Atoms(np.eye(1, dim), [1.0], h), name=f"he{degree}")
 
 
 def misspecified(dim: int = 32) -> Problem:
     "For dim >= 3: $f^*=0.8h_4+0.6h_6$ of one coordinate, activation $h_4+h_6$ (Figure 4)."
-    link, dim = Hermite([4, 6], [0.8, 0.6]), check_integer("dim", dim, 3)
+    link = Hermite([4, 6], [0.8, 0.6])
+    dim = check_integer("dim", dim, 3)
     return Problem(
         Gaussian(dim),
         Hermite([4, 6], [1.0, 1.0]),
@@ -42,7 +41,9 @@ def misspecified(dim: int = 32) -> Problem:
 def circle(dim: int = 64) -> Problem:
     """For dim >= 3: the mean of $h_4(x\\cdot v)$ over the unit circle of a plane, as five equal
     atoms (Figure 7)."""
-    angle, h, dim = 2 * np.pi * np.arange(5) / 5, Hermite(4, 1.0), check_integer("dim", dim, 3)
+    angle = 2 * np.pi * np.arange(5) / 5
+    h = Hermite(4, 1.0)
+    dim = check_integer("dim", dim, 3)
     atoms = np.zeros((5, dim))
     atoms[:, 0], atoms[:, 1] = np.cos(angle), np.sin(angle)
     return Problem(Gaussian(dim), h, Atoms(atoms, np.full(5, 0.2), h), name="circle")
@@ -51,7 +52,8 @@ def circle(dim: int = 64) -> Problem:
 def random_teachers(dim: int = 64, key=None) -> Problem:
     """For dim >= 6: the mean of six $h_4$ teachers, uniform in $R^6$ (Figure 8); `key` draws them,
     by default key 0."""
-    dim, h = check_integer("dim", dim, 6), Hermite(4, 1.0)
+    dim = check_integer("dim", dim, 6)
+    h = Hermite(4, 1.0)
     atoms = np.zeros((6, dim))
     atoms[:, :6] = uniform(own_key(0) if key is None else check_concrete("key", key), 6, 6)
     return Problem(Gaussian(dim), h, Atoms(atoms, np.full(6, 1 / 6), h), name="random66")
@@ -60,17 +62,16 @@ def random_teachers(dim: int = 64, key=None) -> Problem:
 def xor(dim: int = 32) -> Problem:
     """For dim >= 4: the parity $x_1x_2x_3x_4$ on the cube, SoftPlus(16) neurons with signs (Figure
     5)."""
-    teacher, inputs = Monomials(((0, 1, 2, 3),), (1.0,)), Boolean(check_integer("dim", dim, 4))
+    teacher = Monomials(((0, 1, 2, 3),), (1.0,))
+    inputs = Boolean(check_integer("dim", dim, 4))
     return Problem(inputs, SoftPlus(16.0), teacher, 8.0, True, "xor4")
 
 
 def staircase(dim: int = 64) -> Problem:
     """For dim >= 4: $0.25x_1+0.75x_1x_2x_3x_4$ on the cube, SoftPlus(16) neurons with signs (Figure
     9)."""
-    teacher, inputs = (
-        Monomials(((0,), (0, 1, 2, 3)), (0.25, 0.75)),
-        Boolean(check_integer("dim", dim, 4)),
-    )
+    teacher = Monomials(((0,), (0, 1, 2, 3)), (0.25, 0.75))
+    inputs = Boolean(check_integer("dim", dim, 4))
     return Problem(inputs, SoftPlus(16.0), teacher, 8.0, True, "staircase")
 
 # %% ../nbs/03_problems.ipynb #b1efefb0
@@ -101,7 +102,8 @@ class Labels(eqx.Module):
 def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
     """The problem seen through n >= 1 samples drawn with `key`, their labels with Gaussian noise of
     that standard deviation."""
-    n, (one, two) = check_integer("n", n), jax.random.split(check_key(check_concrete("key", key)))
+    n = check_integer("n", n)
+    one, two = jax.random.split(check_key(check_concrete("key", key)))
     require(check_finite("noise", noise, 0) >= 0, "noise", noise, "a finite number >= 0")
     x = problem.inputs.sample(one, n)
     labels = problem.teacher(x) + noise * random_numbers(jax.random.normal, two, (n,))

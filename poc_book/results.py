@@ -79,9 +79,11 @@ def data_hash(data: xr.Dataset) -> str:
         values = np.asarray(variable.values)
         if values.dtype.kind in "biufc":
             values = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<")))
-            kind, content = values.dtype.str, values.tobytes()
+            kind = values.dtype.str
+            content = values.tobytes()
         else:
-            kind, content = "text", json.dumps(values.tolist(), default=str).encode()
+            kind = "text"
+            content = json.dumps(values.tolist(), default=str).encode()
         digest.update(f"{name} {variable.dims} {values.shape} {kind} ".encode() + content)
     return digest.hexdigest()
 
@@ -213,7 +215,8 @@ def render(fig: Figure, kind: str) -> bytes:
 def render_animation(animation: Animation, fps: float) -> tuple[bytes, bytes]:
     "The bytes of `animation` as an animated WebP, and of its first frame as PNG."
     with tempfile.TemporaryDirectory() as folder:
-        moving, first = Path(folder) / "moving.webp", BytesIO()
+        moving = Path(folder) / "moving.webp"
+        first = BytesIO()
         animation.save(moving, writer=PillowWriter(fps=fps), dpi=100)
         with Picture.open(moving) as frames:
             frames.convert("RGB").save(first, "PNG")
@@ -222,7 +225,8 @@ def render_animation(animation: Animation, fps: float) -> tuple[bytes, bytes]:
 # %% ../nbs/90_results.ipynb #4813bce7
 def caption(record: Mapping[str, Any]) -> str:
     "The provenance of a figure as one paragraph of markdown."
-    versions, device = record["versions"], record["device"]
+    versions = record["versions"]
+    device = record["device"]
     parameters = ", ".join(f"{k}={v}" for k, v in record["parameters"].items()) or "no parameters"
     commit = record["commit"][:9] + (" with local changes" if record["dirty"] else "")
     redraw = [f"redraw: `{record['redraw']}`"] if "redraw" in record else []
@@ -315,7 +319,8 @@ class Chapter:
             name,
             f"a name used once in {self.name}",
         )
-        achieved, allowed = float(achieved), float(allowed)
+        achieved = float(achieved)
+        allowed = float(allowed)
         for what, number in (("achieved", achieved), ("allowed", allowed)):
             if not np.isfinite(number):
                 raise NotResolved(f"{name}, {what}", number, "a finite number")
@@ -337,7 +342,8 @@ class Chapter:
     def figure(self, name: str, fig: Figure, *, data: xr.Dataset, alt: str) -> None:
         """Show `fig` with its caption; with a folder, write NAME.svg, NAME.png, NAME.nc and
         NAME.json."""
-        png, svg = render(fig, "png"), render(fig, "svg")
+        png = render(fig, "png")
+        svg = render(fig, "svg")
         record = publish(self, name, data, alt, {"svg": svg, "png": png})
         plt.close(fig)
         display(Image(png, alt=alt, width=int(100 * fig.get_figwidth())), Markdown(caption(record)))

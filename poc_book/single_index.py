@@ -56,7 +56,8 @@ def descend(problem: Problem, risk: float, tol: float = 1e-5) -> MeanField:
     Times are [0, horizon]. The risk's error is what two resolutions disagree by, at most `tol`.
     Raises `BadInput` for other risks, `NotResolved` if the risk is never passed or the resolutions
     disagree by more."""
-    reduction, d = single_index(problem), problem.dim
+    reduction = single_index(problem)
+    d = problem.dim
     start = float(
         reduction.risk(np.array([coordinate_moment(d, 2 * i) for i in range(reduction.F.size)]))
     )
@@ -66,7 +67,8 @@ def descend(problem: Problem, risk: float, tol: float = 1e-5) -> MeanField:
         risk,
         f"between 1e-12 and the initial risk {start:.4g}",
     )
-    p, tol = reduction.exponent, check_positive("tol", tol)
+    p = reduction.exponent
+    tol = check_positive("tol", tol)
     waiting = np.log(d) if p == 1 else d ** (p - 1.0)
     for end in 0.5 * waiting * (0.25 / risk) ** (p - 0.5) * 3.0 ** np.arange(9):
         first = follow(reduction, d, end, 10 * tol, 0.35, until=0.95 * risk)
@@ -98,10 +100,8 @@ def crossing(limit: MeanField, risk: float) -> tuple[float, float]:
     over slope).
 
     Raises `BadInput` when the risk is not bracketed by the limit's horizon."""
-    end, excess = (
-        limit.times[-1],
-        lambda t: float(limit.limit.risk(t)) - check_positive("risk", risk),
-    )
+    end = limit.times[-1]
+    excess = lambda t: float(limit.limit.risk(t)) - check_positive("risk", risk)
     require(
         excess(0.0) > 0 > excess(end),
         "risk",
@@ -149,7 +149,8 @@ def weighted_line(x, y, sigma) -> tuple[np.ndarray, np.ndarray]:
     middle = np.average(x, weights=weights)
     lever = weights * (x - middle)
     size = lever @ (x - middle)
-    slope, error = lever @ y / size, np.sqrt([1 / np.sum(weights) + middle**2 / size, 1 / size])
+    slope = lever @ y / size
+    error = np.sqrt([1 / np.sum(weights) + middle**2 / size, 1 / size])
     return np.array([np.average(y, weights=weights) - slope * middle, slope]), unit * error
 
 
@@ -171,7 +172,9 @@ def fit_line(x, y, sigma=None) -> Line:
     )
     require(spreads.shape == x.shape and alike(spreads), "sigma", sigma, f"{ALIKE}, as many as x")
     units = magnitude(x), magnitude(y)
-    X, Y, spreads = x / units[0], y / units[1], spreads / spreads.min()
+    X = x / units[0]
+    Y = y / units[1]
+    spreads = spreads / spreads.min()
     X = X - X.mean()
     (a, b), (_, error) = weighted_line(X, Y, spreads)
     noise = np.sum(((Y - a - b * X) / spreads) ** 2) / (x.size - 2)
@@ -218,11 +221,9 @@ def latitude_growth(limit: MeanField, t: float, lags, xi) -> Traced:
 
     Log-odds are those of $y=(w\\cdot w^*)^2$. Raises `NotResolved` where neurons cannot be traced
     back."""
-    exact, lags, xi = (
-        one_direction(limit),
-        check_times(lags),
-        np.asarray(check_finite("xi", xi, 1), float),
-    )
+    exact = one_direction(limit)
+    lags = check_times(lags)
+    xi = np.asarray(check_finite("xi", xi, 1), float)
     inside = 0 < check_finite("t", t, 0) <= limit.times[-1] * (1 + 1e-12) and lags[-1] <= t
     require(inside, "t", t, "a time in the limit's horizon, lags up to t")
     before, gained = (x.T for x in latitudes(exact, xi, t - lags, t))
@@ -240,7 +241,8 @@ def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
 
     Infinite where a neuron starts below `level` and does not arrive within the limit's horizon, 0
     where it starts above. Shape as `quantiles` (vector). Proposition 47."""
-    d, end = limit.problem.dim, limit.times[-1]
+    d = limit.problem.dim
+    end = limit.times[-1]
     q = np.atleast_1d(np.asarray(check_finite("quantiles", quantiles), float))
     require(
         q.ndim == 1 and bool(np.all((q > 0) & (q < 1))),
@@ -249,7 +251,8 @@ def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
         "numbers between 0 and 1",
     )
     require(0 < check_positive("level", level) < 1, "level", level, "between 0 and 1")
-    goal, y0 = special.logit(level**2), special.betaincinv(0.5, (d - 1) / 2, q)
+    goal = special.logit(level**2)
+    y0 = special.betaincinv(0.5, (d - 1) / 2, q)
     exact = one_direction(limit)
 
     def escape(x0):
@@ -283,26 +286,26 @@ def transmitted(problem: Problem, xi, beta: float) -> np.ndarray:
         "a closed-form problem (atoms on Gaussian inputs)",
     )
     require(abs(check_finite("beta", beta, 0)) <= 1, "beta", beta, "between -1 and 1")
-    K, d, xi = series(problem)[0], problem.dim, np.asarray(check_finite("xi", xi, 1), float)
-    alpha, r, b = (
-        np.sqrt(special.expit(xi))[:, None],
-        np.sqrt(special.expit(-xi))[:, None],
-        np.sqrt(1 - beta**2),
-    )
+    K = series(problem)[0]
+    d = problem.dim
+    xi = np.asarray(check_finite("xi", xi, 1), float)
+    alpha = np.sqrt(special.expit(xi))[:, None]
+    r = np.sqrt(special.expit(-xi))[:, None]
+    b = np.sqrt(1 - beta**2)
     z, weight = latitude_quadrature(d - 1, 16, 8)
-    z, weight = np.append(-z, z), np.append(weight, weight) / 2
+    z = np.append(-z, z)
+    weight = np.append(weight, weight) / 2
     s = alpha * beta + r * b * z
-    K1, K2 = K.slope(s) / problem.scale, K.bend(s) / problem.scale
-    meet, q = (
-        r * beta - alpha * b * z,
-        alpha * b - r * beta * z,
-    )  # e.w' for the meridian e of w, and w.v_1
+    K1 = K.slope(s) / problem.scale
+    K2 = K.bend(s) / problem.scale
+    # e.w' for the meridian e of w, and w.v_1
+    meet = r * beta - alpha * b * z
+    q = alpha * b - r * beta * z
     square = lambda q2: K1**2 * (1 - q2) + K2**2 * q2 * (1 - s**2) - 2 * K1 * K2 * q2 * s
     first = K1 * (r * b + alpha * beta * z) + K2 * meet * q
-    slope, spread = (
-        r * K2 * meet - alpha * K1,
-        (1 - z**2) / (d - 2),
-    )  # w.v_2 = r zeta, E zeta^2 = spread
+    # w.v_2 = r zeta, E zeta^2 = spread
+    slope = r * K2 * meet - alpha * K1
+    spread = (1 - z**2) / (d - 2)
     mean = np.exp(special.gammaln(d / 2 - 1) - special.gammaln((d - 1) / 2)) / np.sqrt(np.pi)
     rest = square(q**2) - first**2, square(r**2 * spread) - slope**2 * spread
     across = [np.sqrt(np.maximum(x, 0)) @ weight for x in rest]
@@ -317,7 +320,9 @@ def transmitted(problem: Problem, xi, beta: float) -> np.ndarray:
 def neuron_weights(limit: MeanField, growth: Traced) -> tuple[np.ndarray, float]:
     """For log-odds on a uniform grid and the last lag at time 0: the weights (N,) of the neurons at
     t, and their sum minus 1."""
-    d, xi, start = limit.problem.dim, growth.now, growth.before[:, -1]
+    d = limit.problem.dim
+    xi = growth.now
+    start = growth.before[:, -1]
     density = special.gammaln(d / 2) - special.gammaln(0.5) - special.gammaln((d - 1) / 2)
     log = density + (d - 2) / 2 * special.log_expit(-start) - growth.longitudinal[:, -1]
     weights = np.exp(log + (special.log_expit(xi) + special.log_expit(-xi)) / 2) * (xi[1] - xi[0])
@@ -376,17 +381,16 @@ def stability(
     require(0 < check_positive("tau", tau) < 1, "tau", tau, "between 0 and 1")
     require(check_positive("end", end) > 1e-300, "end", end, "above 1e-300")
     end = float(end)
-    stages, nodes, lags = (
-        check_integer("stages", stages),
-        check_integer("nodes", nodes, 12),
-        check_integer("lags", lags, 2),
-    )
+    stages = check_integer("stages", stages)
+    nodes = check_integer("nodes", nodes, 12)
+    lags = check_integer("lags", lags, 2)
     spread = np.log(
         limit.problem.dim
     )  # up to where even the neurons that grew most, by d^((k - 1) / 2), have shrunk again
     xi = np.linspace(-20 - spread, 30 + 2 * single_index(limit.problem).exponent * spread, nodes)
     parts = [transmitted(limit.problem, xi, beta) for beta in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    outside, found = xi < special.logit((1 - tau**2 / 2) ** 2), []
+    outside = xi < special.logit((1 - tau**2 / 2) ** 2)
+    found = []
     for t in end * np.arange(1, stages + 1) / stages:
         growth = latitude_growth(
             limit, t, np.append(0.0, np.geomspace(min(0.05, t / 10), t, lags)), xi
@@ -431,8 +435,10 @@ def theorem_bound(times, risk, source, j_max: float, j_avg: float, c: float = 1.
         require(check_finite(name, value, 0) >= 0, name, value, "a number >= 0")
     unit = magnitude(source)  # the bound is linear in the source and in j_max
     scaled = np.asarray(source, float) / unit
-    L, eps = (lambda s: np.interp(s, t, risk)), (lambda s: np.interp(s, t, scaled))
-    least, fall = np.diff(t).min(), c * float(np.sqrt(np.max(risk)))
+    L = lambda s: np.interp(s, t, risk)
+    eps = lambda s: np.interp(s, t, scaled)
+    least = np.diff(t).min()
+    fall = c * float(np.sqrt(np.max(risk)))
     require(
         t[-1] / 1e6 < least, "times", t, f"steps above {t[-1] / 1e6:.1e}, a millionth of the whole"
     )

@@ -126,8 +126,10 @@ def copy_files(folder: Path, place: Path) -> None:
 def frame(folder: Path, place: Path, name: str) -> str:
     """A figure of a chapter as HTML: the picture, what it shows in words, and links to its files in
     `place`."""
-    record, url = json.loads((place / f"{name}.json").read_text()), f"files/{place.name}/{name}"
-    still, webp = (place / f"{name}.svg").exists(), (place / f"{name}.webp").exists()
+    record = json.loads((place / f"{name}.json").read_text())
+    url = f"files/{place.name}/{name}"
+    still = (place / f"{name}.svg").exists()
+    webp = (place / f"{name}.webp").exists()
     with Image.open(folder / f"{name}.png") as png:
         width, height = (round(s * (2 / 3 if still else 1)) for s in png.size)
     links = {"svg": "Figure (SVG)"} if still else {"webp": "Animation (WebP)"}
@@ -225,7 +227,8 @@ def executed(folder: Path) -> dict[str, str]:
     if not records:
         return found
     one = records[0]
-    device, versions = one["device"], one["versions"]
+    device = one["device"]
+    versions = one["versions"]
     return found | {
         "device": f"{device['count']} {device['kind']}, {device['cores']} cores of {device['cpu']}",
         "versions": ", ".join(f"{v} {versions[v]}" for v in ("python", "jax", "diffrax")),
@@ -508,7 +511,8 @@ def table(notebook: Path, first: str) -> str:
 
 def landing(book: Book, profile: str, files: Path) -> list[dict]:
     "What the first page shows of the chapters, as far as the book has them."
-    home, cells = book.home(profile), []
+    home = book.home(profile)
+    cells = []
     if "06_coupling" in book.chapters:
         picture = frame(home / "06_coupling", files / "06_coupling", "moving_picture")
         text = (
@@ -529,7 +533,8 @@ def landing(book: Book, profile: str, files: Path) -> list[dict]:
 def write_pages(book: Book, profile: str, folder: Path) -> None:
     """Write all sources of the site into `folder/pages`, and what it offers for download into
     `folder/files`."""
-    pages, sections = folder / "pages", navigation(book.root)
+    pages = folder / "pages"
+    sections = navigation(book.root)
     write_reference(book.root, pages)
     found: dict[str, dict] = {}
     for name in [n for names in sections.values() for n in names]:

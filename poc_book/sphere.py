@@ -155,7 +155,9 @@ def uniform(key: Array, m: int, dim: int, dtype=jnp.float64) -> Float[Array, "m 
 
     Row i depends on `key` and i alone, so draws are nested in `m`. Raises `BadInput` outside that
     range."""
-    key, m, dim = check_key(key), check_integer("m", m), check_integer("dim", dim, 3)
+    key = check_key(key)
+    m = check_integer("m", m)
+    dim = check_integer("dim", dim, 3)
     try:
         real = jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
     except TypeError:
@@ -184,7 +186,8 @@ def _normal(key, first, rows: int, columns: int, dtype):
 def coordinate_moment(n: int, power: int) -> float:
     """For n >= 1 and power >= 0: $E z^p$ for one coordinate z of a uniform point of S^{n-1} (zero
     for odd p)."""
-    n, power = check_integer("n", n), check_integer("power", power, 0)
+    n = check_integer("n", n)
+    power = check_integer("power", power, 0)
     if power % 2:
         return 0.0
     i = np.arange(power // 2)
@@ -265,20 +268,17 @@ def solve_ode(
     the first one tries, and `control` says how its controller measures errors. The loop is ours:
     diffrax's own, which can also be differentiated, takes twice as long to trace and a third longer
     to compile."""
-    method, length = solver(scan_kind="lax"), end - start
+    method = solver(scan_kind="lax")
+    length = end - start
     term = diffrax.ODETerm(
         lambda s, y, _: jax.tree.map(lambda v: length * v, field(start + s * length, y))
     )  # s from 0 to 1
-    controller, order = (
-        diffrax.PIDController(rtol=tol, atol=tol, **control),
-        method.error_order(term),
-    )
+    controller = diffrax.PIDController(rtol=tol, atol=tol, **control)
+    order = method.error_order(term)
     marks = jnp.ones(1) if times is None else (times - start) / jnp.where(length == 0, 1, length)
-    zero, one, first = (
-        jnp.zeros_like(marks[0]),
-        jnp.ones_like(marks[0]),
-        jnp.full_like(marks[0], first),
-    )
+    zero = jnp.zeros_like(marks[0])
+    one = jnp.ones_like(marks[0])
+    first = jnp.full_like(marks[0], first)
     near = 1 - 100 * jnp.finfo(marks.dtype).eps  # a step that ends here ends at 1
 
     def step(run):
@@ -302,7 +302,8 @@ def solve_ode(
         return count + 1, now, then, y, (inner, outer), diffrax.is_successful(result), saved
 
     outer = controller.init(term, zero, one, state, first, None, method.func, order)[1]
-    memory, known = (method.init(term, zero, first, state, None), outer), jnp.sum(marks <= 0)
+    memory = (method.init(term, zero, first, state, None), outer)
+    known = jnp.sum(marks <= 0)
     shown = (
         None
         if times is None
@@ -357,7 +358,9 @@ def integrate(
 
     `tol` bounds the error of a step. Raises `NotResolved` when the solver gives up or the result is
     not finite."""
-    times, tol, w0 = check_times(times), check_positive("tol", tol), check_concrete("w0", w0)
+    times = check_times(times)
+    tol = check_positive("tol", tol)
+    w0 = check_concrete("w0", w0)
     here = getattr(w0, "is_fully_addressable", True)
     w0 = check_sphere("w0", w0) if here else w0  # shares on other hosts: checked by who made them
     if times[-1] == 0:
@@ -378,14 +381,13 @@ def latitude_quadrature(
 
     Gauss-Legendre of the given order on `panels` panels halving towards the equator (DESIGN: graded
     latitudes)."""
-    dim, panels, order = (
-        check_integer("dim", dim, 3),
-        check_integer("panels", panels),
-        check_integer("order", order),
-    )
+    dim = check_integer("dim", dim, 3)
+    panels = check_integer("panels", panels)
+    order = check_integer("order", order)
     x, g = np.polynomial.legendre.leggauss(order)
     edges = np.pi / 2 * np.concatenate([[0.0], 0.5 ** np.arange(panels - 1, -1, -1)])
     half = np.diff(edges)[:, None] / 2
-    theta, g = (edges[:-1, None] + half * (1 + x)).ravel(), (half * g).ravel()
+    theta = (edges[:-1, None] + half * (1 + x)).ravel()
+    g = (half * g).ravel()
     weights = g * np.exp((dim - 2) * np.log(np.cos(theta)))
     return np.sin(theta), weights / weights.sum()

@@ -70,7 +70,8 @@ def jacobian(limit: MeanField | Limit, t, w, signs=1.0):
 # %% ../nbs/07_stability.ipynb #4be8f21c
 def radial_hessian(exact: RadialLimit, t, w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
     "The local Hessian of a radial limit, by the formula above: w (m, d) at one time, (m, d, d)."
-    basis, P = exact.reduction.basis, tangent(w)
+    basis = exact.reduction.basis
+    P = tangent(w)
     u = w @ basis @ basis.T
     y = (u * u).sum(-1)[:, None, None]
     rows = slopes(exact.reduction, exact.path.moments(t))
@@ -95,7 +96,8 @@ def local_hessian(limit: MeanField, t, w: Float[Array, "m d"], signs=1.0) -> Flo
     require(shape in ((), w.shape[:1]), "signs.shape", shape, f"({len(w)},), or one for all")
     if traced(w) or traced(t):
         return projected(limit.limit, t, w, jnp.asarray(signs, w.dtype))
-    w, t = np.asarray(w), np.asarray(t, float)
+    w = np.asarray(w)
+    t = np.asarray(t, float)
     if isinstance(limit.limit, RadialLimit):
         return radial_hessian(limit.limit, t, w)
     return np.asarray(projected(limit.limit, t, w, np.asarray(signs, w.dtype)))
@@ -129,7 +131,8 @@ def interaction_hessian(
         for field, x in (("w", w), ("v", w if v is None else v))
     )
     if not traced(w) and not traced(v):
-        w, v = np.asarray(w), np.asarray(v)
+        w = np.asarray(w)
+        v = np.asarray(v)
     signs = problem.signs(len(w), w.dtype)[:, None] * problem.signs(len(v), w.dtype)
     along = tangent(w)[:, None] @ mixed_hessian(problem, w, v) @ tangent(v)
     return signs[..., None, None] / problem.scale * along
@@ -172,18 +175,19 @@ def propagators(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array,
     """For neurons at unit `w0` (m, d) at time 0: where they are at `times` (T, m, d), and J from 0
     to the first time and from each time to the next, (T, m, d, d), to `tol` a step; errors as in
     `stability_matrix`."""
-    times, w0, tol = (
-        check_times(times),
-        check_sphere("w0", w0, limit.problem.dim),
-        check_positive("tol", tol),
-    )
+    times = check_times(times)
+    w0 = check_sphere("w0", w0, limit.problem.dim)
+    tol = check_positive("tol", tol)
     require(
         times[-1] <= limit.times[-1],
         "times[-1]",
         times[-1],
         f"at most {limit.times[-1]:g}, the end of the limit",
     )
-    signs, w, path, steps = limit.problem.signs(len(w0), w0.dtype), w0, [], []
+    signs = limit.problem.signs(len(w0), w0.dtype)
+    w = w0
+    path = []
+    steps = []
     for start, end in zip(np.append(0.0, times[:-1]), times):
         if start == end:
             J = tangent(w)
@@ -249,11 +253,9 @@ def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
 
     Costs the same in every dimension. Raises `BadInput` for other limits, `NotResolved` where the
     solver gives up."""
-    one, times, y0 = (
-        one_direction(limit),
-        check_times(times),
-        np.square(np.asarray(check_finite("alpha0", alpha0, 1), float)),
-    )
+    one = one_direction(limit)
+    times = check_times(times)
+    y0 = np.square(np.asarray(check_finite("alpha0", alpha0, 1), float))
     require(
         bool(np.all((y0 > 0) & (y0 < 1))),
         "alpha0",
@@ -320,13 +322,15 @@ def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
 
     A neuron $w=\\rho\\,a+r\\,b$ keeps its directions a in V and b around V. J stretches its
     meridian and both families of circles."""
-    V, first = exact.reduction.basis, np.append(0.0, times)
+    V = exact.reduction.basis
+    first = np.append(0.0, times)
     along = w0 @ V @ V.T
     sizes = [np.maximum(np.linalg.norm(x, axis=1), 1e-150) for x in (along, w0 - along)]
     a, b = (x / size[:, None] for x, size in zip((along, w0 - along), sizes))
     xi, growth = latitudes(exact, 2 * np.log(sizes[0] / sizes[1]), first)
     rho, r = (np.exp(special.log_expit(x) / 2)[..., None] for x in (xi, -xi))
-    w, meridian = rho * a + r * b, r * a - rho * b
+    w = rho * a + r * b
+    meridian = r * a - rho * b
     in_V = V @ V.T - a[:, :, None] * a[:, None]
     around = np.eye(len(V)) - V @ V.T - b[:, :, None] * b[:, None]
     ratio = lambda x: (x[1:] / x[:-1])[..., None]
@@ -343,7 +347,8 @@ def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
 
 def propagated(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
     "`propagators`, in closed form where the limit is exact."
-    times, exact = check_times(times), limit.limit
+    times = check_times(times)
+    exact = limit.limit
     if isinstance(exact, RadialLimit) and limit.times[-1] >= times[-1] > 0:
         return _frames(exact, w0, times)
     return propagators(limit, w0, times, tol)
@@ -466,15 +471,18 @@ def j_avg(
     The supremum runs over s <= t on the grid, w' among the first `candidates` neurons and the
     places, v by ascent: a lower bound but for sampling, whose standard error at the maximum is
     `sample_gap`. Memory T m d^2; 1 / flow time (Stability)."""
-    tau, seed = check_positive("tau", tau), check_integer("seed", seed, 0)
+    tau = check_positive("tau", tau)
+    seed = check_integer("seed", seed, 0)
     require(tau <= 2, "tau", tau, "at most 2, the largest distance")
-    candidates, starts = check_integer("candidates", candidates), check_integer("starts", starts)
+    candidates = check_integer("candidates", candidates)
+    starts = check_integer("starts", starts)
     problem = limit.problem
     places = atoms_of(problem) if places is None else problem.checked("places", places)
     path, steps = propagated(
         limit, check_sphere("w0", w0, problem.dim), times, 1e-6
     )  # far below what sampling costs
-    T, d = len(path), path.shape[-1]
+    T = len(path)
+    d = path.shape[-1]
     out = outside(problem, path, tau, places)
     table, errors, spread = np.zeros((3, T, T))
     first = uniform(own_key(seed), starts, d)
@@ -506,8 +514,10 @@ def average_push(J, H, out, starts, count):
 def cap(places: Measure, tau: float, count: int, seed: int) -> Measure:
     """Each place and `count` points around it with its sign, at distances spread over [0, tau]: n
     (count + 1) points."""
-    points, dim = places.points, places.points.shape[1]
-    count, seed = check_integer("count", count), check_integer("seed", seed, 0)
+    points = places.points
+    dim = places.points.shape[1]
+    count = check_integer("count", count)
+    seed = check_integer("seed", seed, 0)
     require(check_positive("tau", tau) <= 1, "tau", tau, "at most 1")
     away = uniform(own_key(seed), count * len(points), dim).reshape(len(points), count, -1)
     away = normalise(project(points[:, None], away))
@@ -531,7 +541,8 @@ def local_strong_convexity(
     The maximum runs over the places and `count` points around each, so values (T,) bound the
     constant from above (LSC). For even activations the opposite places give the same. Raises
     `BadInput` for signed problems without `places`."""
-    times, problem = check_times(times), limit.problem
+    times = check_times(times)
+    problem = limit.problem
     require(
         times[-1] <= limit.times[-1],
         "times[-1]",
@@ -560,7 +571,8 @@ def self_concordance(limit: MeanField, times, w0) -> np.ndarray:
 
     About (k - 1) / alpha where the teacher's term rules; it diverges where a neuron comes to rest
     (`NotResolved` at rest)."""
-    path, signs = propagators(limit, w0, times)[0], limit.problem.signs(len(w0))
+    path = propagators(limit, w0, times)[0]
+    signs = limit.problem.signs(len(w0))
     ratio = lambda t, w: (
         np.linalg.norm(local_hessian(limit, t, w, signs), 2, (1, 2))
         / np.linalg.norm(limit.velocity(t, w, signs), axis=-1)

@@ -32,9 +32,11 @@ def run_one(problem: str, dim: int, width: int, seed: int, times) -> xr.Dataset:
     over neurons of $|\\Delta_i|^2$, all over `DIMS`. Raises `BadInput` for labels that the problem
     does not have, `NotResolved` where a solver gives up."""
     one = PROBLEMS[check_name("problem", problem, PROBLEMS)](check_integer("dim", dim, 3))
-    width, seed = check_integer("width", width, even=one.signed), check_integer("seed", seed, 0)
+    width = check_integer("width", width, even=one.signed)
+    seed = check_integer("seed", seed, 0)
     pair = couple(one, uniform(own_key(seed), width, one.dim), times)
-    limit, coupling_error = pair.mean_field, (pair.delta**2).sum(-1).mean(-1)
+    limit = pair.mean_field
+    coupling_error = (pair.delta**2).sum(-1).mean(-1)
     found = {
         "risk": pair.finite.risk,
         "mean_field_risk": limit.risk,

@@ -101,7 +101,8 @@ def until_learned(
     """The limit at 33 times up to the flow time at which its risk is `share` of the initial one,
     and whether it got there."""
     require(check_positive("share", share) < 1, "share", share, "below 1")
-    particles, seed = check_integer("particles", particles, 2), check_integer("seed", seed, 0)
+    particles = check_integer("particles", particles, 2)
+    seed = check_integer("seed", seed, 0)
     reduction = radial(
         problem
     )  # followed at almost no cost; other limits are begun anew where they were too short
@@ -142,20 +143,17 @@ def transitive(points, charge, even: bool) -> bool:
 
     With `even`, atoms count up to their sign. A search over permutations that keep inner products
     to 1e-9, charges to 1e-9 of the largest."""
-    points, charge = (
-        np.asarray(check_finite("points", points, 2)),
-        np.asarray(check_finite("charge", charge, 1)),
-    )
-    n, even = len(points), check_flag("even", even)
+    points = np.asarray(check_finite("points", points, 2))
+    charge = np.asarray(check_finite("charge", charge, 1))
+    n = len(points)
+    even = check_flag("even", even)
     require(
         bool(np.allclose(np.linalg.norm(points, axis=1), 1)), "points", points, "rows of norm 1"
     )
     require(charge.size == n > 0, "charge.shape", charge.shape, f"({n},), one per atom")
     both = np.concatenate([points, -points]) if even else points
-    G, p = (
-        np.round(both @ both.T, 9) + 0.0,
-        np.tile(np.round(charge / magnitude(charge), 9), 1 + even),
-    )
+    G = np.round(both @ both.T, 9) + 0.0
+    p = np.tile(np.round(charge / magnitude(charge), 9), 1 + even)
 
     def extend(image: list[int]) -> bool:
         k = len(image)
@@ -172,7 +170,8 @@ def within(limit: MeanField) -> MeanField:
     These are V, of q dimensions, one direction around it and one more. How neurons are distributed
     is not in it: `placed`. Raises `BadInput` for another limit, and where there are not two
     directions around V."""
-    exact, problem = limit.limit, limit.problem
+    exact = limit.limit
+    problem = limit.problem
     if isinstance(exact, RadialLimit):
         V = exact.reduction.basis
     elif isinstance(exact, MomentLimit) and isinstance(exact.view, Latent):
@@ -181,7 +180,8 @@ def within(limit: MeanField) -> MeanField:
         raise BadInput(
             "limit", problem.name, "a limit of teachers that are atoms, by one radius or by moments"
         )
-    q, teacher = V.shape[1], problem.teacher
+    q = V.shape[1]
+    teacher = problem.teacher
     require(
         problem.dim >= q + 2,
         "limit.problem.dim",
@@ -225,7 +225,9 @@ def two_sided(A, turned, weights, around: int, rounds: int = 3) -> tuple[np.ndar
     Arguments as of `mean_square`. The first b is the size of A; then it is that of Av for the v
     found, and a tenth of that of A, as v may not be the best."""
     whole = np.sqrt(np.sum(A**2, (2, 3)) + turned**2) + 1e-300
-    b, lower, upper = whole, np.zeros(len(A)), np.full(len(A), np.inf)
+    b = whole
+    lower = np.zeros(len(A))
+    upper = np.full(len(A), np.inf)
     for _ in range(rounds):
         root = np.sqrt(b)
         square, beyond = mean_square(A / root[..., None, None], turned / root, weights, around)
@@ -248,7 +250,8 @@ def placed(q: int, dim: int, size: int, seed: int) -> Float[np.ndarray, "n D"]:
 
     As `within` sees them: u, the part along one direction around V, and the length of the rest.
     `GROUPS` scramblings, one after the other, of a power of two each."""
-    n, found = dim - q, []
+    n = dim - q
+    found = []
     for group in range(GROUPS):
         z = scrambled(size // GROUPS // RADII, q + 1, [seed, group, 23])
         u = spread(directions(z[:, 1:q], q), radii(z[:, 0], q, dim, RADII))
@@ -327,11 +330,14 @@ def average_bounds(
     path, steps = propagated(
         limit, sample.w, limit.times[::8], 1e-4
     )  # far below what sampling costs
-    away, problem = outside(limit.problem, path, tau, places), limit.limit.problem
+    away = outside(limit.problem, path, tau, places)
+    problem = limit.limit.problem
     rest = np.linalg.norm(path[..., -2:], axis=-1)
-    top, errors = np.full(2, -1.0), np.zeros(2)
+    top = np.full(2, -1.0)
+    errors = np.zeros(2)
     for s in range(len(path)):
-        J, H = tangent(path[s]), interaction_hessian(problem, path[s], others).swapaxes(0, 1)
+        J = tangent(path[s])
+        H = interaction_hessian(problem, path[s], others).swapaxes(0, 1)
         slope = np.zeros(H.shape[:2])
         if around:
             slope = np.abs(series(problem)[0].slope(others @ path[s].T)) / problem.scale
@@ -374,11 +380,15 @@ def stability_around(
     directions of V, and the same halfway up around it. The cost does not depend on d but through T:
     the solver's steps are of order one."""
     require(is_even(limit.problem), "limit.problem", limit.problem.name, "an even problem")
-    starts, seed = check_integer("starts", starts, 16), check_integer("seed", seed, 0)
-    small, d, T = within(limit), limit.problem.dim, float(limit.times[-1])
+    starts = check_integer("starts", starts, 16)
+    seed = check_integer("seed", seed, 0)
+    small = within(limit)
+    d = limit.problem.dim
+    T = float(limit.times[-1])
     q = small.problem.dim - 2
     w = placed(q, d, 16 * 2 ** (starts - 1).bit_length(), seed)
-    path, places = np.asarray(small.transport(w))[::8], Measure(small.problem.teacher.points)
+    path = np.asarray(small.transport(w))[::8]
+    places = Measure(small.problem.teacher.points)
     sample = worth_carrying(w, path, outside(small.problem, path, tau, places), q, starts, seed)
     others = tried(np.asarray(places.points), count, seed)
     found = average_bounds(small, sample, others, tau, places, d - q)
@@ -404,7 +414,8 @@ def stability_from_start(
     """For SoftPlus on the cube: a limit's last time T, and a lower bound of $J_{avg}(\\tau)\\,T$.
 
     At s = t = 0, with the error of so many random neurons. The upper bound is infinite."""
-    problem, T = limit.problem, float(limit.times[-1])
+    problem = limit.problem
+    T = float(limit.times[-1])
     w = np.asarray(uniform(own_key(seed), neurons, problem.dim))
     size = np.linalg.norm(pushed_by_one(problem, w), axis=1)
     size = size * outside(problem, w, tau, endpoints(problem))
@@ -418,7 +429,9 @@ def stability_on_cube(
     coordinates.
 
     w' among the corners, the first two neurons and the axes of the first and the last bit."""
-    problem, T, places = limit.problem, float(limit.times[-1]), endpoints(limit.problem)
+    problem = limit.problem
+    T = float(limit.times[-1])
+    places = endpoints(limit.problem)
     if places is None:
         raise BadInput("limit.problem", problem.name, "a parity of the first four bits")
     w = np.asarray(uniform(own_key(seed), neurons, problem.dim))
