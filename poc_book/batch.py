@@ -251,17 +251,18 @@ def parsed(code: str) -> ast.Module:
 
 
 @cache
-def bare(code: str) -> str:
-    "What code does, as its syntax tree without comments, docstrings and layout."
+def bare(code: str, module: bool = False) -> str:
+    """What code does, as its syntax tree without comments, docstrings and layout.
+
+    A cell that is a string, or whose output a semicolon hides, shows something else without."""
     tree = copy.deepcopy(parsed(code))
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr):
+        if isinstance(node, ast.Module) and not module:
             continue
-        first = body[0].value
-        if isinstance(first, ast.Constant) and isinstance(first.value, str):
-            del body[0]
-    return ast.dump(tree)
+        kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
+        if isinstance(node, kinds) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.dump(tree) + ";" * code.rstrip().endswith(";")
 
 
 @cache
@@ -309,7 +310,7 @@ def reached(book: Book, codes: list[str]) -> tuple[dict[Path, str], set[str]]:
         modules = {book.root / "poc_book" / f"{name}.py" for name in names} - found.keys()
         for module in filter(Path.is_file, modules):
             code = module.read_text(encoding="utf-8")
-            found[module] = digest(bare(code).encode())
+            found[module] = digest(bare(code, module=True).encode())
             codes.append(code)
     return found, words
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RADII', 'FEW', 'BLOCK', 'NODES', 'TWINS', 'SCRAMBLINGS', 'QUANTILE', 'scrambled', 'directions', 'radii', 'spread',
-           'Latent', 'latent', 'Cube', 'cube', 'hermite', 'MomentLimit', 'Carried', 'solve_moments', 'risk_by_steps',
-           'departure', 'endless_parity']
+           'Latent', 'latent', 'Cube', 'cube', 'hermite', 'MomentLimit', 'Carried', 'solve_moments', 'radial_shares',
+           'risk_by_steps', 'departure', 'endless_parity']
 
 # %% ../nbs/04_latent.ipynb #4a000010
 import os
@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import interpolate, special
 
-from .checks import NotResolved, require
+from .checks import BadInput, NotResolved, require
 from poc_book.model import (
     Atoms,
     Boolean,
@@ -32,6 +32,7 @@ from poc_book.model import (
     Problem,
     SoftPlus,
     character_correlation,
+    expand,
     feature_gradient,
     features,
     in_blocks,
@@ -95,8 +96,7 @@ def spread(direction, radius) -> Float[np.ndarray, "n q"]:
 
 # %% ../nbs/04_latent.ipynb #4a000030
 RADII = 8  # a direction: how long a neuron waits depends on its radius most of all
-# of them where q > 3, as directions fill more dimensions: for six teachers half the error, or less
-FEW = 2
+FEW = 2  # of them where q > 3, as directions fill more dimensions
 BLOCK = 2048  # starts whose features, 21 numbers each where q = 6 and k = 4, fit into a cache
 
 
@@ -155,21 +155,28 @@ class Latent(eqx.Module):
         add = lambda sums, block: (jax.tree.map(jnp.add, sums, some(*block)), None)
         return jax.lax.scan(add, first, (u[1:], charge[1:]))[0]
 
-    def _gradient(self, u, M):
+    def _gradient(self, u, M, radial=None):
         """Of $-F(w)+\\int K(w,v)a(v)d\\rho(v)$, per unit of scale: in u (n, q), and in r over r,
-        (n,)."""
+        (n,).
+
+        Along w it is that of the powers; a neuron's own has `radial` times each term more."""
         rest = 1 - jnp.sum(u * u, 1)
         in_u = jnp.zeros_like(u)
         in_r = jnp.zeros(len(u))
-        for (p, i), k, m, F in zip(self.powers, self.kernel, M, self.teacher, strict=True):
+        more = jnp.zeros(len(u))
+        radial = (0.0,) * len(self.powers) if radial is None else radial
+        terms = zip(self.powers, self.kernel, M, self.teacher, radial, strict=True)
+        for (p, i), k, m, F, share in terms:
             left, right = _halves(u, p)
             G = k * m - F
             towards = G @ right
+            value = jnp.sum(left * towards, 0)
             slope = _gradient(u, towards, p // 2) + _gradient(u, G.T @ left, p - p // 2)
             in_u = in_u + rest[:, None] ** i * slope
             if i:
-                in_r = in_r + 2 * i * rest ** (i - 1) * jnp.sum(left * towards, 0)
-        return in_u / self.scale, in_r / self.scale
+                in_r = in_r + 2 * i * rest ** (i - 1) * value
+            more = more + share * rest**i * value
+        return (in_u + more[:, None] * u) / self.scale, (in_r + more) / self.scale
 
     def _pull(self, u, M):
         "The gradient in u (n, q) along the sphere, where $r^2=1-|u|^2$."
@@ -184,10 +191,10 @@ class Latent(eqx.Module):
         pull = in_blocks(lambda rows: self._pull(rows, M), u, BLOCK)
         return -jnp.sign(charge)[:, None] * project(u, pull)
 
-    def step_on(self, charge, u, h):
+    def step_on(self, charge, u, h, radial):
         """Where a step of gradient descent of length h in flow time leads: the gradient is not
-        projected, the neuron is."""
-        in_u, in_r = self._gradient(u, self.moments(charge, u))
+        projected, the neuron is. `radial` as of `radial_shares`."""
+        in_u, in_r = self._gradient(u, self.moments(charge, u), radial)
         h = h * jnp.sign(charge)
         moved = u - h[:, None] * in_u
         rest = (1 - jnp.sum(u * u, 1)) * (1 - h * in_r) ** 2
@@ -525,8 +532,8 @@ class Cube(eqx.Module):
     def rates(self, fixed, state):
         return tuple(map(project, *self._pulls(fixed, state)))
 
-    def step_on(self, fixed, state, h):
-        "As of `Latent`."
+    def step_on(self, fixed, state, h, radial):
+        "As of `Latent`, but that gradients are whole."
         return tuple(normalise(y + h * pull) for y, pull in zip(*self._pulls(fixed, state)))
 
     def risk(self, z):
@@ -775,13 +782,34 @@ def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | Non
     return MomentLimit.of(problem, view, knots, moments), risk, error, method
 
 # %% ../nbs/04_latent.ipynb #4a000066
+def radial_shares(problem: Problem, view: Latent | Cube) -> tuple[float, ...]:
+    """Of each term of a view: how much more of it a neuron's own gradient has along the neuron.
+
+    For a term of degree k, $\\sqrt{(k+1)(k+2)}\\,a_{k+2}/a_k$ for the activation's coefficients a.
+    Raises `BadInput` where the teacher has a degree that only this part would see."""
+    if isinstance(view, Cube):
+        return ()
+    t = problem.teacher
+    own = expand(problem.activation)
+    theirs = expand(t.link) if isinstance(t, Atoms) else None
+    if own is None or theirs is None:
+        raise BadInput("problem", problem.name, "a teacher of atoms, in closed form")
+    a = dict(zip(own.degrees, own.coefficients))
+    unseen = [k for k in theirs.degrees if k not in a and k + 2 in a]
+    require(not unseen, "problem.teacher.link", unseen, "degrees that the activation has as well")
+    degrees = [p + 2 * i for p, i in view.powers]
+    return tuple(np.sqrt((k + 1) * (k + 2)) * a.get(k + 2, 0.0) / a[k] for k in degrees)
+
+
 @compiled
-def _descend(view, fixed, state, marks, h):
+def _descend(view, fixed, state, marks, h, radial):
     "Moments after `marks` (K,) steps of length h in flow time, 0 and increasing."
 
     def until(state, ends):
         first, last = ends
-        state = jax.lax.fori_loop(first, last, lambda _, y: view.step_on(fixed, y, h), state)
+        state = jax.lax.fori_loop(
+            first, last, lambda _, y: view.step_on(fixed, y, h, radial), state
+        )
         return state, view.moments(fixed, state)
 
     return jax.lax.scan(until, state, (jnp.append(0, marks[:-1]), marks))[1]
@@ -794,7 +822,7 @@ def risk_by_steps(
     the risk of the limit.
 
     At published `times` (T,), multiples of the step; of one scrambling of the fewest starts, the
-    same with and without steps: its error is a small part of the difference, not of the risk."""
+    same with and without steps. Another `seed` tells its error. Raises as `radial_shares`."""
     apart = replace(view, basis=None) if isinstance(view, Latent) else view
     size = view.sizes[0]
     marks = np.round(np.asarray(times) / step).astype(int)
@@ -802,7 +830,8 @@ def risk_by_steps(
         bool(np.allclose(marks * step, times)), "times", times, f"multiples of the step of {step}"
     )
     fixed, state = view.draw(size, [seed, 0])
-    moments = _descend(apart, fixed, state, marks, np.asarray(2 * step))
+    radial = radial_shares(problem, view)
+    moments = _descend(apart, fixed, state, marks, np.asarray(2 * step), radial)
     flowing = _scrambling(view, size, 2 * np.asarray(times), view.step / 10, [seed, 0])
     return np.asarray(_risk_of_each(apart, moments)) - _risk(apart, flowing, np.arange(len(marks)))
 
@@ -828,8 +857,8 @@ def endless_parity(view: Cube, times, seed: int = 0, size: int = 2**17) -> Float
     """For the view of a parity of four bits: its risk at `times` t/d as $d\\to\\infty$, by `size`
     starts.
 
-    A formal limit (derived above): what finite d adds is seen in the chapter to fall with d, and
-    not bounded."""
+    A formal limit (derived above): what finite d adds is seen in the chapter at the dimensions
+    there, and not bounded. Raises `BadInput` for other teachers, and where corners overshoot."""
     one = len(view.sets) == 1 and len(view.sets[0]) == view.relevant == 4
     require(one, "view.sets", view.sets, "one set of four bits")
     x = np.arange(1, 400) / 10  # of the even integrand, beyond which nothing is left
@@ -843,5 +872,10 @@ def endless_parity(view: Cube, times, seed: int = 0, size: int = 2**17) -> Float
     )
 
     clock = np.sort(departure(special.ndtri(scrambled(size, 4, [seed])), kappa))
-    left = 1 - abs(float(view.target[0] * view.scale) * corner) * np.arange(size) / size
+    asked = abs(float(view.target[0]))
+    corners = abs(float(view.scale) * corner)
+    require(
+        bool(corners < asked), "view.scale", float(view.scale), f"below {asked / abs(corner):.3g}"
+    )
+    left = asked - corners * np.arange(size) / size
     return np.interp(times, np.cumsum(np.diff(clock, prepend=0) / left), left**2)

@@ -174,15 +174,15 @@ def as_it_is_now(notebook: Path, run: Path) -> list[dict[str, Any]]:
     """The cells of a notebook with the outputs of its `run`, and after its parameters those that
     were set."""
     tags = lambda cell: cell["metadata"].get("tags", [])
-    done = [cell for cell in read_notebook(run)["cells"] if cell["cell_type"] == "code"]
+    is_code = lambda cell: cell["cell_type"] == "code"
+    done = list(filter(is_code, read_notebook(run)["cells"]))
     injected = [cell for cell in done if "injected-parameters" in tags(cell)]
-    outputs = iter([cell["outputs"] for cell in done if cell not in injected])
-    cells = []
-    for cell in read_notebook(notebook)["cells"]:
-        cells.append(cell | {"outputs": next(outputs)} if cell["cell_type"] == "code" else cell)
-        if "parameters" in tags(cell):
-            cells += injected
-    return cells
+    cells = read_notebook(notebook)["cells"]
+    own = [cell for cell in done if cell not in injected]
+    for cell, old in zip(filter(is_code, cells), own, strict=True):
+        cell["outputs"] = old["outputs"]
+    at = next((i for i, cell in enumerate(cells) if "parameters" in tags(cell)), -1) + 1
+    return [*cells[:at], *injected, *cells[at:]]
 
 
 def markdown(text: str) -> dict[str, Any]:

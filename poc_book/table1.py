@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PUBLISHED', 'MISSED', 'CAP', 'GROUPS', 'GRIDS', 'corners', 'endpoints', 'missed', 'until_learned', 'transitive',
-           'within', 'mean_square', 'two_sided', 'placed', 'Sample', 'worth_carrying', 'Bounds', 'jackknife',
+           'reduced_limit', 'mean_square', 'two_sided', 'placed', 'Thinned', 'worth_carrying', 'Bounds', 'jackknife',
            'average_bounds', 'tried', 'stability_around', 'pushed_by_one', 'stability_from_start', 'stability_on_cube',
            'law_stability', 'enclosed_exponent', 'bounded']
 
@@ -28,7 +28,17 @@ from poc_book.checks import (
     magnitude,
     require,
 )
-from .latent import NODES, RADII, Latent, MomentLimit, directions, radii, scrambled, spread
+from poc_book.latent import (
+    FEW,
+    NODES,
+    RADII,
+    Latent,
+    MomentLimit,
+    directions,
+    radii,
+    scrambled,
+    spread,
+)
 from .mean_field import LEVELS, MeanField, RadialLimit, follow, radial, rough, solve
 from poc_book.model import (
     Atoms,
@@ -163,7 +173,7 @@ def transitive(points, charge, even: bool) -> bool:
     return all(any(p[i] == p[0] and extend([i]) for i in range(j, len(both), n)) for j in range(n))
 
 # %% ../nbs/10_table1.ipynb #2300a001
-def within(limit: MeanField) -> MeanField:
+def reduced_limit(limit: MeanField) -> MeanField:
     """For an exact limit of several teacher directions, or of one radius: the same limit for
     neurons in q + 2 coordinates.
 
@@ -174,7 +184,11 @@ def within(limit: MeanField) -> MeanField:
     problem = limit.problem
     if isinstance(exact, RadialLimit):
         V = exact.reduction.basis
-    elif isinstance(exact, MomentLimit) and isinstance(exact.view, Latent):
+    elif (
+        isinstance(exact, MomentLimit)
+        and isinstance(exact.view, Latent)
+        and isinstance(problem.teacher, Atoms)
+    ):
         V = exact.view.basis
     else:
         raise BadInput(
@@ -248,15 +262,16 @@ def placed(q: int, dim: int, size: int, seed: int) -> Float[np.ndarray, "n D"]:
     """For even problems of q directions in `dim` >= q + 2: `size` uniform neurons, up to their
     sign.
 
-    As `within` sees them: u, the part along one direction around V, and the length of the rest.
-    `GROUPS` scramblings, one after the other, of a power of two each."""
+    As `reduced_limit` sees them: u, the part along one direction around V, and the length of the
+    rest. `GROUPS` scramblings, one after the other, of a power of two each."""
     n = dim - q
+    count = RADII if q <= 3 else FEW
     found = []
     for group in range(GROUPS):
-        z = scrambled(size // GROUPS // RADII, q + 1, [seed, group, 23])
-        u = spread(directions(z[:, 1:q], q), radii(z[:, 0], q, dim, RADII))
+        z = scrambled(size // GROUPS // count, q + 1, [seed, group, 23])
+        u = spread(directions(z[:, 1:q], q), radii(z[:, 0], q, dim, count))
 
-        along = (z[:, q:] + np.arange(RADII) / RADII) % 1  # another for each radius of a direction
+        along = (z[:, q:] + np.arange(count) / count) % 1  # another for each radius of a direction
         side = 2 * along.ravel() - 1
         tau = np.sign(side) * np.sqrt(special.betaincinv(0.5, (n - 1) / 2, np.abs(side)))
         r = np.sqrt(1 - np.sum(u * u, 1))
@@ -264,15 +279,18 @@ def placed(q: int, dim: int, size: int, seed: int) -> Float[np.ndarray, "n D"]:
     return np.concatenate(found)
 
 # %% ../nbs/10_table1.ipynb #2300a0b2
-class Sample(NamedTuple):
-    "Neurons at time 0: w (n, D), `weights` (n,), and the `group` of each, independent of others."
+class Thinned(NamedTuple):
+    """Neurons at time 0: w (n, D), `weights` (n,), and the `group` of each.
+
+    Starts of a group are of one scrambling; who of them is carried is decided for all groups
+    together, so that errors by groups are rough."""
 
     w: np.ndarray
     weights: np.ndarray
     group: np.ndarray
 
 
-def worth_carrying(w, path, away, q: int, count: int, seed: int) -> Sample:
+def worth_carrying(w, path, away, q: int, count: int, seed: int) -> Thinned:
     """Of neurons w (N, D), as many in each of the `GROUPS`: `count`, drawn with the chances above.
 
     `path` (T, N, D) is theirs, and `away` (T, N) says where they are outside the balls."""
@@ -288,7 +306,7 @@ def worth_carrying(w, path, away, q: int, count: int, seed: int) -> Sample:
     order = np.argsort(score)  # as many of each size as the chances say
     marks = np.random.default_rng(seed).random() + np.append(0, np.cumsum(chance[order]))
     taken = order[np.diff(np.floor(marks)) > 0]
-    return Sample(w[taken], 1 / chance[taken] / len(w), taken * GROUPS // len(w))
+    return Thinned(w[taken], 1 / chance[taken] / len(w), taken * GROUPS // len(w))
 
 # %% ../nbs/10_table1.ipynb #2300a015
 class Bounds(NamedTuple):
@@ -302,7 +320,7 @@ class Bounds(NamedTuple):
     upper_error: float
 
 
-def jackknife(A, turned, sample: Sample, around: int) -> np.ndarray:
+def jackknife(A, turned, sample: Thinned, around: int) -> np.ndarray:
     """The standard errors of both bounds of `two_sided` for one w', (2,), by leaving out each group
     of neurons."""
     groups = np.unique(sample.group)
@@ -316,7 +334,7 @@ def jackknife(A, turned, sample: Sample, around: int) -> np.ndarray:
 
 def average_bounds(
     limit: MeanField,
-    sample: Sample,
+    sample: Thinned,
     others: np.ndarray,
     tau: float,
     places: Measure,
@@ -324,9 +342,9 @@ def average_bounds(
 ) -> Bounds:
     """For a limit and a sample of its neurons in all coordinates: `Bounds` of $J_{avg}(\\tau)$.
 
-    Or in the coordinates of `within`, with `around` directions around V. The suprema run over every
-    eighth of the limit's times and w' among `others` (c, D); balls are those around `places`.
-    Memory 16 c n D^2 bytes."""
+    Or in the coordinates of `reduced_limit`, with `around` directions around V. The suprema run
+    over every eighth of the limit's times and w' among `others` (c, D); balls are those around
+    `places`. Memory 16 c n D^2 bytes."""
     path, steps = propagated(
         limit, sample.w, limit.times[::8], 1e-4
     )  # far below what sampling costs
@@ -373,7 +391,7 @@ def tried(atoms: Float[np.ndarray, "k D"], count: int, seed: int) -> Float[np.nd
 def stability_around(
     limit: MeanField, tau: float, starts: int, seed: int, count: int = 26
 ) -> tuple[float, Bounds]:
-    """For an even limit as `within` takes it: its last time T, and `Bounds` of
+    """For an even limit as `reduced_limit` takes it: its last time T, and `Bounds` of
     $J_{avg}(\\tau)\\,T$.
 
     From `starts` neurons out of some sixteen times as many; w' among the teachers, `count` random
@@ -382,7 +400,7 @@ def stability_around(
     require(is_even(limit.problem), "limit.problem", limit.problem.name, "an even problem")
     starts = check_integer("starts", starts, 16)
     seed = check_integer("seed", seed, 0)
-    small = within(limit)
+    small = reduced_limit(limit)
     d = limit.problem.dim
     T = float(limit.times[-1])
     q = small.problem.dim - 2
@@ -437,7 +455,7 @@ def stability_on_cube(
     w = np.asarray(uniform(own_key(seed), neurons, problem.dim))
     axes = np.eye(problem.dim)[[0, -1]]
     others = np.concatenate([np.asarray(places.points), w[:2], axes])
-    sample = Sample(w, np.full(neurons, 1 / neurons), np.arange(neurons) * GROUPS // neurons)
+    sample = Thinned(w, np.full(neurons, 1 / neurons), np.arange(neurons) * GROUPS // neurons)
     return T, Bounds(*(T * x for x in average_bounds(limit, sample, others, tau, places)))
 
 # %% ../nbs/10_table1.ipynb #e8ad509b
@@ -480,9 +498,8 @@ def enclosed_exponent(dims, lower, upper) -> tuple[float, float]:
 
 def bounded(growth: tuple[float, float], control: tuple[float, float]) -> bool | None:
     """Whether values with these enclosed exponents stay bounded: not if all are positive, yes if
-    they contain 0 and end below those of a `control` that is known to grow, else None: not known.
-    """
+    they end below those of a `control` that is known to grow, else None: not known."""
     low, high = growth
     if low > 0:
         return False
-    return True if low <= 0 <= high < control[0] else None
+    return True if high < control[0] else None

@@ -22,11 +22,11 @@ from poc_book.table1 import (
     missed,
     placed,
     pushed_by_one,
+    reduced_limit,
     transitive,
     tried,
     two_sided,
     until_learned,
-    within,
     worth_carrying,
 )
 
@@ -152,9 +152,9 @@ def test_bounds_of_the_mean_push_enclose_the_best_direction():
 
 def test_a_small_matrix_stands_for_all_directions():
     """E H^T H of Circle at the start, d = 6: random neurons in all coordinates, and the same ones
-    as `within` sees them."""
+    as `reduced_limit` sees them."""
     limit = solve(circle(6), [0.0, 1.0])
-    small, w = within(limit), np.asarray(uniform(jax.random.key(2), 40000, 6))
+    small, w = reduced_limit(limit), np.asarray(uniform(jax.random.key(2), 40000, 6))
     V = np.asarray(limit.limit.reduction.basis)
     frame = np.concatenate([V.T, np.linalg.svd(V.T)[2][2:]])
     others = tried(np.asarray(small.problem.teacher.points), 2, 0)[[0, 7, 9, -1]]
@@ -201,13 +201,13 @@ def test_a_limit_within_moves_neurons_as_the_whole():
     limit = solve(random_teachers(9), np.linspace(0, 2, 9), 0.02)
     frame = np.concatenate([np.asarray(limit.limit.view.basis).T, np.eye(2, 9, 6)])
     w = np.asarray(uniform(jax.random.key(0), 5, 8))
-    gap = np.abs(within(limit).transport(w) @ frame - limit.transport(w @ frame)).max()
+    gap = np.abs(reduced_limit(limit).transport(w) @ frame - limit.transport(w @ frame)).max()
     print(f"{gap:.1e}")
     assert gap < 1e-6
     refused = solve(circle(3), [0.0, 0.1]), eqx.tree_at(lambda x: x.limit, limit, None)
     for other, says in zip(refused, ("at least 4", "one radius or by moments")):
         with pytest.raises(BadInput, match=says):
-            within(other)
+            reduced_limit(other)
 
 
 def test_the_linear_part_of_softplus_pushes_every_neuron():
