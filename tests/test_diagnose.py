@@ -145,7 +145,7 @@ def test_a_law_is_believed_where_networks_of_both_widths_have_it_and_can_tell():
         (made([2.0, 2.0, 3.2], 0.1, 6), (2.0, 0.0)),
         (made(1e6, 0.1, 4), (2.0, 0.0)),
     ):
-        assert "farther off" in law_finding(scaled, law, yes).reason
+        assert "farther from it" in law_finding(scaled, law, yes).reason
     for scaled, law in (
         (steady, (1.2, 0.9)),
         (made(2.0, 0.3, 2), (2.0, 0.0)),

@@ -359,7 +359,7 @@ TABLE: dict[str, dict[str, Arg]] = {
         activation=function(Later(Hermite, 4, 1.0)),
         scale=positive(1.0),
         signed=flag(),
-        name=one_of("mine", 1, b"mine"),
+        name=made("mine", 1, b"mine", None, 1.5),
         teacher=made(
             Later(Atoms, np.eye(1, 4), [1.0], Hermite(4, 1.0)),
             Later(Monomials, ((0, 7),), (1.0,)),
