@@ -16,7 +16,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import special
 
 from poc_book.checks import (
@@ -41,7 +41,7 @@ from poc_book.model import (
     series,
 )
 from .single_index import crossing, descend, stability
-from .sphere import Array, compiled, own_key, padded, project, uniform
+from .sphere import Array, Numbers, compiled, own_key, padded, project, uniform
 from .stability import interaction_hessian, is_even, outside, propagated, tangent
 
 # %% ../nbs/10_table1.ipynb #ba6905b8
@@ -137,7 +137,7 @@ def _shortened(limit: MeanField, times) -> MeanField:
     return MeanField(limit.problem, times, risk, error, limit.method, limit.exact, limit.limit)
 
 # %% ../nbs/10_table1.ipynb #91a950d9
-def transitive(points, charge, even: bool) -> bool:
+def transitive(points: Numbers, charge: Numbers, even: bool) -> bool:
     """For unit atoms (n, d), n up to about 20, charges (n,): whether their automorphism group acts
     transitively.
 
@@ -203,7 +203,12 @@ def within(limit: MeanField) -> MeanField:
 CAP = 0.1
 
 # %% ../nbs/10_table1.ipynb #38d51486
-def mean_square(A, turned, weights, around: int) -> tuple[np.ndarray, np.ndarray]:
+def mean_square(
+    A: Float[np.ndarray, "c n a D"],
+    turned: Float[np.ndarray, "c n"],
+    weights: Float[np.ndarray, " n"],
+    around: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Of A (c, n, D, D) and `weights` (n,): $EA^TA$, (c, D, D), and of any further direction
     $E\\|Af\\|^2$, (c,).
 
@@ -219,7 +224,13 @@ def mean_square(A, turned, weights, around: int) -> tuple[np.ndarray, np.ndarray
     return square, beyond @ weights
 
 # %% ../nbs/10_table1.ipynb #2300a009
-def two_sided(A, turned, weights, around: int, rounds: int = 3) -> tuple[np.ndarray, np.ndarray]:
+def two_sided(
+    A: Float[np.ndarray, "c n a D"],
+    turned: Float[np.ndarray, "c n"],
+    weights: Float[np.ndarray, " n"],
+    around: int,
+    rounds: int = 3,
+) -> tuple[np.ndarray, np.ndarray]:
     """$\\sup_vE\\|Av\\|$ from below, by one v, and from above, by the inequality: (c,) each.
 
     Arguments as of `mean_square`. The first b is the size of A; then it is that of Av for the v
@@ -272,7 +283,14 @@ class Sample(NamedTuple):
     group: np.ndarray
 
 
-def worth_carrying(w, path, away, q: int, count: int, seed: int) -> Sample:
+def worth_carrying(
+    w: Float[np.ndarray, "N D"],
+    path: Float[np.ndarray, "T N D"],
+    away: Bool[np.ndarray, "T N"],
+    q: int,
+    count: int,
+    seed: int,
+) -> Sample:
     """Of neurons w (N, D), as many in each of the `GROUPS`: `count`, drawn with the chances above.
 
     `path` (T, N, D) is theirs, and `away` (T, N) says where they are outside the balls."""
@@ -302,7 +320,9 @@ class Bounds(NamedTuple):
     upper_error: float
 
 
-def jackknife(A, turned, sample: Sample, around: int) -> np.ndarray:
+def jackknife(
+    A: Float[np.ndarray, "n a D"], turned: Float[np.ndarray, " n"], sample: Sample, around: int
+) -> np.ndarray:
     """The standard errors of both bounds of `two_sided` for one w', (2,), by leaving out each group
     of neurons."""
     groups = np.unique(sample.group)
@@ -457,7 +477,7 @@ def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
     return T, min(x.j_avg_lower for x in found) * T, max(x.j_avg for x in found) * T
 
 # %% ../nbs/10_table1.ipynb #8b61c2f4
-def enclosed_exponent(dims, lower, upper) -> tuple[float, float]:
+def enclosed_exponent(dims: Numbers, lower: Numbers, upper: Numbers) -> tuple[float, float]:
     """For 0 < lower <= upper at increasing dims: least and largest p with which any values between
     them grow like d^p from the first to the last of dims. Raises `BadInput` for other values."""
     given = {
