@@ -9,6 +9,7 @@ __all__ = ['FAMILIES', 'Bracket', 'ascend', 'largest_sum', 'unit_sum', 'one_norm
            'potential_parts', 'smallest_memory']
 
 # %% ../nbs/08_balanced.ipynb #5d72928e
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from poc_book.checks import (
     NotResolved,
@@ -30,7 +31,16 @@ from poc_book.checks import (
 from .coupling import Coupling, interaction_term, local_term, source
 from .mean_field import Limit
 from .model import Measure, Problem
-from .sphere import Array, by_time, compiled, first_rows, module_of, traced
+from poc_book.sphere import (
+    Array,
+    Number,
+    Numbers,
+    by_time,
+    compiled,
+    first_rows,
+    module_of,
+    traced,
+)
 from .stability import interaction_hessian
 
 # %% ../nbs/08_balanced.ipynb #806d0e6a
@@ -41,7 +51,7 @@ class Bracket(NamedTuple):
     upper: float
 
 # %% ../nbs/08_balanced.ipynb #54350a42
-def ascend(A, v, rounds: int = 200):
+def ascend(A: Float[np.ndarray, "... i p q"], v: Float[np.ndarray, "... q s"], rounds: int = 200):
     """Monotone ascent of $\\sum_i|A_iv|$ from unit columns `v` (..., q, s), and the sums it reaches
     (..., s)."""
     last = -np.inf
@@ -79,7 +89,7 @@ def largest_sum(
     return lower, upper
 
 
-def unit_sum(A):
+def unit_sum(A: Float[np.ndarray, "... i p q"]):
     "`largest_sum` of blocks whose largest entry is about 1."
     if A.shape[-1] == 1:
         return (total := np.linalg.norm(A, axis=(-2, -1)).sum(-1)), total
@@ -122,7 +132,7 @@ def one_norm(A: Float[np.ndarray, "m m *block"]) -> Bracket:
     return Bracket(float(lower.max()), float(upper.max()))
 
 # %% ../nbs/08_balanced.ipynb #84eaa768
-def eigensystem(H, tol: float = 1e-9):
+def eigensystem(H: Numbers, tol: float = 1e-9):
     """For symmetric PSD `H`: clustered eigenvalues, increasing, and orthonormal bases (rows,
     multiplicity) of their eigenspaces."""
     H = np.asarray(check_finite("H", H), float)
@@ -158,7 +168,7 @@ def eigensystem(H, tol: float = 1e-9):
     )
 
 # %% ../nbs/08_balanced.ipynb #54fce74d
-def fold(flat, H):
+def fold(flat: Float[np.ndarray, "n n"], H: Numbers):
     "A flat matrix in the shape of `H`, (m, m) or blocks (m, m, d, d)."
     if np.ndim(H) == 2:
         return flat
@@ -167,7 +177,7 @@ def fold(flat, H):
     return flat.reshape(m, d, m, d).transpose(0, 2, 1, 3)
 
 # %% ../nbs/08_balanced.ipynb #7f78fed3
-def spectral_projectors(H, tol: float = 1e-9) -> tuple[np.ndarray, list[np.ndarray]]:
+def spectral_projectors(H: Numbers, tol: float = 1e-9) -> tuple[np.ndarray, list[np.ndarray]]:
     """For symmetric PSD `H`, (m, m) or blocks (m, m, d, d): distinct eigenvalues, increasing, and
     projectors like H.
 
@@ -177,7 +187,7 @@ def spectral_projectors(H, tol: float = 1e-9) -> tuple[np.ndarray, list[np.ndarr
     return values, [fold(B @ B.T, H) for B in bases]
 
 # %% ../nbs/08_balanced.ipynb #fc8ade9c
-def balance(H, tol: float = 1e-9) -> Bracket:
+def balance(H: Numbers, tol: float = 1e-9) -> Bracket:
     """For `H` as in `spectral_projectors`: $\\sum_\\lambda\\|P_\\lambda\\|_{1\\to1}$, the constant
     of the lemma below.
 
@@ -195,7 +205,7 @@ class Growth(NamedTuple):
     time: float
 
 
-def worst_l1_growth(H, times, tol: float = 1e-3) -> Growth:
+def worst_l1_growth(H: Numbers, times: Numbers, tol: float = 1e-3) -> Growth:
     """For symmetric PSD `H`, (m, m) or blocks: $\\sup_t\\|e^{-tH}\\|_{1\\to1}$ over t from the
     first to the last of `times`.
 
@@ -212,7 +222,7 @@ def worst_l1_growth(H, times, tol: float = 1e-3) -> Growth:
     curve = {s: norm(s) for s in t.tolist()}
     open_ = list(zip(t[:-1].tolist(), t[1:].tolist()))
 
-    def bound(a, b):
+    def bound(a: float, b: float):
         with np.errstate(over="ignore"):
             bend = ((b - a) * (values * np.exp(-a * values / 2))) ** 2
         return (
@@ -346,7 +356,7 @@ def _mode_sums(delta, modes: Modes, atom) -> list:
 
 
 def potential(
-    delta: Float[Array, "m d"], modes: Modes, atom
+    delta: Float[Array, "m d"], modes: Modes, atom: Int[Array, " m"]
 ) -> tuple[Float[Array, ""] | float, Float[Array, ""] | float]:
     """For coupling errors `delta` (m, d) of equally weighted neurons ending at `atom` (m,):
     $(\\Omega,\\Psi)$.
@@ -374,7 +384,9 @@ def potential(
     return found
 
 # %% ../nbs/08_balanced.ipynb #c3d94f1b
-def potential_rate(delta, change, modes: Modes, atom) -> Float[Array, ""] | float:
+def potential_rate(
+    delta: Float[Array, "m d"], change: Float[Array, "m d"], modes: Modes, atom: Int[Array, " m"]
+) -> Float[Array, ""] | float:
     """For `delta` without zero rows: the derivative of $\\Phi$ at `delta` in the direction
     `change`, both (m, d)."""
     xp = module_of(delta, change, atom, modes.eta)
@@ -384,7 +396,9 @@ def potential_rate(delta, change, modes: Modes, atom) -> Float[Array, ""] | floa
     return grow(delta, change).mean() + modes.eta @ xp.stack(seen)
 
 # %% ../nbs/08_balanced.ipynb #ba0b087e
-def contributions(coupling: Coupling, modes: Modes, atom) -> dict[str, np.ndarray]:
+def contributions(
+    coupling: Coupling, modes: Modes, atom: Int[Array, " m"] | Sequence[int]
+) -> dict[str, np.ndarray]:
     """For a coupling from time 0: the parts of $d\\Phi/dt$ after time 0, name -> (T - 1,), and
     `eps`, the mean source size.
 
@@ -397,12 +411,27 @@ def contributions(coupling: Coupling, modes: Modes, atom) -> dict[str, np.ndarra
 
 # %% ../nbs/08_balanced.ipynb #b66b402a
 @compiled
-def all_parts(limit: Limit, modes: Modes, atom, times, points, shadows, count):
+def all_parts(
+    limit: Limit,
+    modes: Modes,
+    atom: Int[Array, " m"],
+    times: Float[Array, " times"],
+    points: Float[Array, "times m d"],
+    shadows: Float[Array, "times m d"],
+    count: Array | int,
+):
     "`potential_parts` at the first `count` of `times`."
     return first_rows(partial(potential_parts, limit, modes, atom), (times, points, shadows), count)
 
 
-def potential_parts(limit: Limit, modes: Modes, atom, t, w, bar):
+def potential_parts(
+    limit: Limit,
+    modes: Modes,
+    atom: Int[Array, " m"],
+    t: Number,
+    w: Float[Array, "m d"],
+    bar: Float[Array, "m d"],
+):
     "The parts of the rate of Phi at one time, for network `w` and shadows `bar`."
     problem = limit.problem
     delta = w - bar
@@ -419,7 +448,7 @@ def potential_parts(limit: Limit, modes: Modes, atom, t, w, bar):
     return rates | {"eps": jnp.mean(jnp.linalg.norm(eps, axis=-1))}
 
 # %% ../nbs/08_balanced.ipynb #fb35f433
-def smallest_memory(rate, known, memory) -> float:
+def smallest_memory(rate: Numbers, known: Numbers, memory: Numbers) -> float:
     """For equally long arrays with memory >= 0: the least b >= 0 with rate <= known + b memory
     everywhere, as in (8).
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from poc_book.checks import (
@@ -26,17 +27,17 @@ from .finite_width import Field
 from .fluctuations import block_shares, mean_squares, stages, unfold
 from .mean_field import MeanField
 from .model import Problem
-from .sphere import compiled, normalise, project
+from .sphere import Array, Number, Numbers, compiled, normalise, project
 
 # %% ../nbs/13_beyond.ipynb #c0ed566f
 @compiled
-def step_on(problem: Problem, w, step, count):
+def step_on(problem: Problem, w: Float[Array, "m d"], step: Number, count: Array | int):
     "Neurons (m, d) after `count` steps of gradient descent."
     field = Field(problem)
     return jax.lax.fori_loop(0, count, lambda _, w: normalise(w + step * field(0.0, w)), w)
 
 
-def stepped(problem: Problem, w, step: float, count: int):
+def stepped(problem: Problem, w: Float[Array, "m d"], step: float, count: int):
     "`step_on`, once its neurons are on the sphere."
     w = np.asarray(step_on(problem, w, np.asarray(step, w.dtype), np.asarray(count)))
     there = np.all(np.abs(np.linalg.norm(w, axis=-1) - 1) < 1e-3)
@@ -45,7 +46,9 @@ def stepped(problem: Problem, w, step: float, count: int):
     return w
 
 
-def gradient_descent(problem: Problem, w0, step: float, times) -> tuple[np.ndarray, np.ndarray]:
+def gradient_descent(
+    problem: Problem, w0: Float[Array, "m d"], step: float, times: Numbers
+) -> tuple[np.ndarray, np.ndarray]:
     """For unit `w0` (m, d): gradient descent on the population with steps of flow time `step`, kept
     at the steps nearest `times`.
 
@@ -63,13 +66,13 @@ def gradient_descent(problem: Problem, w0, step: float, times) -> tuple[np.ndarr
 
 # %% ../nbs/13_beyond.ipynb #ac92c573
 @compiled
-def curve(problem: Problem, w, v):
+def curve(problem: Problem, w: Float[Array, "m d"], v: Float[Array, "m d"]):
     "Minus the derivative of all velocities in the tangent direction v (m, d)."
     v = project(w, v)
     return -project(w, jax.jvp(lambda u: Field(problem)(0.0, u), (w,), (v,))[1])
 
 
-def sharpness(problem: Problem, w, tol: float = 1e-4) -> float:
+def sharpness(problem: Problem, w: Float[Array, "m d"], tol: float = 1e-4) -> float:
     """For unit `w` (m, d): the largest eigenvalue of the Hessian of $mL/2s$ on the sphere, per flow
     time, by Lanczos' method.
 
@@ -87,7 +90,7 @@ def sharpness(problem: Problem, w, tol: float = 1e-4) -> float:
         raise NotResolved("tol", tol, "a tolerance that Lanczos' method reaches") from None
 
 
-def swing(problem: Problem, w, step: float) -> float:
+def swing(problem: Problem, w: Float[Array, "m d"], step: float) -> float:
     """The part of two further steps that turns back, mean over neurons of
     $|w_k-2w_{k+1}+w_{k+2}|/4$: half a swing of period two."""
     w = np.asarray(check_sphere("w", w, problem.dim))
@@ -106,7 +109,7 @@ class Decay(NamedTuple):
     integral: float
 
 
-def decay(times, risk) -> Decay:
+def decay(times: Numbers, risk: Numbers) -> Decay:
     """For risks (T,) at increasing flow times from 0, at least 9 of them from 2 on: `Decay`, the
     integral by the trapezoid rule."""
     times = check_times(times)
@@ -171,7 +174,13 @@ class Spent(NamedTuple):
     risk: np.ndarray
 
 
-def best_split(times, risk, per_neuron, per_sample, budgets) -> Spent:
+def best_split(
+    times: Numbers,
+    risk: Numbers,
+    per_neuron: Numbers,
+    per_sample: Numbers,
+    budgets: Numbers | float,
+) -> Spent:
     """For positive flow `times` and, at them, the limit's risk and its corrections times m and
     times n (T,): the best run of each budget $C=m\\,n\\,t$ (B,), to leading order in 1/m and 1/n.
     Raises `BadInput` for corrections that are not positive."""

@@ -22,7 +22,17 @@ from .checks import NotResolved, check_finite, check_sphere, check_times, requir
 from .finite_width import Trajectory, flow
 from .mean_field import Limit, MeanField, solve
 from .model import Problem
-from .sphere import Array, by_time, compiled, first_rows, solve_flow, solve_ode, traced
+from poc_book.sphere import (
+    Array,
+    Number,
+    Numbers,
+    by_time,
+    compiled,
+    first_rows,
+    solve_flow,
+    solve_ode,
+    traced,
+)
 
 # %% ../nbs/06_coupling.ipynb #235a95f5
 class Coupling(eqx.Module):
@@ -55,7 +65,9 @@ class Coupling(eqx.Module):
         return by_time(errors, self.times, self.finite.points)
 
 
-def couple(problem: Problem, w0, times, mean_field: MeanField | None = None) -> Coupling:
+def couple(
+    problem: Problem, w0: Float[Array, "m d"], times: Numbers, mean_field: MeanField | None = None
+) -> Coupling:
     """For unit `w0` (m, d) and increasing `times` >= 0 in flow time: the network and its mean-field
     shadows.
 
@@ -73,7 +85,13 @@ def couple(problem: Problem, w0, times, mean_field: MeanField | None = None) -> 
 
 
 @compiled
-def function_errors(problem: Problem, limit: Limit, times, points, count):
+def function_errors(
+    problem: Problem,
+    limit: Limit,
+    times: Float[Array, " times"],
+    points: Float[Array, "times m d"],
+    count: Array | int,
+):
     """$\\|f_m-f_{MF}\\|^2$ at the first `count` of `times`, (T,), for the network's points (T, m,
     d)."""
     return first_rows(
@@ -100,20 +118,28 @@ def wasserstein(points: Float[Array, "m d"], others: Float[Array, "m d"]) -> flo
     return float(distances[optimize.linear_sum_assignment(distances)].mean())
 
 # %% ../nbs/06_coupling.ipynb #30fefab1
-def local_term(limit: MeanField | Limit, t, w, delta, signs=1.0):
+def local_term(
+    limit: MeanField | Limit,
+    t: Number,
+    w: Float[Array, "m d"],
+    delta: Float[Array, "m d"],
+    signs: Number = 1.0,
+):
     "$D_t(\\bar w_i)\\Delta_i$ for shadows `w` and tangent `delta`, both (m, d)."
     found = local_change(limit.limit if isinstance(limit, MeanField) else limit, t, w, delta, signs)
     return found if traced(found) else np.asarray(found)
 
 
 @compiled
-def local_change(limit: Limit, t, w, delta, signs):
+def local_change(
+    limit: Limit, t: Number, w: Float[Array, "m d"], delta: Float[Array, "m d"], signs: Number
+):
     "`local_term` of what is behind the limit, which is compiled once for all times."
     limit.problem.check_smooth()
     return jax.jvp(lambda u: limit.velocity(t, u, signs), (w,), (delta,))[1]
 
 
-def interaction_term(problem: Problem, w, delta):
+def interaction_term(problem: Problem, w: Float[Array, "m d"], delta: Float[Array, "m d"]):
     """$-\\frac1m\\sum_jH(\\bar w_i,\\bar w_j)\\Delta_j$ for shadows `w` and tangent `delta`, both
     (m, d)."""
     found = _interaction_change(problem, w, delta)
@@ -127,7 +153,7 @@ def _interaction_change(problem: Problem, w, delta):
     return jax.jvp(lambda v: problem.velocity(w, problem.measure(v), signs), (w,), (delta,))[1]
 
 
-def source(limit: MeanField | Limit, t, w):
+def source(limit: MeanField | Limit, t: Number, w: Float[Array, "m d"]):
     "$\\varepsilon_i=\\nu(\\bar w_i,\\bar\\rho^m)-\\nu(\\bar w_i,\\rho_t)$ for shadows `w` (m, d)."
     rho = limit.problem.measure(w)
     return limit.problem.velocity(w, rho, rho.signs) - limit.velocity(t, w, rho.signs)
@@ -177,7 +203,7 @@ def decompose(coupling: Coupling) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {name: tuple(np.array([found[name] for found in sizes]).T) for name in sizes[0]}
 
 
-def term_sizes(limit: MeanField, t, w, bar):
+def term_sizes(limit: MeanField, t: Number, w: Float[Array, "m d"], bar: Float[Array, "m d"]):
     "Mean norms and mean components along Delta of the terms of Lemma 5 at one time."
     problem = limit.problem
     delta = w - bar
@@ -197,7 +223,9 @@ def term_sizes(limit: MeanField, t, w, bar):
 
 # %% ../nbs/06_coupling.ipynb #42fccf8f
 @compiled
-def carry_tangent(limit: Limit, start, end, w, v):
+def carry_tangent(
+    limit: Limit, start: Number, end: Number, w: Float[Array, "m d"], v: Float[Array, "m d"]
+):
     """$J_{end,start}v$ along the shadows `w` at `start`, for tangent `v`, both (m, d), by the
     variational equation."""
     signs = limit.problem.signs(len(w), w.dtype, jnp)
@@ -209,7 +237,13 @@ def carry_tangent(limit: Limit, start, end, w, v):
 
 
 @compiled
-def injections(limit: Limit, times, bars, linear, count):
+def injections(
+    limit: Limit,
+    times: Float[Array, " times"],
+    bars: Float[Array, "times m d"],
+    linear: Float[Array, "times m d"],
+    count: Array | int,
+):
     "Source plus interaction at the first `count` of `times`, (T, m, d)."
     inject = lambda t, bar, delta: (
         interaction_term(limit.problem, bar, delta) + source(limit, t, bar)
@@ -218,7 +252,10 @@ def injections(limit: Limit, times, bars, linear, count):
 
 
 def duhamel(
-    limit: MeanField, times, bars, linear: Float[Array, "times m d"]
+    limit: MeanField,
+    times: Numbers,
+    bars: Float[Array, "times m d"],
+    linear: Float[Array, "times m d"],
 ) -> Float[Array, "times m d"]:
     """The right-hand side of equation (3) for shadows `bars` and the linear error `linear`,
     trapezoidal rule on `times`.
@@ -253,12 +290,17 @@ def lipschitz(coupling: Coupling) -> tuple[np.ndarray, np.ndarray]:
 
 
 @compiled
-def all_norms(limit: Limit, times, shadows, count):
+def all_norms(
+    limit: Limit,
+    times: Float[Array, " times"],
+    shadows: Float[Array, "times m d"],
+    count: Array | int,
+):
     "`hessian_norms` at the first `count` of `times`."
     return first_rows(partial(hessian_norms, limit), (times, shadows), count)
 
 
-def hessian_norms(limit: Limit, t, w):
+def hessian_norms(limit: Limit, t: Number, w: Float[Array, "m d"]):
     problem = limit.problem
     m = len(w)
     P = jnp.eye(w.shape[1]) - w[:, :, None] * w[:, None, :]

@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 from scipy import special
 from tqdm import tqdm
 
@@ -59,7 +60,16 @@ from poc_book.model import (
 from .problems import PROBLEMS, he
 from .results import origin, render, save, write_atomic
 from .single_index import single_index
-from .sphere import by_time, compiled, first_rows, integrate, own_key, uniform
+from poc_book.sphere import (
+    Array,
+    Number,
+    by_time,
+    compiled,
+    first_rows,
+    integrate,
+    own_key,
+    uniform,
+)
 from .stability import is_even, j_avg, j_max, local_strong_convexity
 from poc_book.table1 import (
     CAP,
@@ -111,7 +121,7 @@ class _Nested(eqx.Module):
     problem: Problem
     weights: np.ndarray
 
-    def measures(self, w) -> Measure:
+    def measures(self, w: Float[Array, "n d"]) -> Measure:
         "All neurons (n M, d) as the measures of the networks, to be mapped over."
         apart = w.reshape(*self.weights.shape, -1)
         return jax.vmap(lambda v, p: Measure(v, p, self.problem.signs(len(v), v.dtype, jnp)))(
@@ -128,7 +138,7 @@ def _risk_and_error(limit: Limit, nested: _Nested, times, points, count):
     """Risk and function error of the networks `points` (T, n M, d) at the first `count` of `times`,
     (T, n) each."""
 
-    def one(t, rho):
+    def one(t: Number, rho: Measure):
         return limit.problem.risk(rho), limit.function_error(t, rho)
 
     return first_rows(
@@ -194,7 +204,7 @@ class Finding(NamedTuple):
     reason: str
 
 
-def judged(value, good: bool, reason: str) -> Finding:
+def judged(value: float | None, good: bool, reason: str) -> Finding:
     "A finding with a verdict."
     return Finding(value, "yes" if good else "no", reason)
 

@@ -8,7 +8,7 @@ __all__ = ['SAMPLES', 'BATCH', 'REPEATS', 'REFERENCE', 'PROTOCOLS', 'PANELS', 'O
            'half_steps', 'half_run', 'both_orders']
 
 # %% ../nbs/10_experiments.ipynb #a7e84db6
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 from scipy import integrate, special
 
 import poc_book
@@ -31,7 +32,7 @@ from poc_book.checks import (
 from .finite_width import ORDERS, collapse, corrected, flow, published, risks, setup, sgd
 from .model import Problem, static_error
 from .results import load
-from .sphere import check_key, compiled, normalise
+from .sphere import Array, Number, Numbers, check_key, compiled, normalise
 
 # %% ../nbs/10_experiments.ipynb #54fbc53b
 class Protocol(NamedTuple):
@@ -101,7 +102,7 @@ def initial_error(problem: Problem) -> float:
     p = (problem.dim - 3) / 2
     norm = special.beta(0.5, p + 1)
 
-    def mean(power):
+    def mean(power: int):
         f = lambda z: (
             float(problem.scale * problem.activation(size[0] * z)) ** power
             * (1 - z * z) ** p
@@ -159,7 +160,7 @@ def error_budget(
     problem: Problem,
     flow_width: int,
     *,
-    key,
+    key: Array,
     width: int,
     reference_width: int,
     samples: int,
@@ -204,7 +205,7 @@ def error_budget(
         records,
         f"one more than a divisor of {round(time / step)} steps",
     )
-    base = dict(
+    base: dict[str, Any] = dict(
         key=key,
         widths=[width],
         reference_width=reference_width,
@@ -248,7 +249,7 @@ def error_budget(
     )
 
 
-def flow_risk(problem: Problem, key, width: int, times, test: int) -> np.ndarray:
+def flow_risk(problem: Problem, key: Array, width: int, times: Numbers, test: int) -> np.ndarray:
     """At published `times`: the risk, on the `test` inputs of `sgd`, of the population flow of its
     first repeat's neurons."""
     neurons, _, (x, y), _ = setup(
@@ -269,20 +270,29 @@ def shifts(budget: xr.Dataset) -> xr.Dataset:
     return found.transpose("change", "panel")
 
 # %% ../nbs/10_experiments.ipynb #0f1e2d3c
-def half(v):
+def half(v: Array):
     "Rounded to half precision and back: 11 bits, infinite from 65520 on."
     return v.astype(jnp.float16).astype(v.dtype)
 
 
 @compiled
-def half_steps(problem: Problem, state, x, y, first, last, batch: int, step):
+def half_steps(
+    problem: Problem,
+    state: tuple,
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+    first: Array | int,
+    last: Array | int,
+    batch: int,
+    step: Number | np.floating,
+):
     """For an unsigned problem: `state` after steps `first` to `last - 1` of a sweep of x in half
     precision.
 
     It is the neurons, the factor of the loss, the number of skipped steps and the largest gradient
     (scaled) of those taken."""
 
-    def advance(k, state):
+    def advance(k: Array | int, state: tuple):
         w, scale, skipped, largest = state
         xs, ys = (half(jax.lax.dynamic_slice_in_dim(v, k * batch % len(v), batch)) for v in (x, y))
         z = half(half(w) @ xs.T)
@@ -301,7 +311,15 @@ def half_steps(problem: Problem, state, x, y, first, last, batch: int, step):
     return jax.lax.fori_loop(first, last, advance, state)
 
 
-def half_run(problem: Problem, w, x, y, marks, batch: int, step: float) -> dict[str, tuple]:
+def half_run(
+    problem: Problem,
+    w: Float[Array, "m d"],
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+    marks: Sequence[int] | np.ndarray,
+    batch: int,
+    step: float,
+) -> dict[str, tuple]:
     """For unsigned problems in closed form: population risk and the rest of `half_steps` after
     `marks` steps."""
     state = (w, jnp.float32(2**16), jnp.int32(0), jnp.float32(0))
@@ -326,7 +344,7 @@ ALONE = 11  # samples
 def both_orders(
     problem: Problem,
     *,
-    key,
+    key: Array,
     width: int,
     reference_width: int,
     samples: int,
@@ -355,7 +373,7 @@ def both_orders(
     require(callable(checkpoint), "checkpoint", checkpoint, "a function of a name")
     pieces = check_integer("samples", samples) % check_integer("batch", batch) == 0
     require(pieces, "samples", samples, f"a multiple of the batch of {batch}")
-    chosen = dict(
+    chosen: dict[str, Any] = dict(
         key=key,
         widths=[width],
         reference_width=reference_width,

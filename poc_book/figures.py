@@ -8,11 +8,13 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', '
 
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import itertools
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -53,14 +55,14 @@ def panels(
     return fig, axes.ravel()
 
 
-def label(ax, x: str, y: str, title: str = "", legend: bool = True) -> None:
+def label(ax: Axes, x: str, y: str, title: str = "", legend: bool = True) -> None:
     "Axis labels, a title and, where there is something to tell apart, a legend."
     ax.set(xlabel=x, ylabel=y, title=title)
     if legend and ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, fontsize="small")
 
 
-def ticks_at(ax, values) -> None:
+def ticks_at(ax: Axes, values: Sequence[float] | np.ndarray) -> None:
     "Ticks of x at these numbers alone, written in full."
     ax.set_xticks(values, labels=[np.format_float_positional(v, trim="-") for v in values])
     ax.xaxis.minorticks_off()
@@ -76,7 +78,7 @@ TITLES = {
 }
 
 # %% ../nbs/91_figures.ipynb #13fe413d
-def seeds(ax, curve: xr.DataArray, **style) -> None:
+def seeds(ax: Axes, curve: xr.DataArray, **style) -> None:
     "The mean over seeds of a curve in time, and the range of the seeds behind it."
     ax.fill_between(
         curve.time, curve.min("seed"), curve.max("seed"), color=style["color"], alpha=0.15, lw=0
@@ -91,7 +93,7 @@ ERRORS = {
 LINES = ("-", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
-def by_width(ax, data: xr.Dataset, name: str) -> None:
+def by_width(ax: Axes, data: xr.Dataset, name: str) -> None:
     """A panel of an experiment: a variable by width with bands over seeds, the published curves
     behind it where they are known."""
     if f"published_{name}" in data:
@@ -141,6 +143,12 @@ def collapse(data: xr.Dataset) -> Figure:
     return fig
 
 # %% ../nbs/91_figures.ipynb #20ea368d
-def with_error(ax, x, y, error, **style) -> None:
+def with_error(
+    ax: Axes,
+    x: Sequence[float] | np.ndarray | xr.DataArray,
+    y: Sequence[float] | np.ndarray | xr.DataArray,
+    error: Sequence[float] | np.ndarray | xr.DataArray,
+    **style,
+) -> None:
     "Points with bars of two standard errors."
     ax.errorbar(x, y, 2 * np.asarray(error), ls="", ms=4, capsize=2, **style)

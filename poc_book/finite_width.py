@@ -13,11 +13,13 @@ import csv
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from functools import partial
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -25,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 import xarray as xr
+from jax.typing import DTypeLike
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
@@ -44,6 +47,8 @@ from .model import Boolean, Problem, Sample, derivative, elsewhere, fuses, on_de
 from .results import write_atomic
 from poc_book.sphere import (
     Array,
+    Number,
+    Numbers,
     by_time,
     check_key,
     compiled,
@@ -68,7 +73,9 @@ class Field(eqx.Module):
 
 
 @compiled
-def risks(problem: Problem, points: Float[Array, "times m d"], count) -> Float[Array, " times"]:
+def risks(
+    problem: Problem, points: Float[Array, "times m d"], count: Array | int
+) -> Float[Array, " times"]:
     "The risk of each of the first `count` networks of a trajectory, one after the other."
     return first_rows(lambda w: problem.risk(problem.measure(w)), (points,), count)
 
@@ -86,7 +93,9 @@ class Trajectory(eqx.Module):
     fresh_risk: Float[Array, " times"]
 
 
-def flow(problem: Problem, w0: Float[Array, "m d"], times, tol: float | None = None) -> Trajectory:
+def flow(
+    problem: Problem, w0: Float[Array, "m d"], times: Numbers, tol: float | None = None
+) -> Trajectory:
     """For unit `w0` (m, d) and increasing flow times >= 0: $\\dot w_i=\\nu(w_i,\\rho^m_t)$ from
     `w0` at time 0.
 
@@ -135,7 +144,9 @@ def batch_gradient(
         return signs[:, None] / n * fused_gradient(problem, w, x, y)
     block = min(n, max(64, tile() // m))  # inputs at a time
 
-    def add(total, batch):  # one pass: the pre-activations z serve the output and the gradient
+    def add(
+        total: Float[Array, "m d"], batch: tuple[Array, Array]
+    ):  # one pass: the pre-activations z serve the output and the gradient
         x, y = batch
         z = w @ x.T
         value, slope = jax.jvp(problem.activation, (z,), (jnp.ones_like(z),))
@@ -148,7 +159,13 @@ def batch_gradient(
     return signs[:, None] / n * jax.lax.scan(add, jnp.zeros_like(w), (cut(x), cut(y)))[0]
 
 
-def sgd_step(problem: Problem, w, x, y, step: float | Float[Array, ""]):
+def sgd_step(
+    problem: Problem,
+    w: Float[Array, "m d"],
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+    step: float | Float[Array, ""],
+):
     "The neurons after one step of spherical SGD on the batch (x, y)."
     return normalise(w - 2 * step * batch_gradient(problem, w, x, y))
 
@@ -158,7 +175,15 @@ ORDERS = ("drawn", "swept")  # of batches from fixed samples
 
 
 @compiled
-def fresh_inputs(inputs, key, first, count, steps: int, batch: int, dtype) -> Float[Array, "n d"]:
+def fresh_inputs(
+    inputs: Any,
+    key: Array,
+    first: Array | int,
+    count: Array | int,
+    steps: int,
+    batch: int,
+    dtype: DTypeLike,
+) -> Float[Array, "n d"]:
     """The inputs of the `count` batches from step `first` on, drawn anew at each, one behind the
     other, with room for `steps`."""
     draw = lambda k: inputs.sample(jax.random.fold_in(key, k), batch, jnp.float32).astype(dtype)
@@ -166,7 +191,9 @@ def fresh_inputs(inputs, key, first, count, steps: int, batch: int, dtype) -> Fl
 
 
 @compiled
-def fresh_rows(key, first, count, steps: int, batch: int, samples) -> Int[Array, "steps batch"]:
+def fresh_rows(
+    key: Array, first: Array | int, count: Array | int, steps: int, batch: int, samples: Array | int
+) -> Int[Array, "steps batch"]:
     """Which of the `samples` the `count` batches from step `first` on take, with replacement, with
     room for `steps`."""
     draw = lambda k: jax.random.randint(jax.random.fold_in(key, k), (batch,), 0, samples)
@@ -174,18 +201,26 @@ def fresh_rows(key, first, count, steps: int, batch: int, samples) -> Int[Array,
 
 
 @compiled
-def descend(problem: Problem, networks, x, y, rows, count, step):
+def descend(
+    problem: Problem,
+    networks: Sequence[Array],
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+    rows: Int[Array, "steps batch"],
+    count: Array | int,
+    step: Number,
+):
     """The networks after `count` steps of SGD on the inputs x with labels y, of which step k takes
     `rows[k]`."""
 
-    def advance(k, networks):
+    def advance(k: Array | int, networks: Sequence[Array]):
         batch = x[rows[k]], y[rows[k]]
         return [sgd_step(problem, w, *batch, step) for w in networks]
 
     return jax.lax.fori_loop(0, count, advance, networks)
 
 
-def data_set(problem: Problem, dtype) -> tuple[np.ndarray, np.ndarray]:
+def data_set(problem: Problem, dtype: DTypeLike) -> tuple[np.ndarray, np.ndarray]:
     "For inputs that are a `Sample`: all of them and their labels."
     points = problem.inputs.nodes()
     return np.asarray(points, np.float32).astype(dtype), np.asarray(problem.teacher(points)).astype(
@@ -195,13 +230,13 @@ def data_set(problem: Problem, dtype) -> tuple[np.ndarray, np.ndarray]:
 
 def train(
     problem: Problem,
-    networks,
-    data,
-    key,
+    networks: Sequence[Array],
+    data: tuple[Array, Array] | None,
+    key: Array,
     first: int,
     last: int,
     batch: int,
-    step,
+    step: float,
     order: str = "drawn",
 ):
     """The networks after steps `first` to `last - 1`, on batches of `data` (x, y), or of fresh
@@ -218,7 +253,7 @@ def train(
         now = np.asarray(k), np.asarray(min(steps, last - k))
         if data is None:
             x = fresh_inputs(problem.inputs, key, *now, steps, batch, dtype)
-            seen = x, _labels(problem.teacher, x), behind
+            seen: tuple[Any, Any, Any] = x, _labels(problem.teacher, x), behind
         elif order == "swept":
             seen = *data, (k * batch + behind) % len(data[0])
         else:
@@ -242,7 +277,13 @@ def _seen(problem: Problem, w, x):
     return problem.output(rho, x), problem.risk(rho) if problem.closed_form else None
 
 
-def metrics(problem: Problem, networks, x, y, seen=None) -> dict[str, np.ndarray]:
+def metrics(
+    problem: Problem,
+    networks: Sequence[Array],
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+    seen: Sequence[Array] | None = None,
+) -> dict[str, np.ndarray]:
     """The paper's measurements of `networks` (the reference last) on test inputs: per network, the
     reference included.
 
@@ -272,7 +313,15 @@ def metrics(problem: Problem, networks, x, y, seen=None) -> dict[str, np.ndarray
 
 # %% ../nbs/05_finite_width.ipynb #a9541351
 def check_run(
-    problem: Problem, key, widths, reference_width, samples, batch, step, time, order
+    problem: Problem,
+    key: Array,
+    widths: Sequence[int] | np.ndarray,
+    reference_width: int,
+    samples: int | None,
+    batch: int,
+    step: float,
+    time: float,
+    order: str,
 ) -> tuple[list[int], int]:
     "The sizes of all networks, the reference last, and the number of steps of a valid run."
     check_key(check_concrete("key", key)), check_concrete("problem", problem)
@@ -309,7 +358,7 @@ def check_run(
 
 # %% ../nbs/05_finite_width.ipynb #96b9fac6
 def required_memory(
-    problem: Problem, sizes: list[int], samples: int | None, batch: int, test: int, dtype
+    problem: Problem, sizes: list[int], samples: int | None, batch: int, test: int, dtype: DTypeLike
 ) -> int:
     """The bytes that a run of `sgd` with networks of these `sizes` holds at its peak, besides the
     program itself."""
@@ -341,7 +390,7 @@ def check_memory(needed: int) -> None:
 WORK = 1e12  # operations in a piece
 
 
-def draw(problem: Problem, key, n: int, dtype) -> tuple[Array, Array]:
+def draw(problem: Problem, key: Array, n: int, dtype: DTypeLike) -> tuple[Array, Array]:
     """n inputs (n, d) and their labels (n,); of a data set, rows with replacement, each with its
     own label."""
     if isinstance(problem.inputs, Sample):
@@ -354,7 +403,9 @@ def draw(problem: Problem, key, n: int, dtype) -> tuple[Array, Array]:
     return inputs, np.asarray(labels).astype(dtype)
 
 
-def setup(problem: Problem, key, width: int, samples: int | None, test: int, dtype):
+def setup(
+    problem: Problem, key: Array, width: int, samples: int | None, test: int, dtype: DTypeLike
+):
     """What a repeat draws from its key: neurons (width, d), training data or None, test data, and
     the key of its batches."""
     start, training, testing, batches = jax.random.split(key, 4)
@@ -365,15 +416,15 @@ def setup(problem: Problem, key, width: int, samples: int | None, test: int, dty
 
 def train_once(
     problem: Problem,
-    key,
+    key: Array,
     sizes: list[int],
-    samples,
+    samples: int | None,
     batch: int,
     step: float,
     order: str,
-    marks,
+    marks: Sequence[int],
     test: int,
-    dtype,
+    dtype: DTypeLike,
     done: int = 0,
     networks: list | None = None,
 ):
@@ -462,8 +513,8 @@ PATIENCE = 60.0  # seconds between checkpoints
 def sgd(
     problem: Problem,
     *,
-    key,
-    widths,
+    key: Array,
+    widths: Sequence[int] | np.ndarray,
     reference_width: int,
     samples: int | None,
     batch: int,

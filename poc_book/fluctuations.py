@@ -23,6 +23,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from numpy.polynomial import legendre
 from scipy import interpolate, sparse, special
 from scipy.integrate import cumulative_trapezoid
@@ -54,7 +55,18 @@ from poc_book.mean_field import (
 )
 from .model import Problem, series
 from .single_index import ALIKE, alike, weighted_line
-from .sphere import by_time, compiled, first_rows, integrate, module_of, own_key, uniform
+from poc_book.sphere import (
+    Array,
+    Number,
+    Numbers,
+    by_time,
+    compiled,
+    first_rows,
+    integrate,
+    module_of,
+    own_key,
+    uniform,
+)
 from .stability import one_direction
 
 # %% ../nbs/11_fluctuations.ipynb #355f3dc6
@@ -80,7 +92,7 @@ def harmonic_share(n: int, power: int, l: int) -> float:
     return float(np.exp(log - l * np.log(2)))
 
 # %% ../nbs/11_fluctuations.ipynb #523e3165
-def wave(i, j, log_rho, log_r, order: int = 0):
+def wave(i: Number, j: Number, log_rho: Number, log_r: Number, order: int = 0):
     """For $\\rho=\\sin\\theta$, $r=\\cos\\theta$ given by logarithms: the derivative of that order
     in $\\theta$ of $\\rho^ir^j$."""
     if order == 0:
@@ -112,12 +124,12 @@ class Block(NamedTuple):
         "The ways to move that turn this block, (w,) of the three; the latitude is the first."
         return np.flatnonzero(self.turning)
 
-    def features(self, log_rho, log_r, order: int = 0):
+    def features(self, log_rho: Number, log_r: Number, order: int = 0):
         "Features, or their derivative of that order in the latitude, (f, ...)."
         i, j, c = (v.reshape(-1, *[1] * np.ndim(log_rho)) for v in (self.i, self.j, self.c))
         return c * wave(i, j, log_rho, log_r, order)
 
-    def slopes(self, log_rho, log_r):
+    def slopes(self, log_rho: Number, log_r: Number):
         "Derivatives of the features along unit steps in its `ways`, (w, f, ...)."
         i, j, c = (v.reshape(-1, *[1] * np.ndim(log_rho)) for v in (self.i, self.j, self.c))
         at = log_rho, log_r
@@ -163,13 +175,15 @@ class Latitudes(NamedTuple):
     log_r: np.ndarray
     log_along: np.ndarray
 
-    def stretch(self, rows):
+    def stretch(self, rows: np.ndarray):
         "$J$ from the time before `rows` to these times, for the three ways to move: (3, rows, N)."
         logs = np.stack([self.log_along, self.log_r, self.log_rho])
         return np.exp(logs[:, rows] - logs[:, rows[:1] - 1])
 
 
-def carried(exact: RadialLimit, xi, times) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def carried(
+    exact: RadialLimit, xi: Float[np.ndarray, " N"], times: Float[np.ndarray, " T"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Neurons at log-odds `xi` (N,) at the first of `times`, at all of them: the three logarithms
     of `Latitudes`, (T, N) each."""
     now, along = latitudes(exact, xi, times, times[0])
@@ -190,7 +204,11 @@ def clock_range(exact: RadialLimit, dim: int) -> tuple[float, float]:
 
 
 def clock_cells(
-    exact: RadialLimit, dim: int, zones, step: float, growth: float = 1.0
+    exact: RadialLimit,
+    dim: int,
+    zones: Sequence[tuple[float, float, float]] | np.ndarray,
+    step: float,
+    growth: float = 1.0,
 ) -> np.ndarray:
     """Edges (C + 1,) of cells on the waiting clock at time 0. In `zones` (Z, 3), of a back, a front
     and how much the clock has `shrunk` there, they are `shrunk` times `step` long; elsewhere half
@@ -207,7 +225,9 @@ def clock_cells(
     return np.array(edges)
 
 
-def gauss_nodes(exact: RadialLimit, dim: int, edges, order: int) -> tuple[np.ndarray, np.ndarray]:
+def gauss_nodes(
+    exact: RadialLimit, dim: int, edges: Float[np.ndarray, " C"], order: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Waiting clocks (N,) and weights (sum 1) of uniform initial neurons: a Gauss-Legendre rule in
     each cell."""
     p = exact.reduction.exponent
@@ -221,7 +241,9 @@ def gauss_nodes(exact: RadialLimit, dim: int, edges, order: int) -> tuple[np.nda
     return psi, weights / weights.sum()
 
 
-def onto(edges, order: int, psi) -> sparse.csr_array:
+def onto(
+    edges: Float[np.ndarray, " C"], order: int, psi: Float[np.ndarray, " N"]
+) -> sparse.csr_array:
     """The sparse matrix (n, N) that reads a function known at the Gauss nodes (N,) of cells at
     clocks `psi` (n,): its polynomials."""
     cell = np.clip(np.searchsorted(edges, psi, side="right") - 1, 0, len(edges) - 2)
@@ -236,7 +258,7 @@ def onto(edges, order: int, psi) -> sparse.csr_array:
     )
 
 
-def fronts(exact: RadialLimit, dim: int, times) -> np.ndarray:
+def fronts(exact: RadialLimit, dim: int, times: Float[np.ndarray, " T"]) -> np.ndarray:
     """The waiting clocks at time 0 of the neurons about to leave the equator at flow `times` (T,),
     where 8 is left on the clock, and how much there has shrunk to a step of length 1 by then, (T,
     2)."""
@@ -246,7 +268,7 @@ def fronts(exact: RadialLimit, dim: int, times) -> np.ndarray:
     return np.array([leaving(psi, waiting_clock(2 * x, p)) for x in (log_rho - log_r)[1:]])
 
 
-def leaving(psi, later) -> tuple[float, float]:
+def leaving(psi: Float[np.ndarray, " S"], later: Float[np.ndarray, " S"]) -> tuple[float, float]:
     """Front, which is where 8 is left, and shrinkage, if neurons at clocks `psi` (S,), increasing,
     are at `later`."""
     i = min(int(np.searchsorted(later, 8.0)), len(psi) - 2)
@@ -254,7 +276,7 @@ def leaving(psi, later) -> tuple[float, float]:
     return min(psi[i] + (8 - later[i]) * shrinkage, psi[-1]), max(shrinkage, 1.0)
 
 # %% ../nbs/11_fluctuations.ipynb #9eaf4606
-def time_panels(rate: Callable, times, longest: float, order: int):
+def time_panels(rate: Callable, times: Float[np.ndarray, " T"], longest: float, order: int):
     """Panels up to the last of `times`, ending at each of them, in each of which the integral of
     `rate`, a function of flow times in [0, 1], is at most `longest`: edges (P + 1,), all nodes from
     0 on, the end of a panel after its `order` Gauss nodes, and the rule (order + 1, order) that
@@ -284,7 +306,12 @@ def time_panels(rate: Callable, times, longest: float, order: int):
     )
 
 # %% ../nbs/11_fluctuations.ipynb #6da77db0
-def solve_panel(read, push, drive, rule):
+def solve_panel(
+    read: Float[np.ndarray, "J f n"],
+    push: Float[np.ndarray, "K f n"],
+    drive: Float[np.ndarray, "J f S"],
+    rule: Float[np.ndarray, "J K"],
+):
     """For `read` (K + 1, f, n), `push` (K, f, n), `drive` (K + 1, f, S): X at the nodes and the
     end, (K + 1, f, S), where $X_t=drive_t+read_t\\sum_srule_{ts}push_s^\\top X_s$."""
     K, f, n = push.shape
@@ -294,7 +321,9 @@ def solve_panel(read, push, drive, rule):
     return (drive.reshape((K + 1) * f, -1) + R @ inner).reshape(drive.shape)
 
 
-def displaced(push, X, row):
+def displaced(
+    push: Float[np.ndarray, "K f n"], X: Float[np.ndarray, "J f S"], row: Float[np.ndarray, " K"]
+):
     "Displacements (n, S) gained from the start of a panel to the node whose rule is `row`."
     K, f, n = push.shape
     return push.reshape(-1, n).T @ (row[:, None, None] * X[:K]).reshape(K * f, -1)
@@ -346,7 +375,12 @@ PANELS = 14
 MARGIN = 12.0
 
 
-def carry(exact: RadialLimit, weights, clock, times) -> tuple[Latitudes, np.ndarray]:
+def carry(
+    exact: RadialLimit,
+    weights: Float[np.ndarray, " N"],
+    clock: Float[np.ndarray, " N"],
+    times: Float[np.ndarray, " T"],
+) -> tuple[Latitudes, np.ndarray]:
     """Nodes at waiting clocks `clock` (N,) at the first of `times`: where they are at all of them,
     their clocks at the last."""
     p = exact.reduction.exponent
@@ -354,7 +388,9 @@ def carry(exact: RadialLimit, weights, clock, times) -> tuple[Latitudes, np.ndar
     return nodes, waiting_clock(2 * (nodes.log_rho[-1] - nodes.log_r[-1]), p)
 
 
-def behind(passing, later=None) -> list[tuple[float, float, float]]:
+def behind(
+    passing: Float[np.ndarray, "Z 2"], later: Float[np.ndarray, "_ 2"] | None = None
+) -> list[tuple[float, float, float]]:
     """Zones from behind the fronts `passing` (Z, 2), with their shrinkage, up to them or to the
     `later` ones."""
     until = passing if later is None else later
@@ -418,7 +454,7 @@ def stages(
         )
 
 # %% ../nbs/11_fluctuations.ipynb #1b54d1f0
-def own_features(block: Block, stage: Stage, rows):
+def own_features(block: Block, stage: Stage, rows: np.ndarray):
     """$\\zeta$ of one neuron: the features of the sources less the mean over all neurons, (rows, f,
     S)."""
     neurons = stage.neurons
@@ -434,7 +470,7 @@ def own_features(block: Block, stage: Stage, rows):
     return np.moveaxis(F, 0, 1)
 
 
-def exchange(block: Block, stage: Stage, rows, length: float, stretch):
+def exchange(block: Block, stage: Stage, rows: np.ndarray, length: float, stretch: np.ndarray):
     """`read` (K + 1, f, w N) of displacements at the start of a panel as features, and `push` (K,
     f, w N) of neurons by features."""
     neurons = stage.neurons
@@ -457,7 +493,14 @@ class Panel(NamedTuple):
     parts: list
 
 
-def displacement(moved, push, X, J, rule, k: int):
+def displacement(
+    moved: Float[np.ndarray, "w N S"],
+    push: Float[np.ndarray, "K f n"],
+    X: Float[np.ndarray, "J f S"],
+    J: Float[np.ndarray, "w J N"],
+    rule: Float[np.ndarray, "J K"],
+    k: int,
+):
     "Displacements (w, N, S) at node k of a panel that started with `moved`."
     found = displaced(push, X, rule[k]).reshape(moved.shape)
     found += moved
@@ -519,7 +562,7 @@ class Fluctuations(NamedTuple):
     def law(self):
         return self.shares.sum(0)
 
-    def influence_of(self, overlap) -> np.ndarray:
+    def influence_of(self, overlap: Number) -> np.ndarray:
         """What neurons with these initial overlaps add to m times the risk, (T, ...): cubic splines
         in log-odds of squares."""
         order = np.argsort(self.start)
@@ -530,7 +573,7 @@ class Fluctuations(NamedTuple):
         )
 
 
-def mean_squares(block: Block, stage: Stage, moved) -> np.ndarray:
+def mean_squares(block: Block, stage: Stage, moved: Float[np.ndarray, "w N S"]) -> np.ndarray:
     """$mE|\\cdot|^2$ over neurons of the three components of vectors in this block, (3,), given
     those in its ways, (w, N, S)."""
     found = np.zeros(3)
@@ -614,7 +657,7 @@ def fine_and_coarse(limit: MeanField) -> tuple[Fluctuations, Fluctuations]:
     return fluctuate(limit, 3.0, 1.05, 8 / degree(limit.problem)), fluctuate(limit)
 
 
-def function_error_law(problem: Problem, times, tol: float | None = None) -> np.ndarray:
+def function_error_law(problem: Problem, times: Numbers, tol: float | None = None) -> np.ndarray:
     """For uniform initial neurons: $\\lim_mmE\\|f_m-f_{MF}\\|^2$ at flow `times` (T,), to the
     fraction `tol`.
 
@@ -636,7 +679,9 @@ def function_error_law(problem: Problem, times, tol: float | None = None) -> np.
     return within(tol or 1e-3, problem, limit.times, fine, np.abs(fine / coarse - 1))
 
 
-def within(tol: float, problem: Problem, times, law, gap) -> np.ndarray:
+def within(
+    tol: float, problem: Problem, times: Float[np.ndarray, " T"], law: np.ndarray, gap: np.ndarray
+) -> np.ndarray:
     "The `law`, or `NotResolved` if the largest relative `gap` is beyond `tol`."
     if not gap.max() <= tol:
         raise NotResolved(
@@ -678,7 +723,7 @@ class Side(eqx.Module):
     problem: Problem
     sizes: tuple[tuple[int, int], ...] = eqx.field(static=True)
 
-    def apart(self, w) -> list:
+    def apart(self, w: Float[Array, "... n d"]) -> list:
         "All neurons (..., n, d), cut into the networks of each size, (..., R, m, d)."
         cuts = np.cumsum([R * m for R, m in self.sizes])[:-1]
         shares = module_of(w).split(w, cuts, axis=-2)
@@ -702,11 +747,17 @@ class Networks(NamedTuple):
 
 
 @compiled
-def compare(limit: Limit, side: Side, times, points, count) -> list:
+def compare(
+    limit: Limit,
+    side: Side,
+    times: Float[Array, " T"],
+    points: Float[Array, "T n d"],
+    count: Array | int,
+) -> list:
     """For each size of networks `points` (T, n, d): function errors and risks at the first `count`
     of `times`, (T, R) each."""
 
-    def one(t, w):
+    def one(t: Number, w: Float[Array, "m d"]):
         rho = limit.problem.measure(w)
         return limit.function_error(t, rho), limit.problem.risk(rho)
 
@@ -744,7 +795,7 @@ def simulate(limit: MeanField, width: int, repeats: int, seed: int = 0) -> Netwo
     return simulate_sizes(limit, [size], seed)[0]
 
 # %% ../nbs/11_fluctuations.ipynb #da9544ba
-def standard_error(samples) -> np.ndarray:
+def standard_error(samples: Float[Array, "... R"]) -> np.ndarray:
     "The standard error of the mean over the last axis."
     return np.std(samples, -1, ddof=1) / np.sqrt(np.shape(samples)[-1])
 
@@ -758,7 +809,7 @@ class Extrapolated(NamedTuple):
     next_error: np.ndarray
 
 
-def extrapolate(widths, samples) -> Extrapolated:
+def extrapolate(widths: Numbers, samples: Array | Sequence[Array]) -> Extrapolated:
     """For at least 2 widths and, for each, `samples` (T, R) of a quantity times m: the weighted
     line a + b / m through the means.
 
@@ -927,7 +978,7 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
     s = -np.expm1(-u)
     w = -np.log1p(-end) / nodes * np.exp(-u)
 
-    def clock_slope(s):  # dC/dS
+    def clock_slope(s: Number):  # dC/dS
         x = np.sqrt(2) * special.erfcinv(s)
         return (k - 2) * x ** (1.0 - k) / (np.sqrt(2 / np.pi) * np.exp(-x * x / 2))
 

@@ -7,8 +7,9 @@ __all__ = ['SUM', 'PULL', 'PULL_ONE', 'PROGRAMS', 'DIMS', 'parts', 'product', 'c
            'fused_pull']
 
 # %% ../nbs/96_fused.ipynb #75f4c246
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ def parts(x: Float[Array, "n d"], count: int = 3) -> Float[Array, "k n d"]:
     return jnp.stack(found).astype(jnp.bfloat16)
 
 
-def product(a, b):
+def product(a: Sequence[Array], b: Sequence[Array]):
     "$\\sum_{ij}a_ib_j$ over the pairs of parts that count in single precision, the smallest first."
     pairs = [(i, j) for i in range(len(a)) for j in range(len(b)) if i + j < max(len(a), len(b))]
     return sum(
@@ -42,11 +43,13 @@ def product(a, b):
     )
 
 # %% ../nbs/96_fused.ipynb #cd9c9233
-def contract(phi, pull: bool, columns: int, w_ref, v_ref, charge_ref, out_ref):
+def contract(
+    phi: Callable, pull: bool, columns: int, w_ref: Any, v_ref: Any, charge_ref: Any, out_ref: Any
+):
     """What one program does: the sum for its rows over its share of the columns, `columns` at a
     time."""
 
-    def add(j, total):
+    def add(j: jax.Array | int, total: Array):
         at = pl.ds(j * columns, columns)
         v = [v_ref[i, at, :] for i in range(v_ref.shape[0])]
         p = phi(product(w, [part.T for part in v])) * charge_ref[at][None, :]
@@ -83,7 +86,14 @@ PROGRAMS = 528
 DIMS = 64
 
 
-def call(phi, pull: bool, tile: Tile, w, v, charge):
+def call(
+    phi: Callable,
+    pull: bool,
+    tile: Tile,
+    w: Float[Array, "k n d"],
+    v: Float[Array, "l m d"],
+    charge: Float[Array, " m"],
+):
     """`contract` on all strips of rows (k, n, d) and shares of columns (k, m, d), padded with
     zeros; interpreted on a CPU."""
     n, dim = w.shape[1:]
@@ -116,7 +126,7 @@ def call(phi, pull: bool, tile: Tile, w, v, charge):
 
 # %% ../nbs/96_fused.ipynb #c478009b
 def fused_sum(
-    phi,
+    phi: Callable,
     w: Float[Array, "n d"],
     v: Float[Array, "m d"],
     charge: Float[Array, " m"],
@@ -130,7 +140,7 @@ def fused_sum(
 
 
 def fused_pull(
-    phi,
+    phi: Callable,
     w: Float[Array, "n d"],
     v: Float[Array, "m d"],
     charge: Float[Array, " m"],

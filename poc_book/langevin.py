@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from scipy import integrate, linalg, optimize
 
 from poc_book.checks import (
@@ -30,7 +31,18 @@ from poc_book.checks import (
 from .fluctuations import Side, blocks
 from .mean_field import Radial, horner, radial
 from .model import Problem, pair_sum, series
-from .sphere import by_time, compiled, first_rows, normalise, own_key, project, uniform
+from poc_book.sphere import (
+    Array,
+    Number,
+    Numbers,
+    by_time,
+    compiled,
+    first_rows,
+    normalise,
+    own_key,
+    project,
+    uniform,
+)
 
 # %% ../nbs/12_langevin.ipynb #d3bd4e69
 class Cells(NamedTuple):
@@ -57,13 +69,13 @@ def latitude_cells(dim: int, q: int, cells: int) -> Cells:
     )
 
 
-def gibbs(tilt):
+def gibbs(tilt: Float[np.ndarray, " N"]):
     "Masses (N,) of the law $\\propto e^{-tilt}$ over cells."
     p = np.exp(np.min(tilt) - tilt)
     return p / np.sum(p)
 
 # %% ../nbs/12_langevin.ipynb #0b34c13b
-def bernoulli(x):
+def bernoulli(x: Number):
     "$x/(e^x-1)$."
     small = np.abs(x) < 1e-5
     safe = np.where(small, 1.0, x)
@@ -72,26 +84,26 @@ def bernoulli(x):
     )  # a larger power overflows
 
 
-def moments(p, y, count: int):
+def moments(p: Float[np.ndarray, "... N"], y: Float[np.ndarray, " N"], count: int):
     "The moments $E y^i$, i < count, of masses p (..., N)."
     return np.stack([p @ y**i for i in range(count)], -1)
 
 
-def tilt(reduction: Radial, M, cells: Cells, noise):
+def tilt(reduction: Radial, M: Float[np.ndarray, " h"], cells: Cells, noise: float):
     "In the field of moments M: $U/\\lambda s$ less the log of the area, (N,)."
     return (
         horner((M @ reduction.G - reduction.F) / reduction.scale, cells.y) / noise - cells.log_area
     )
 
 
-def spread(reduction: Radial, p, cells: Cells, noise):
+def spread(reduction: Radial, p: Float[np.ndarray, " N"], cells: Cells, noise: float):
     "The rate at which masses p (N,) change, per unit of flow time."
     up = np.diff(tilt(reduction, moments(p, cells.y, reduction.F.size), cells, noise))
     flux = noise / cells.h**2 * (bernoulli(up) * p[:-1] - bernoulli(-up) * p[1:])
     return -np.diff(flux, prepend=0.0, append=0.0)
 
 # %% ../nbs/12_langevin.ipynb #84e44508
-def spread_slope(reduction: Radial, p, cells: Cells, noise):
+def spread_slope(reduction: Radial, p: Float[np.ndarray, " N"], cells: Cells, noise: float):
     """The derivatives (N, N) of the rates of `spread` by the masses: at a frozen field, and what
     the field answers."""
     powers = cells.y ** np.arange(reduction.F.size)[:, None]
@@ -110,11 +122,17 @@ def spread_slope(reduction: Radial, p, cells: Cells, noise):
     return -noise / cells.h**2 * np.diff(flux, axis=0, prepend=0.0, append=0.0)
 
 
-def follow_cells(reduction: Radial, cells: Cells, noise: float, times, level: float = 0.0):
+def follow_cells(
+    reduction: Radial,
+    cells: Cells,
+    noise: float,
+    times: Float[np.ndarray, " T"] | list[float],
+    level: float = 0.0,
+):
     """Masses at `times` (T, N), the time at which the risk falls to `level` (or the last), and
     whether the solver succeeded."""
 
-    def excess(t, p):
+    def excess(t: float, p: Float[np.ndarray, " N"]):
         return float(reduction.risk(moments(p, cells.y, reduction.F.size))) - level
 
     excess.terminal = True  # type: ignore[attr-defined]
@@ -178,7 +196,7 @@ class Noisy(NamedTuple):
         ratio = np.log(np.maximum(self.masses, 1e-300) / gibbs(-self.cells.log_area))
         return self.risk / (2 * self.problem.scale) + self.noise * np.sum(self.masses * ratio, -1)
 
-    def function_error(self, points) -> np.ndarray:
+    def function_error(self, points: Float[Array, "T R m d"]) -> np.ndarray:
         "$\\|f_m-f\\|^2$ of networks with unit signs (T, R, m, d) to this law at its times, (T, R)."
         return by_time(
             partial(squared_distance, self.problem, exactly(self.problem)), self.moments, points
@@ -186,11 +204,17 @@ class Noisy(NamedTuple):
 
 
 @compiled
-def squared_distance(problem: Problem, reduction: Radial, M, points, count):
+def squared_distance(
+    problem: Problem,
+    reduction: Radial,
+    M: Float[Array, "T h"],
+    points: Float[Array, "T R m d"],
+    count: Array | int,
+):
     """$\\|f_m-f\\|^2$ of networks `points` (T, R, m, d) to the first `count` laws with moments M
     (T, h)."""
 
-    def one(M, w):
+    def one(M: Float[Array, " h"], w: Float[Array, "m d"]):
         y = jnp.sum((w @ reduction.basis) ** 2, -1)
         GM = reduction.G @ M
         own = pair_sum(series(problem)[0], w, w, jnp.full(len(w), 1 / len(w)))
@@ -199,7 +223,9 @@ def squared_distance(problem: Problem, reduction: Radial, M, points, count):
     return first_rows(lambda M, networks: jax.vmap(partial(one, M))(networks), (M, points), count)
 
 # %% ../nbs/12_langevin.ipynb #e1992152
-def langevin(problem: Problem, noise: float, times, cells: int = 400, tol: float = 5e-3) -> Noisy:
+def langevin(
+    problem: Problem, noise: float, times: Numbers, cells: int = 400, tol: float = 5e-3
+) -> Noisy:
     """For problems of one radius, uniform initial neurons and noise > 0 (per flow time): the
     mean-field Langevin law at `times`.
 
@@ -227,7 +253,7 @@ def langevin(problem: Problem, noise: float, times, cells: int = 400, tol: float
     return Noisy(problem, noise, grid, times, p, risk, gap)
 
 # %% ../nbs/12_langevin.ipynb #1684b9c7
-def dual(reduction: Radial, grid: Cells, noise: float, M):
+def dual(reduction: Radial, grid: Cells, noise: float, M: Float[np.ndarray, " h"]):
     """For moments M with M[0] = 1: the convex function that the fixed point minimises, its slope
     and curvature in M[1:]."""
     G = np.asarray(reduction.G)
@@ -308,7 +334,7 @@ def _frozen_field(problem: Problem, noise: float, M, cells: int) -> tuple[Cells,
 
 
 def spectral_gap(
-    problem: Problem, noise: float, M, l: int = 0, odd: bool = False, cells: int = 800
+    problem: Problem, noise: float, M: Numbers, l: int = 0, odd: bool = False, cells: int = 800
 ) -> float:
     """For one teacher direction, in a field with moments M (h,): slowest rate of functions
     $f(\\theta)Y_l$, per flow time.
@@ -345,7 +371,7 @@ def _log_sobolev_bounds(log_p, h: float) -> tuple[float, float]:
 
 
 def log_sobolev(
-    problem: Problem, noise: float, M, even: bool = True, cells: int = 800
+    problem: Problem, noise: float, M: Numbers, even: bool = True, cells: int = 800
 ) -> tuple[float, float]:
     """For one teacher direction, in a field with moments M (h,): a lower and an upper bound of
     $\\alpha_{LS}$ among laws of the latitude, `even` across the equator or all, up to the width of
@@ -364,10 +390,12 @@ def log_sobolev(
 
 # %% ../nbs/12_langevin.ipynb #89b5a867
 @compiled
-def walk(side: Side, w, noise, step, count, key):
+def walk(
+    side: Side, w: Float[Array, "n d"], noise: Number, step: Number, count: Array | int, key: Array
+):
     "Noisy neurons (n, d) after `count` steps of length `step` in flow time."
 
-    def move(k, w):
+    def move(k: Array | int, w: Float[Array, "n d"]):
         kick = project(
             w, jax.random.normal(jax.random.fold_in(key, k), w.shape, jnp.float32)
         )  # a chance number needs no more
@@ -377,7 +405,13 @@ def walk(side: Side, w, noise, step, count, key):
 
 
 def noisy_networks(
-    problem: Problem, noise: float, width: int, repeats: int, times, step: float, seed: int = 0
+    problem: Problem,
+    noise: float,
+    width: int,
+    repeats: int,
+    times: Numbers,
+    step: float,
+    seed: int = 0,
 ) -> np.ndarray:
     """For unit signs: `repeats` networks of `width` noisy neurons at `times`, (T, R, m, d), by
     steps of at most `step`.

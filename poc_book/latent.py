@@ -44,6 +44,8 @@ from poc_book.model import (
 )
 from poc_book.sphere import (
     Array,
+    Number,
+    Numbers,
     compiled,
     coordinate_moment,
     integrate,
@@ -63,7 +65,7 @@ def scrambled(count: int, q: int, seed: list[int]) -> Float[np.ndarray, "n q"]:
     return np.clip(z, 1e-15, 1 - 1e-15)
 
 # %% ../nbs/04_latent.ipynb #4a000021
-def directions(z, q: int) -> Float[np.ndarray, "n q"]:
+def directions(z: Float[np.ndarray, "n _"], q: int) -> Float[np.ndarray, "n q"]:
     """Points z (n, q - 1) of the unit cube as uniform unit vectors up to their sign: the last
     coordinate is positive."""
     if q == 1:
@@ -83,14 +85,16 @@ def directions(z, q: int) -> Float[np.ndarray, "n q"]:
     return found
 
 
-def radii(z, q: int, dim: int, count: int) -> Float[np.ndarray, "n count"]:
+def radii(z: Float[np.ndarray, " n"], q: int, dim: int, count: int) -> Float[np.ndarray, "n count"]:
     """For z (n,) in the unit interval: $|P_Vw|$ of uniform w in `dim` > q dimensions, `count`
     evenly spread over their law."""
     share = (np.arange(count) + z[:, None]) / count
     return np.sqrt(special.betaincinv(q / 2, (dim - q) / 2, share))
 
 
-def spread(direction, radius) -> Float[np.ndarray, "n q"]:
+def spread(
+    direction: Float[np.ndarray, "N q"], radius: Float[np.ndarray, "N k"]
+) -> Float[np.ndarray, "n q"]:
     "Each direction (n, q) at each of its radii (n, k), (n k, q)."
     return (radius[:, :, None] * direction[:, None]).reshape(-1, direction.shape[1])
 
@@ -139,10 +143,10 @@ class Latent(eqx.Module):
         half = np.full(size, 0.5 / size)
         return np.append(half, -half), np.append(u, u, axis=0)
 
-    def moments(self, charge, u):
+    def moments(self, charge: Float[Array, " n"], u: Float[Array, "n q"]):
         "$E\\,a\\,r^{2i}\\phi(u)\\phi(u)^\\top$ for each term."
 
-        def some(u, charge):
+        def some(u: Float[Array, "k q"], charge: Float[Array, " k"]):
             rest = 1 - jnp.sum(u * u, 1)
             pairs = [(_halves(u, p), charge * rest**i) for p, i in self.powers]
             return tuple((left * weight) @ right.T for (left, right), weight in pairs)
@@ -183,7 +187,7 @@ class Latent(eqx.Module):
         in_u, in_r = self._gradient(u, M)
         return in_u - in_r[:, None] * u
 
-    def rates(self, charge, u):
+    def rates(self, charge: Float[Array, " n"], u: Float[Array, "n q"]):
         u = u / jnp.maximum(
             jnp.linalg.norm(u, axis=1, keepdims=True), 1
         )  # an error must not lead out of the ball
@@ -191,7 +195,9 @@ class Latent(eqx.Module):
         pull = in_blocks(lambda rows: self._pull(rows, M), u, BLOCK)
         return -jnp.sign(charge)[:, None] * project(u, pull)
 
-    def step_on(self, charge, u, h, radial):
+    def step_on(
+        self, charge: Float[Array, " n"], u: Float[Array, "n q"], h: Number, radial: tuple
+    ):
         """Where a step of gradient descent of length h in flow time leads: the gradient is not
         projected, the neuron is. `radial` as of `radial_shares`."""
         in_u, in_r = self._gradient(u, self.moments(charge, u), radial)
@@ -200,18 +206,18 @@ class Latent(eqx.Module):
         rest = (1 - jnp.sum(u * u, 1)) * (1 - h * in_r) ** 2
         return moved / jnp.sqrt(jnp.sum(moved * moved, 1) + rest)[:, None]
 
-    def risk(self, M):
+    def risk(self, M: tuple):
         gap = sum(
             jnp.sum((k * m - 2 * F) * m)
             for k, m, F in zip(self.kernel, M, self.teacher, strict=True)
         )
         return self.norm + gap
 
-    def velocity(self, w, M, signs=1.0):
+    def velocity(self, w: Float[Array, "m d"], M: tuple, signs: Number = 1.0):
         pull = self._pull(w @ self.basis, M) @ self.basis.T
         return -jnp.expand_dims(jnp.asarray(signs), -1) * project(w, pull)
 
-    def function_error(self, problem: Problem, rho: Measure, M):
+    def function_error(self, problem: Problem, rho: Measure, M: tuple):
         own = pair_sum(series(problem)[0], rho.points, rho.points, rho.charge)
         u = rho.points @ self.basis
         rest = 1 - jnp.sum(u * u, 1)
@@ -366,7 +372,7 @@ def _folds(
     """Classes of bits that a teacher does not tell apart, and signs (1 or -1) of all bits, one for
     each value of its characters."""
 
-    def exchanged(i, j):
+    def exchanged(i: int, j: int):
         swap = {i: j, j: i}
         return {tuple(sorted(swap.get(bit, bit) for bit in S)): c for S, c in target.items()}
 
@@ -491,7 +497,7 @@ class Cube(eqx.Module):
         left = y[:, -1:]
         even, along, across = _smoothed(u @ bits.T, left, shape[:, :, None], self.beta)
 
-        def pull(gap):
+        def pull(gap: Array):
             weights = gap @ from_even
             in_u = (along * weights) @ bits + gap @ from_u
             return jnp.append(in_u, across @ weights[:, None], 1)
@@ -501,14 +507,14 @@ class Cube(eqx.Module):
     def _cube(self, w):
         "$E\\chi_S\\sigma$ of neurons w (n, d), (sets, n), and its gradient, (sets, n, d)."
 
-        def rows(w):
+        def rows(w: Float[Array, "n d"]):
             pairs = [character_correlation(w, S, self.beta, NODES) for S in self.sets]
             return jnp.stack([jnp.append(value[:, None], slope, 1) for value, slope in pairs], 1)
 
         found = jnp.moveaxis(in_blocks(rows, w, 256), 1, 0)
         return found[..., 0], found[..., 1:]
 
-    def moments(self, fixed, state):
+    def moments(self, fixed: tuple, state: tuple):
         "The coefficients of the limit in its characters, (sets,)."
         charges, shapes = fixed
         many, few, neurons = map(normalise, state)
@@ -529,22 +535,22 @@ class Cube(eqx.Module):
         pulls = pull_many(gap), pull_few(gap), jnp.tensordot(gap, slopes, 1)
         return state, [a[:, None] * pull for a, pull in zip(self._signs(charges), pulls)]
 
-    def rates(self, fixed, state):
+    def rates(self, fixed: tuple, state: tuple):
         return tuple(map(project, *self._pulls(fixed, state)))
 
-    def step_on(self, fixed, state, h, radial):
+    def step_on(self, fixed: tuple, state: tuple, h: Number, radial: tuple):
         "As of `Latent`, but that gradients are whole."
         return tuple(normalise(y + h * pull) for y, pull in zip(*self._pulls(fixed, state)))
 
-    def risk(self, z):
+    def risk(self, z: Float[Array, " sets"]):
         return self.norm + jnp.sum((z - 2 * self.target) * z)
 
-    def velocity(self, w, z, signs=1.0):
+    def velocity(self, w: Float[Array, "m d"], z: Float[Array, " sets"], signs: Number = 1.0):
         order = np.array(self.order)
         pull = jnp.tensordot(self.target - z, self._cube(w[:, order])[1], 1)[:, np.argsort(order)]
         return jnp.expand_dims(jnp.asarray(signs), -1) * project(w, pull)
 
-    def function_error(self, problem: Problem, rho: Measure, z):
+    def function_error(self, problem: Problem, rho: Measure, z: Float[Array, " sets"]):
         "On the nodes of the inputs: all of the cube, or a sample of it."
         x = problem.inputs.nodes().astype(rho.points.dtype)
         limit = sum(c * jnp.prod(x[:, [self.order[i] for i in S]], 1) for S, c in zip(self.sets, z))
@@ -591,7 +597,12 @@ QUANTILE = float(
 )  # of Student's law, for nearly Gaussian means: 99 % are within it
 
 
-def hermite(knots, values, rates, t):
+def hermite(
+    knots: Float[Array, " k"],
+    values: Float[Array, "k ..."],
+    rates: Float[Array, "k ..."],
+    t: Number,
+):
     "Values (K, ...) and rates at `knots` (K,), read in between by cubic polynomials."
     i = jnp.clip(jnp.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
     h = knots[i + 1] - knots[i]
@@ -616,7 +627,7 @@ class MomentLimit(eqx.Module):
     scramblings: Any
 
     @classmethod
-    def of(cls, problem: Problem, view: Latent | Cube, knots, scramblings):
+    def of(cls, problem: Problem, view: Latent | Cube, knots: Float[Array, " k"], scramblings: Any):
         mean = jax.tree.map(lambda x: x.mean(1), scramblings)
         rates = jax.tree.map(lambda M: interpolate.CubicSpline(knots, M)(knots, 1), mean)
         return cls(problem, view, knots, mean, rates, scramblings)
@@ -640,21 +651,23 @@ class MomentLimit(eqx.Module):
             else lean
         )
 
-    def at(self, t):
+    def at(self, t: Number):
         return jax.tree.map(
             lambda M, rate: hermite(self.knots, M, rate, t), self.moments, self.rates
         )
 
-    def velocity(self, t, w, signs=1.0):
+    def velocity(self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0):
         return self.view.velocity(w, self.at(t), signs)
 
-    def risk(self, t):
+    def risk(self, t: Number):
         return self.view.risk(self.at(t))
 
-    def function_error(self, t, rho: Measure):
+    def function_error(self, t: Number, rho: Measure):
         return self.view.function_error(self.problem, rho, self.at(t))
 
-    def transport(self, w0, times, signs=1.0):
+    def transport(
+        self, w0: Float[Array, "m d"], times: Float[Array, " times"], signs: Number = 1.0
+    ):
         return integrate(Carried(self, signs), w0, times, 1e-8)
 
 
@@ -700,7 +713,7 @@ def _risks(view, moments):
     """Of moments (T, R, ...): the risk of their mean over R and of the means without each, (T, R +
     1)."""
 
-    def one(M):
+    def one(M: Any):
         mean = jax.tree.map(lambda x: x.mean(0), M)
         without = jax.tree.map(
             lambda x, mean: (SCRAMBLINGS * mean - x) / (SCRAMBLINGS - 1), M, mean
@@ -749,7 +762,13 @@ def _fine_step(
     return step, float(steps), float(wanted)
 
 
-def solve_moments(problem: Problem, view: Latent | Cube, times, tol: float | None, seed: int):
+def solve_moments(
+    problem: Problem,
+    view: Latent | Cube,
+    times: Float[np.ndarray, " times"],
+    tol: float | None,
+    seed: int,
+):
     """The limit of a view, its risk at `times` and the error: of the starts (by scramblings) and of
     the solver's steps.
 
@@ -805,7 +824,7 @@ def radial_shares(problem: Problem, view: Latent | Cube) -> tuple[float, ...]:
 def _descend(view, fixed, state, marks, h, radial):
     "Moments after `marks` (K,) steps of length h in flow time, 0 and increasing."
 
-    def until(state, ends):
+    def until(state: Any, ends: tuple[Array, Array]):
         first, last = ends
         state = jax.lax.fori_loop(
             first, last, lambda _, y: view.step_on(fixed, y, h, radial), state
@@ -816,7 +835,7 @@ def _descend(view, fixed, state, marks, h, radial):
 
 
 def risk_by_steps(
-    problem: Problem, view: Latent | Cube, times, step: float, seed: int = 0
+    problem: Problem, view: Latent | Cube, times: Numbers, step: float, seed: int = 0
 ) -> Float[np.ndarray, " T"]:
     """For a view of a problem: what gradient descent on the population in steps of `step` adds to
     the risk of the limit.
@@ -836,10 +855,11 @@ def risk_by_steps(
     return np.asarray(_risk_of_each(apart, moments)) - _risk(apart, flowing, np.arange(len(marks)))
 
 # %% ../nbs/04_latent.ipynb #4a000087
-def departure(v, rate: float) -> Float[np.ndarray, " n"]:
+def departure(v: Float[np.ndarray, "n 4"], rate: float) -> Float[np.ndarray, " n"]:
     "The clock S at which $\\dot v_j=rate\\prod_{i\\ne j}v_i$ from v (n, 4) is infinite."
 
-    def until_infinite(a):  # the integral over y of 1 / sqrt(prod(a_j^2 + y))
+    # the integral over y of 1 / sqrt(prod(a_j^2 + y))
+    def until_infinite(a: Float[np.ndarray, "n 4"]):
         pairs = [
             (a[:, 0] * a[:, j] + a[:, k] * a[:, l]) ** 2
             for j, k, l in ((1, 2, 3), (2, 1, 3), (3, 1, 2))
@@ -853,7 +873,9 @@ def departure(v, rate: float) -> Float[np.ndarray, " n"]:
     return np.where(rate * np.prod(v, 1) > 0, now, 2 * turn - now) / (2 * abs(rate))
 
 
-def endless_parity(view: Cube, times, seed: int = 0, size: int = 2**17) -> Float[np.ndarray, " T"]:
+def endless_parity(
+    view: Cube, times: Float[np.ndarray, " T"], seed: int = 0, size: int = 2**17
+) -> Float[np.ndarray, " T"]:
     """For the view of a parity of four bits: its risk at `times` t/d as $d\\to\\infty$, by `size`
     starts.
 

@@ -46,7 +46,7 @@ from poc_book.model import (
     monomials,
     series,
 )
-from .sphere import compiled, normalise, project, solve_ode
+from .sphere import Array, Number, compiled, normalise, project, solve_ode
 
 # %% ../nbs/11_latent_law.ipynb #11a00011
 class Harmonic(NamedTuple):
@@ -59,7 +59,7 @@ class Harmonic(NamedTuple):
     turn: int
     terms: tuple[tuple[int, int, float], ...]
 
-    def features(self, y, over: int = 0) -> Float[np.ndarray, "f n"]:
+    def features(self, y: Float[Array, "n ways"], over: int = 0) -> Float[np.ndarray, "f n"]:
         """$\\psi(u,r)/r^{over}$; with over = 1, for l > 0, what a neuron changes that moves around
         V."""
         u = y[:, :-1]
@@ -68,7 +68,7 @@ class Harmonic(NamedTuple):
             [np.sqrt(c) * features(u, p) * r ** (k - over) for p, k, c in self.terms]
         )
 
-    def gradients(self, y) -> Float[np.ndarray, "f n ways"]:
+    def gradients(self, y: Float[Array, "n ways"]) -> Float[np.ndarray, "f n ways"]:
         "Of the features, along the sphere."
         u = y[:, :-1]
         r = y[:, -1]
@@ -132,7 +132,7 @@ def _characters(w, inside, beta: float, sloped: bool):
     bits = inside.sum(1)
     mine = inside[:, None]
 
-    def add(state, at):
+    def add(state: tuple, at: tuple[Array, Array]):
         c, s, total = state
         c, s = c * cosine - s * sine, s * cosine + c * sine
         factors = jnp.where(mine, s, c)
@@ -174,7 +174,7 @@ class Characters(NamedTuple):
     scale: float
     turn: int = 0  # all of a displacement is in w
 
-    def features(self, w) -> Float[np.ndarray, "f n"]:
+    def features(self, w: Float[Array, "n d"]) -> Float[np.ndarray, "f n"]:
         "Of all blocks alike together, but for a constant."
         return (
             self.scale
@@ -182,7 +182,7 @@ class Characters(NamedTuple):
             * np.asarray(_characters(w, self.inside, self.beta, False))
         )
 
-    def gradients(self, w) -> Float[np.ndarray, "f n d"]:
+    def gradients(self, w: Float[Array, "n d"]) -> Float[np.ndarray, "f n d"]:
         "Of the features, along the sphere."
         return (
             self.scale
@@ -196,7 +196,7 @@ def _squares(w, beta: float, top: int):
     "Of unit rows w (n, d): the sum of $\\phi_S^2$ over all S of 0, 2, 4, ... `top` bits, (n,)."
     xi, weights, step = character_nodes(w.shape[1], beta, NODES)
 
-    def one(w):
+    def one(w: Float[Array, " d"]):
         # (d, nodes)
         cosine = jnp.cos(xi * w[:, None])
         sine = jnp.sin(xi * w[:, None])
@@ -205,7 +205,7 @@ def _squares(w, beta: float, top: int):
             :, None
         ] * w
 
-        def times(polynomial, pair):
+        def times(polynomial: Array, pair: tuple[jax.Array, jax.Array]):
             c, s = (jnp.outer(x, x) for x in pair)
             return (c * polynomial).at[1:].add(s * polynomial[:-1]), None
 
@@ -218,7 +218,9 @@ def _squares(w, beta: float, top: int):
     return jax.lax.map(one, w) + character_correlation(w, (), beta, NODES)[0] ** 2
 
 
-def beyond(blocks: Sequence[Characters], w, weights) -> float:
+def beyond(
+    blocks: Sequence[Characters], w: Float[np.ndarray, "n d"], weights: Float[np.ndarray, " n"]
+) -> float:
     """What characters of more bits than those of `blocks` show of starts w (n, d): what is left of
     Parseval's sum.
 
@@ -285,14 +287,14 @@ def _carry(view: Latent | Cube, knots, moments, rates, signs, y, times):
     """Starts y (n, q + 1) carried from the first of `times` on, and the Jacobians since: (T, n, q +
     1, 1 + q + 1), and success."""
 
-    def velocity(t, y):
+    def velocity(t: Number, y: Array):
         M = jax.tree.map(lambda value, rate: hermite(knots, value, rate, t), moments, rates)
         if isinstance(view, Cube):
             return view.velocity(normalise(y), M, signs)
         pull = jnp.pad(view._pull(y[:, :-1], M), ((0, 0), (0, 1)))
         return -signs[:, None] * project(y, pull)
 
-    def field(t, state):
+    def field(t: Number, state: Array):
         v, along = jax.linearize(lambda y: velocity(t, y), state[..., 0])
         return jnp.concatenate([v[..., None], jax.vmap(along, -1, -1)(state[..., 1:])], -1)
 
@@ -350,7 +352,7 @@ BLOCK = 32  # starts carried at once: one program for any number of them
 
 
 def with_jacobians(
-    limit: MomentLimit, view: Latent | Cube, starts: Starts, times
+    limit: MomentLimit, view: Latent | Cube, starts: Starts, times: Float[np.ndarray, " T"]
 ) -> tuple[np.ndarray, np.ndarray]:
     "y (T, N, q + 1) at `times` and the Jacobians (T, N, q + 1, q + 1) since the first of them."
     apart = replace(view, basis=None) if isinstance(view, Latent) else view
@@ -378,7 +380,13 @@ def with_jacobians(
     return np.asarray(normalise(path[..., 0])), path[..., 1:]
 
 # %% ../nbs/11_latent_law.ipynb #11a00031
-def read_and_push(block: Part, starts: Starts, path, J, length: float):
+def read_and_push(
+    block: Part,
+    starts: Starts,
+    path: Float[np.ndarray, "K N i"],
+    J: Float[np.ndarray, "K N i i"],
+    length: float,
+):
     """In a panel of this `length` with `path` (K + 1, N, q + 1) and Jacobians J since its start:
     `read` (K + 1, f, N w) of displacements at its start as features, `push` (K, f, N w) of neurons
     by features, and how they move on to each node."""
@@ -397,7 +405,9 @@ def read_and_push(block: Part, starts: Starts, path, J, length: float):
     return flat(read * starts.weights[:, None]) / block.number, -length * flat(push), onward
 
 
-def shown_by(block: Part, starts: Starts, y) -> Float[np.ndarray, "f n"]:
+def shown_by(
+    block: Part, starts: Starts, y: Float[np.ndarray, "n ways"]
+) -> Float[np.ndarray, "f n"]:
     "$\\zeta$: what a start shows of itself, less the mean over those of its sign."
     shown = starts.signs * block.features(y)
     if block.l:
@@ -438,7 +448,7 @@ class Answer(NamedTuple):
     onward: np.ndarray
     moved: np.ndarray
 
-    def displacement(self, rule, k: int) -> Float[np.ndarray, "N w S"]:
+    def displacement(self, rule: np.ndarray, k: int) -> Float[np.ndarray, "N w S"]:
         "At node k, of neurons by sources, but for the neurons' signs."
         found = self.moved + displaced(self.push, self.X, rule[k]).reshape(self.moved.shape)
         return self.onward[k] @ found
@@ -713,7 +723,7 @@ def _in_harmonics(view: Latent, block: Part, moments: list) -> Callable:
     inverse = np.linalg.pinv(block.features(y).T, rcond=1e-12)
     u = y[:, :-1]
 
-    def at(times):
+    def at(times: np.ndarray):
         potential = np.zeros((len(times), count))
         for (p, i), k, M, F in zip(view.powers, view.kernel, moments, view.teacher, strict=True):
             left = features(u, p // 2)
@@ -727,7 +737,7 @@ def _in_harmonics(view: Latent, block: Part, moments: list) -> Callable:
 STEP = 1e-3  # aside, in radians: differences are off by about 1e-6 in a share, by rounding 1e-10
 
 
-def bent(block: Part, y, ways):
+def bent(block: Part, y: Float[np.ndarray, "N n"], ways: Float[np.ndarray, "N n k"]):
     """Gradients of the features at y (N, n), (f, N, n), and their first and second derivatives
     along unit `ways` (N, n, k), (k, f, N, n) each, features taken as constant along rays."""
     beside = lambda step: np.stack(
@@ -764,7 +774,14 @@ def spread_at(panel: Panel, k: int) -> Spread:
     return Spread(along, around, pairs)
 
 # %% ../nbs/11_latent_law.ipynb #11a00079
-def answered_aside(block: Part, y, pairs, ways, here, along) -> Float[np.ndarray, "N n"]:
+def answered_aside(
+    block: Part,
+    y: Float[np.ndarray, "N n"],
+    pairs: np.ndarray,
+    ways: Float[np.ndarray, "N n k"],
+    here: Float[np.ndarray, "f N n"],
+    along: Float[np.ndarray, "k f N n"],
+) -> Float[np.ndarray, "N n"]:
     """The mean of $\\nabla(\\nabla\\psi\\cdot g)D$, and what turning around V adds, from `bent`
     along orthonormal `ways`."""
     n = y.shape[1]
@@ -777,7 +794,15 @@ def answered_aside(block: Part, y, pairs, ways, here, along) -> Float[np.ndarray
     return found
 
 
-def limit_aside(y, spread: Spread, size, axes, nu, along, bend) -> Float[np.ndarray, "N n"]:
+def limit_aside(
+    y: Float[np.ndarray, "N n"],
+    spread: Spread,
+    size: Float[np.ndarray, "N n"],
+    axes: Float[np.ndarray, "N n n"],
+    nu: Float[np.ndarray, "N n"],
+    along: Float[np.ndarray, "n N n"],
+    bend: Float[np.ndarray, "n N n"],
+) -> Float[np.ndarray, "N n"]:
     """The mean change of the velocity nu (N, n) by its derivatives along the `axes` of B, which has
     eigenvalues `size` (N, n)."""
     found = np.einsum("nk,kni->ni", size, bend) / 2
@@ -799,7 +824,7 @@ class Forces(NamedTuple):
     seen: np.ndarray
 
 
-def forces(panel: Panel, k: int, scale: float, at: int, gap) -> Forces:
+def forces(panel: Panel, k: int, scale: float, at: int, gap: Float[np.ndarray, " f"]) -> Forces:
     "At node k, where block `at` holds $f_{MF}-f^*$, `gap` (f,)."
     y = panel.path[k]
     starts = panel.starts
@@ -858,7 +883,12 @@ class Second:
         return b[-1, :, 0]
 
 
-def grown(before, force, J, panel: Panel) -> Float[np.ndarray, "K n i"]:
+def grown(
+    before: Float[np.ndarray, "n i"],
+    force: Float[np.ndarray, "J n i"],
+    J: Float[np.ndarray, "J n i i"],
+    panel: Panel,
+) -> Float[np.ndarray, "K n i"]:
     """At the nodes of a panel, what was `before` at its start, carried, and driven by a `force` (K
     + 1, n, i)."""
     pulled_back = np.linalg.solve(J[:-1], force[:-1, ..., None])[..., 0]

@@ -13,7 +13,7 @@ __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'NEI
            'several', 'is_certified', 'rough', 'sampling_error', 'solve']
 
 # %% ../nbs/04_mean_field.ipynb #8463c4d5
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import comb
@@ -49,6 +49,8 @@ from poc_book.model import (
 from .problems import Labels
 from poc_book.sphere import (
     Array,
+    Number,
+    Numbers,
     by_time,
     compiled,
     coordinate_moment,
@@ -81,7 +83,7 @@ class Radial(eqx.Module):
     scale: float = eqx.field(static=True)
     exponent: int = eqx.field(static=True)
 
-    def risk(self, M):
+    def risk(self, M: Float[Array, "... h"]):
         return self.norm - 2 * M @ self.F + (M @ self.G * M).sum(-1)
 
     @property
@@ -111,7 +113,7 @@ def teacher_span(problem: Problem) -> np.ndarray:
     return rows[size > 1e-10 * size[0]].T
 
 
-def average_kernel(K, q: int, n: int) -> np.ndarray:
+def average_kernel(K: DotProduct, q: int, n: int) -> np.ndarray:
     """For an even power series K on S^{q+n-1}: the matrix G of its average over rotations of both
     factors."""
     H = max(K.degrees) // 2
@@ -162,7 +164,7 @@ def radial(problem: Problem) -> Radial | None:
     return Radial(basis, G, powers, np.asarray(teacher_norm(problem)), problem.scale, exponent)
 
 # %% ../nbs/04_mean_field.ipynb #8bb6f6bd
-def horner(rows, x):
+def horner(rows: Array | Sequence[float], x: Number):
     "The polynomial with coefficient rows `rows` (lowest first) at x."
     value = rows[-1]
     for row in rows[-2::-1]:
@@ -170,14 +172,14 @@ def horner(rows, x):
     return value
 
 
-def waiting_clock(xi, exponent: int):
+def waiting_clock(xi: Array, exponent: int):
     """For log-odds xi: $\\psi(\\xi)=-\\xi+\\sum_i\\binom{p-1}{i}e^{-i\\xi}/i$, the primitive of
     $-y^{1-p}$."""
     rows = [0.0, *(comb(exponent - 1, i) / i for i in range(1, exponent))]
     return horner(rows, module_of(xi).exp(-xi)) - xi
 
 
-def log_odds(psi, exponent: int):
+def log_odds(psi: Array, exponent: int):
     """The inverse of `waiting_clock`, by Halley's method from its asymptotes (accurate to rounding
     for all psi)."""
     xp = module_of(psi)
@@ -209,7 +211,7 @@ TO_POWERS = (
 
 # %% ../nbs/04_mean_field.ipynb #9cc5f5b4
 @compiled
-def interpolate(S, x0, dx, x, q):
+def interpolate(S: Float[Array, " n"], x0: Number, dx: Number, x: Array, q: Number):
     """For S on the uniform grid x0 + dx*i: its value at x by Lagrange interpolation; to the left 1
     - S falls like $y^{q/2}$."""
     at = (x - x0) / dx
@@ -225,33 +227,35 @@ def interpolate(S, x0, dx, x, q):
     )
 
 # %% ../nbs/04_mean_field.ipynb #1b12879d
-def slopes(reduction: Radial, M):
+def slopes(reduction: Radial, M: Float[Array, "... h"]):
     "Rows of coefficients of U' / scale in powers of y, for moments M of shape (..., h)."
     U = (M @ reduction.G - reduction.F) / reduction.scale
     return U[..., 1:] * np.arange(1, U.shape[-1])
 
 
-def clock_rate(rows, y, exponent: int):
+def clock_rate(rows: Array, y: Number, exponent: int):
     """For coefficients `rows` of U' / scale: the rate at which `waiting_clock` runs at y,
     $4\\sum_ip_iy^{i+1-p}$ in flow time."""
     return 4 * sum(rows[i] * y ** (i + 1 - exponent) for i in range(len(rows)))
 
 
-def advance(reduction: Radial, M, psi):
+def advance(reduction: Radial, M: Float[Array, " h"], psi: Array):
     """For moments M and neurons whose `waiting_clock` shows psi: the rate of that clock in flow
     time, and $y=\\alpha^2$."""
     y = jax.nn.sigmoid(log_odds(psi, reduction.exponent))
     return clock_rate(slopes(reduction, M), y, reduction.exponent), y
 
 
-def worst(x):
+def worst(x: Array):
     """The largest entry, as a solver's norm of errors: neurons that share their steps are all as
     accurate as asked."""
     return jnp.max(jnp.abs(x))
 
 
 @compiled
-def feet(reduction: Radial, xi, M, length, tol):
+def feet(
+    reduction: Radial, xi: Float[Array, " N"], M: Float[Array, "c h"], length: Number, tol: Number
+):
     """Where log-odds `xi` (N,) at the panel's Chebyshev times were at its start: shape (ORDER, N).
 
     `M` (ORDER + 1, h) are the moments at those times, `length` the panel's length in flow time,
@@ -260,7 +264,8 @@ def feet(reduction: Radial, xi, M, length, tol):
     p = reduction.exponent
     ends = (CHEBYSHEV[1:, None] + 1) / 2
 
-    def drift(s, psi):  # back from all ends at once: s runs from 0 there to 1 at the start
+    # back from all ends at once: s runs from 0 there to 1 at the start
+    def drift(s: Number, psi: Array):
         y = jax.nn.sigmoid(log_odds(psi, p))
         powers = horner(rows[..., None, None], 2 * ends * (1 - s) - 1)
         return -length * ends * clock_rate(powers, y, p)
@@ -273,7 +278,15 @@ def feet(reduction: Radial, xi, M, length, tol):
 
 
 @compiled
-def survive(reduction: Radial, survival, q, xi, M, length, tol):
+def survive(
+    reduction: Radial,
+    survival: Float[Array, " N"],
+    q: Number,
+    xi: Float[Array, " N"],
+    M: Float[Array, "c h"],
+    length: Number,
+    tol: Number,
+):
     """The survival function at log-odds `xi` (N,), a uniform grid, at a panel's Chebyshev times,
     (ORDER, N), for a teacher space of dimension `q`; other arguments as `feet`."""
     origin = feet(reduction, xi, M, length, tol)
@@ -291,7 +304,7 @@ class Path(eqx.Module):
     values: Float[Array, "panels c h"]
     end: Float[Array, ""]
 
-    def moments(self, t):
+    def moments(self, t: Number):
         "The moments $E y^i$ at flow times t (...) in [0, end], shape (..., h)."
         xp = module_of(t, self.edges)
         i = xp.clip(xp.searchsorted(self.edges, t, side="right") - 1, 0, len(self.values) - 1)
@@ -368,7 +381,15 @@ class Grid(eqx.Module):
         return special.betaincc(self.q / 2, (dim - self.q) / 2, special.expit(self.xi))
 
 # %% ../nbs/04_mean_field.ipynb #ced7fa70
-def panel(powers: Radial, grid: Grid, survival, M, guess, length: float, tol: float):
+def panel(
+    powers: Radial,
+    grid: Grid,
+    survival: Float[np.ndarray, " N"],
+    M: Float[np.ndarray, " h"],
+    guess: Float[np.ndarray, "c h"],
+    length: float,
+    tol: float,
+):
     """One time panel of a reduction's `powers` from moments `M` (h,) and `survival` (N,).
 
     Moments at its Chebyshev times and survival at its end; third and fourth, in units of `tol`: the
@@ -377,10 +398,10 @@ def panel(powers: Radial, grid: Grid, survival, M, guess, length: float, tol: fl
     q = np.asarray(float(grid.q))
     size = (np.asarray(length), np.asarray(max(0.1 * tol, 1e-13)))
 
-    def trial(z):
+    def trial(z: np.ndarray):
         return np.vstack([M, np.column_stack([np.ones(ORDER), z.reshape(ORDER, -1)])])
 
-    def residual(z):
+    def residual(z: np.ndarray):
         nonlocal carried
         carried = np.asarray(survive(powers, survival, q, grid.xi, trial(z), *size))
         return (carried @ grid.weights.T).ravel() - z
@@ -439,22 +460,24 @@ class RadialLimit(eqx.Module):
     reduction: Radial
     path: Path
 
-    def velocity(self, t, w, signs=1.0):
+    def velocity(self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0):
         u = w @ self.reduction.basis
         y = (u * u).sum(-1, keepdims=True)
         push = horner(slopes(self.reduction, self.path.moments(t))[:, None, None], y)
         return -2 * push * (u @ self.reduction.basis.T - y * w)
 
-    def risk(self, t):
+    def risk(self, t: Number):
         return self.reduction.risk(self.path.moments(t))
 
-    def function_error(self, t, rho: Measure):
+    def function_error(self, t: Number, rho: Measure):
         GM = self.reduction.G @ self.path.moments(t)
         y = jnp.sum((rho.points @ self.reduction.basis) ** 2, -1)
         own = pair_sum(series(self.problem)[0], rho.points, rho.points, rho.charge)
         return rho.charge @ (own - 2 * horner(GM[:, None], y)) + self.path.moments(t) @ GM
 
-    def transport(self, w0, times, signs=1.0):
+    def transport(
+        self, w0: Float[Array, "m d"], times: Float[Array, " times"], signs: Number = 1.0
+    ):
         """A neuron stays in the plane of its part in V and its part around V, each of which keeps
         its direction."""
         u = w0 @ self.reduction.basis
@@ -466,7 +489,7 @@ class RadialLimit(eqx.Module):
         return part(xi, along / rho[:, None]) + part(-xi, rest / r[:, None])
 
 # %% ../nbs/04_mean_field.ipynb #b94e3c05
-def hessian_scalars(reduction: Radial, M, y):
+def hessian_scalars(reduction: Radial, M: Float[Array, " h"], y: Number):
     "For moments M and $y=\\alpha^2$: the eigenvalues of D along the meridian and across it."
     p = slopes(reduction, M)
     push = horner(p, y)  # U'
@@ -475,11 +498,11 @@ def hessian_scalars(reduction: Radial, M, y):
 
 # %% ../nbs/04_mean_field.ipynb #e17c52f8
 @compiled
-def carry(reduction: Radial, path: Path, xi, start, times):
+def carry(reduction: Radial, path: Path, xi: Array, start: Number, times: Float[Array, " times"]):
     "`latitudes` of neighbours, which share their steps."
     p = reduction.exponent
 
-    def drift(t, state):
+    def drift(t: Number, state: Array):
         M = path.moments(t)
         clock, y = advance(reduction, M, state[0])
         return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
@@ -497,7 +520,9 @@ def carry(reduction: Radial, path: Path, xi, start, times):
 NEIGHBOURS = 128
 
 
-def latitudes(exact: RadialLimit, xi, times, start: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def latitudes(
+    exact: RadialLimit, xi: Numbers, times: Numbers, start: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Neurons of log-odds `xi` (N,) of $|P_Vw|^2$ at flow time `start`, at monotone `times` (T,)
     from there on, or back.
 
@@ -549,13 +574,13 @@ class OneLatitude(eqx.Module):
     start: Float[Array, " n"]
     weights: Float[Array, " n"]
 
-    def polynomials(self, u):
+    def polynomials(self, u: Float[Array, "N 1"]):
         "$P_l$ and $P_l'$ at u (N, 1), (2, L, N), by their recurrence."
         d = self.dim
         u = jnp.clip(u[:, 0], -1, 1)
         first = jnp.stack([jnp.ones_like(u), jnp.zeros_like(u)])
 
-        def step(rows, l):
+        def step(rows: tuple[Array, Array], l: Number):
             before, now = rows
             product = u * now + jnp.stack([jnp.zeros_like(u), now[0]])  # u P and its derivative
             return (now, ((2 * l + d - 2) * product - l * before) / (l + d - 2)), now
@@ -565,20 +590,20 @@ class OneLatitude(eqx.Module):
         )[1]
         return jnp.moveaxis(rows, 1, 0)
 
-    def mean(self, u, v):
+    def mean(self, u: Float[Array, "n 1"], v: Float[Array, "N 1"]):
         "$\\sum_jp_jK(u,v_j)$."
         return (self.kappa * (self.polynomials(v)[0] @ self.weights)) @ self.polynomials(u)[0]
 
-    def pull(self, u, v):
+    def pull(self, u: Float[Array, "n 1"], v: Float[Array, "N 1"]):
         P = self.polynomials(v)
         slopes = P[1] if u is v else self.polynomials(u)[1]
         return ((self.kappa * (P[0] @ self.weights) - self.phi) @ slopes)[:, None] / self.scale
 
-    def risk(self, v):
+    def risk(self, v: Float[Array, "N 1"]):
         moments = self.polynomials(v)[0] @ self.weights
         return self.norm + self.kappa @ moments**2 - 2 * self.phi @ moments
 
-    def square(self, v):
+    def square(self, v: Float[Array, "N 1"]):
         return self.kappa @ (self.polynomials(v)[0] @ self.weights) ** 2
 
     def draw(self, size: int, seed: int):
@@ -620,14 +645,14 @@ class Network(eqx.Module):
 
     problem: Problem
 
-    def risk(self, w):
+    def risk(self, w: Float[Array, "m d"]):
         return self.problem.risk(self.problem.measure(w))
 
     def draw(self, size: int, seed: int):
         return uniform(own_key(seed), size, self.problem.dim)
 
 
-def particle_velocity(view, t, v):
+def particle_velocity(view: Network | OneLatitude, t: Number, v: Float[Array, "n d"]):
     "Velocity of the particles of a view in their own field."
     if isinstance(view, Network):
         v = normalise(v)  # an error of the norm must not grow
@@ -647,20 +672,20 @@ class ParticleLimit(eqx.Module):
     points: Float[Array, "k n q"]
     rates: Float[Array, "k n q"]
 
-    def at(self, t):
+    def at(self, t: Number):
         cubic = hermite(self.knots, self.points, self.rates, t)
         return normalise(cubic) if isinstance(self.view, Network) else cubic
 
-    def velocity(self, t, w, signs=1.0):
+    def velocity(self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0):
         if isinstance(self.view, Network):
             return self.problem.velocity(w, self.problem.measure(self.at(t)), signs)
         pull = self.view.pull(w @ self.view.basis, self.at(t)) @ self.view.basis.T
         return -project(w, pull)
 
-    def risk(self, t):
+    def risk(self, t: Number):
         return self.view.risk(self.at(t))
 
-    def function_error(self, t, rho: Measure):
+    def function_error(self, t: Number, rho: Measure):
         v = self.at(t)
         view = self.view
         if isinstance(view, Network):
@@ -668,7 +693,9 @@ class ParticleLimit(eqx.Module):
         own = pair_sum(series(self.problem)[0], rho.points, rho.points, rho.charge)
         return rho.charge @ (own - 2 * view.mean(rho.points @ view.basis, v)) + view.square(v)
 
-    def transport(self, w0, times, signs=1.0):
+    def transport(
+        self, w0: Float[Array, "m d"], times: Float[Array, " times"], signs: Number = 1.0
+    ):
         return integrate(Carried(self, signs), w0, times, self.problem.step_tol(1e-8))
 
 
@@ -688,13 +715,18 @@ class Own(eqx.Module):
 
 
 @compiled
-def particle_rates(own: Own, points, count):
+def particle_rates(own: Own, points: Float[Array, "K N d"], count: Array | int):
     "Velocities of the particles at the first `count` knots, (K, N, .)."
     return first_rows(lambda v: own(0.0, v), (points,), count)
 
 
 def follow_particles(
-    problem: Any, views: tuple, times, sizes: list[int], seed: int, tol: float = 1e-8
+    problem: Any,
+    views: tuple,
+    times: Float[Array, " times"],
+    sizes: list[int],
+    seed: int,
+    tol: float = 1e-8,
 ):
     """Independent sets of particles of these `sizes` and `views`, followed to the last of `times`,
     as `ParticleLimit`s with knots at these times and at 64 equal steps: one solver, compiled once,
@@ -721,7 +753,9 @@ def follow_particles(
 LEVELS = ((1e-6, 0.27), (1.5e-8, 0.2), (1e-9, 0.17), (1e-10, 0.15))
 
 
-def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
+def solve_radial(
+    problem: Problem, reduction: Radial, times: Float[np.ndarray, " times"], tol: float
+):
     "The exact limit, its risk at `times` and the running disagreement of the last two resolutions."
     previous = None
     error = np.array([np.inf])
@@ -741,12 +775,16 @@ def solve_radial(problem: Problem, reduction: Radial, times, tol: float):
 
 
 @compiled
-def particle_risk(limit: MomentLimit | ParticleLimit, times, count):
+def particle_risk(
+    limit: MomentLimit | ParticleLimit, times: Float[Array, " times"], count: Array | int
+):
     "The risk of a limit at the first `count` of `times`, (T,)."
     return first_rows(limit.risk, (times,), count)
 
 
-def particle_risks(limit: MomentLimit | ParticleLimit, times) -> np.ndarray:
+def particle_risks(
+    limit: MomentLimit | ParticleLimit, times: Float[np.ndarray, " times"]
+) -> np.ndarray:
     "The risk of a limit at `times` (T,); up to 128 of them share one program."
     if isinstance(limit, MomentLimit):
         limit = limit.bare()
@@ -755,7 +793,7 @@ def particle_risks(limit: MomentLimit | ParticleLimit, times) -> np.ndarray:
     ]
 
 
-def solve_particles(view: Network, times, size: int, seed: int):
+def solve_particles(view: Network, times: Float[np.ndarray, " times"], size: int, seed: int):
     """A particle limit, its risk at `times` and twice the running disagreement with half as many
     other particles."""
     tol = view.problem.step_tol(1e-8)
@@ -764,7 +802,9 @@ def solve_particles(view: Network, times, size: int, seed: int):
     )
 
 
-def solve_latitudes(problem: Problem, times, tol: float) -> tuple[ParticleLimit, Any, Any]:
+def solve_latitudes(
+    problem: Problem, times: Float[np.ndarray, " times"], tol: float
+) -> tuple[ParticleLimit, Any, Any]:
     """The limit of one latitude, at 640 or 2560 points as `tol` asks for, its risk, and its error.
 
     That is what half the points and half the series change, doubled, what the series leave out, and
@@ -782,7 +822,7 @@ def solve_latitudes(problem: Problem, times, tol: float) -> tuple[ParticleLimit,
     )
 
 
-def compared(limits: list[ParticleLimit], times):
+def compared(limits: list[ParticleLimit], times: Float[np.ndarray, " times"]):
     "The first of two limits, its risk at `times` and twice their running disagreement."
     risk, other = (particle_risks(limit, times) for limit in limits)
     return limits[0], risk, 2 * np.maximum.accumulate(np.abs(risk - other)) + 1e-13
@@ -803,7 +843,7 @@ class MeanField(eqx.Module):
     exact: bool = eqx.field(static=True)
     limit: Limit
 
-    def velocity(self, t, w, signs=1.0):
+    def velocity(self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0):
         """For 0 <= t <= times[-1] and unit w (m, d): the velocity of neurons in the limit's field,
         (m, d)."""
         t = t if isinstance(t, jax.Array) else np.asarray(t, float)
@@ -811,13 +851,13 @@ class MeanField(eqx.Module):
             return self.limit.velocity(t, w, signs)
         return limit_velocity(self.limit, t, w, signs)
 
-    def risk_at(self, times):
+    def risk_at(self, times: Numbers):
         "For times (T,) in [0, times[-1]]: the risk of the limit, (T,)."
         if isinstance(self.limit, RadialLimit):
             return self.limit.risk(np.asarray(times))
         return particle_risks(self.limit, np.asarray(times))
 
-    def transport(self, w0) -> Float[Array, "times m d"]:
+    def transport(self, w0: Float[Array, "m d"]) -> Float[Array, "times m d"]:
         """Unit `w0` (m, d), signed as the problem's first m neurons, carried by the limit to
         `times`: (times, m, d)."""
         w0 = np.asarray(check_sphere("w0", w0, self.problem.dim))
@@ -826,7 +866,7 @@ class MeanField(eqx.Module):
             raise NotResolved("times", self.times, "times up to which neurons can be carried")
         return carried
 
-    def function_error(self, t, rho: Measure):
+    def function_error(self, t: Number, rho: Measure):
         "$\\|f_{\\rho}-f_{MF}(t)\\|^2$ under the input law."
         t = t if isinstance(t, jax.Array) else np.asarray(t, float)
         found = limit_error(self.limit, t, rho)
@@ -834,12 +874,12 @@ class MeanField(eqx.Module):
 
 
 @compiled
-def limit_velocity(limit: Limit, t, w, signs):
+def limit_velocity(limit: Limit, t: Number, w: Float[Array, "m d"], signs: Number):
     return limit.velocity(t, w, signs)
 
 
 @compiled
-def limit_error(limit: Limit, t, rho: Measure):
+def limit_error(limit: Limit, t: Number, rho: Measure):
     return limit.function_error(t, rho)
 
 # %% ../nbs/04_mean_field.ipynb #c2a657d6
@@ -890,7 +930,9 @@ def rough(problem: Problem, share: float = 0.05) -> float | None:
     return share * float(teacher_norm(problem)) if several(problem) is not None else None
 
 
-def sampling_error(limit: ParticleLimit, risk, times) -> np.ndarray:
+def sampling_error(
+    limit: ParticleLimit, risk: Float[np.ndarray, " times"], times: Float[np.ndarray, " times"]
+) -> np.ndarray:
     """For a limit found on a sample of inputs: what the sample does to its risk at `times`, (T,).
 
     The largest gap so far between the risk on the sample and on 4 others of its size, and two
@@ -907,7 +949,7 @@ def sampling_error(limit: ParticleLimit, risk, times) -> np.ndarray:
 
 
 def solve(
-    problem: Problem, times, tol: float | None = None, particles: int = 4096, seed: int = 0
+    problem: Problem, times: Numbers, tol: float | None = None, particles: int = 4096, seed: int = 0
 ) -> MeanField:
     """For uniform initial neurons: the mean-field limit at increasing `times` >= 0 in flow time.
 

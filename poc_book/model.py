@@ -14,7 +14,7 @@ __all__ = ['DEGREES', 'Hermite', 'SoftPlus', 'Expansion', 'derivative', 'expand'
 
 # %% ../nbs/02_model.ipynb #7411ae1d
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import combinations_with_replacement, product
@@ -25,6 +25,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Float
 from scipy import special
 
@@ -41,6 +42,8 @@ from poc_book.checks import (
 from .fused import DIMS, fused_pull, triton
 from poc_book.sphere import (
     Array,
+    Number,
+    Numbers,
     check_double,
     compiled,
     coordinate_moment,
@@ -100,7 +103,7 @@ class SoftPlus(eqx.Module):
         xp = module_of(x)
         return (xp.log1p(xp.exp(xp.minimum(t, 40.0))) + xp.maximum(t - 40.0, 0.0)) / self.beta
 
-    def slope(self, x):
+    def slope(self, x: Number):
         return 1 / (1 + jnp.exp(-self.beta * x))
 
 # %% ../nbs/02_model.ipynb #b7d1e2a3
@@ -221,7 +224,7 @@ def _expand(f: Callable) -> Expansion | None:
         lambda z: (jnp.broadcast_to(f(z), z.shape), jnp.broadcast_to(derivative(f)(z), z.shape))
     )
 
-    def both(z):
+    def both(z: Array):
         with settled(), jax.ensure_compile_time_eval():
             return [np.asarray(x, float) for x in compiled(z)]
 
@@ -284,7 +287,7 @@ class Gaussian(eqx.Module):
     size: int = eqx.field(static=True, default=2**13, converter=partial(check_integer, "size"))
     fixed: Float[Array, "n d"] | None = None
 
-    def sample(self, key, n: int, dtype=jnp.float64):
+    def sample(self, key: Array, n: int, dtype: DTypeLike = jnp.float64):
         return random_numbers(jax.random.normal, key, (n, self.dim), dtype)
 
     def nodes(self):
@@ -305,7 +308,7 @@ class Boolean(eqx.Module):
     size: int = eqx.field(static=True, default=2**13, converter=partial(check_integer, "size"))
     fixed: Float[Array, "n d"] | None = None
 
-    def sample(self, key, n: int, dtype=jnp.float64):
+    def sample(self, key: Array, n: int, dtype: DTypeLike = jnp.float64):
         return random_numbers(jax.random.rademacher, key, (n, self.dim), dtype)
 
     def nodes(self):
@@ -338,7 +341,7 @@ class Sample(eqx.Module):
     def dim(self) -> int:
         return self.points.shape[1]
 
-    def sample(self, key, n: int, dtype=jnp.float64):
+    def sample(self, key: Array, n: int, dtype: DTypeLike = jnp.float64):
         return self.points[jax.random.randint(key, (n,), 0, len(self.points))].astype(dtype)
 
     def nodes(self):
@@ -464,7 +467,7 @@ class Measure(eqx.Module):
         return self.weights * self.signs
 
 # %% ../nbs/02_model.ipynb #66190545
-def powers(degrees, coefficients, s):
+def powers(degrees: Sequence[int], coefficients: Sequence[float], s: Number):
     "$\\sum_kp_ks^k$: few terms as they are, many by Horner's rule in $s^2$."
     if len(degrees) <= 8:
         return sum(c * s**k for k, c in zip(degrees, coefficients)) if degrees else 0 * s
@@ -516,10 +519,10 @@ class DotProduct(eqx.Module):
     def __call__(self, s):
         return powers(self.degrees, self.coefficients, s) + self._arcs(s, 0)
 
-    def slope(self, s):
+    def slope(self, s: Number):
         return self._series(1, s) + self._arcs(s, 1)
 
-    def bend(self, s):
+    def bend(self, s: Number):
         return self._series(2, s) + self._arcs(s, 2)
 
     def _series(self, order: int, s):
@@ -674,7 +677,7 @@ class Polynomial(eqx.Module):
     coefficients: np.ndarray
 
     def __call__(self, u):
-        def rows(u):
+        def rows(u: Float[Array, "n q"]):
             steps = jnp.concatenate(
                 [jnp.ones_like(u)[None], jnp.repeat(u[None], self.exponents.max(initial=0), 0)]
             )
@@ -736,7 +739,7 @@ def moment_tensor(
     "$\\sum_jc_j\\phi(v_j)\\phi(v_j)^\\top$ with the features of that power."
     D = len(monomials(v.shape[1], power)[0])
 
-    def add(T, block):
+    def add(T: Float[Array, "D D"], block: Array):
         phi = features(block[:, :-1], power)
         return T + (phi * block[:, -1]) @ phi.T, None
 
@@ -788,7 +791,9 @@ def on_devices(f: Callable, rows: Float[Array, "n d"], *rest: Array) -> Float[Ar
 
 
 @settled()
-def pull(f: Callable, w, v, charge) -> Float[Array, "n d"]:
+def pull(
+    f: Callable, w: Float[Array, "n d"], v: Float[Array, "m d"], charge: Float[Array, " m"]
+) -> Float[Array, "n d"]:
     """$\\sum_jc_jf'(w_i\\cdot v_j)v_j$ over pairs of rows, for a function f of real numbers: shape
     (n, d)."""
     if not fuses(f, w):
@@ -1010,7 +1015,7 @@ class Problem(eqx.Module):
         allowed = "one without kinks, for derivatives of velocities on inputs given by nodes"
         require(not self.jerky, "activation", called(self.activation), allowed)
 
-    def signs(self, m: int, dtype=np.float64, module: Any = np) -> Float[Array, " m"]:
+    def signs(self, m: int, dtype: DTypeLike = np.float64, module: Any = np) -> Float[Array, " m"]:
         "Second-layer signs of the first m neurons, as an array of NumPy or of JAX."
         one = module.ones(m, dtype)
         return module.where(module.arange(m) % 2, -one, one) if self.signed else one
@@ -1022,26 +1027,26 @@ class Problem(eqx.Module):
         return Measure(points, None, self.signs(len(points), points.dtype, module_of(points)))
 
     # --- the objects of the paper, implemented below ---
-    def kernel(self, w, v):
+    def kernel(self, w: Numbers, v: Numbers):
         return self.answer(kernel, w=w, v=v)
 
-    def correlation(self, w):
+    def correlation(self, w: Float[Array, "... d"]):
         return self.answer(correlation, w=w)
 
-    def potential(self, w, rho, signs=1.0):
+    def potential(self, w: Numbers, rho: Measure, signs: Number = 1.0):
         return self.answer(potential, w=w, rho=rho, signs=signs)
 
-    def velocity(self, w, rho, signs=1.0):
+    def velocity(self, w: Numbers, rho: Measure, signs: Number = 1.0):
         self.check_slope()
         return self.answer(velocity, w=w, rho=rho, signs=signs)
 
-    def risk(self, rho):
+    def risk(self, rho: Measure):
         return self.answer(risk, rho=rho)
 
-    def output(self, rho, x):
+    def output(self, rho: Measure, x: Numbers):
         return self.answer(output, rho=rho, x=x)
 
-    def function_error(self, rho, other):
+    def function_error(self, rho: Measure, other: Measure):
         return self.answer(function_error, rho=rho, other=other)
 
     def check_slope(self) -> None:
@@ -1056,7 +1061,7 @@ class Problem(eqx.Module):
             "a function without jumps, to be learned with",
         )
 
-    def answer(self, of: Callable, signs=None, **given):
+    def answer(self, of: Callable, signs: Number | None = None, **given):
         """`of` this problem and checked arguments; `NotResolved`, naming the largest of them, if it
         is not finite."""
         for field, value in given.items():
@@ -1083,7 +1088,7 @@ class Problem(eqx.Module):
             raise NotResolved(field, given[field], "numbers with a finite answer")
         return found
 
-    def checked(self, field: str, value):
+    def checked(self, field: str, value: Any):
         """`value` (a measure, or points (..., d)) itself, once it has this problem's dimension and
         points are finite."""
         measure = isinstance(value, Measure)  # its points were checked when it was made
@@ -1122,7 +1127,7 @@ def series(problem: Problem) -> tuple[DotProduct, Any]:
 
 
 @compiled
-def kernel(problem: Problem, w, v):
+def kernel(problem: Problem, w: Float[Array, "... d"], v: Float[Array, "... d"]):
     """$K(w,v)=E\\,\\sigma\\sigma$ without signs, for unit w (..., d) and v (..., d): all pairs,
     shape (...w, ...v)."""
     if problem.closed_form:
@@ -1162,7 +1167,7 @@ def character_correlation(
     cosine = jnp.cos(step * w)
     sine = jnp.sin(step * w)
 
-    def add(state, at):
+    def add(state: tuple, at: tuple[Array, Array]):
         c, s, F, slope = state
         c, s = c * cosine - s * sine, s * cosine + c * sine
         product = jnp.prod(jnp.where(inside, s, c), -1)
@@ -1200,7 +1205,7 @@ def teacher_sums(problem: Problem, w: Float[Array, "n d"]) -> tuple[Array, Array
 
 
 @compiled
-def correlation(problem: Problem, w):
+def correlation(problem: Problem, w: Float[Array, "... d"]):
     "$F(w)=E\\,f^*\\sigma$ without sign, for unit w of shape (..., d): shape (...)."
     t = problem.teacher
     if problem.closed_form:
@@ -1222,7 +1227,7 @@ def reduced(chosen: tuple[int, ...]) -> tuple[int, ...]:
 # %% ../nbs/02_model.ipynb #39d11ecf
 @compiled
 def potential(
-    problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0
+    problem: Problem, w: Float[Array, "n d"], rho: Measure, signs: Number = 1.0
 ) -> Float[Array, " n"]:
     """For unit w (n, d): $U(w;\\rho)=a(w)[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n,); `signs`
     are those of w."""
@@ -1243,7 +1248,7 @@ def potential(
 
 @compiled
 def velocity(
-    problem: Problem, w: Float[Array, "n d"], rho: Measure, signs=1.0
+    problem: Problem, w: Float[Array, "n d"], rho: Measure, signs: Number = 1.0
 ) -> Float[Array, "n d"]:
     """For unit w (n, d): $\\nu(w,\\rho)=-P_w\\nabla U/\\text{scale}$ per unit of flow time, shape
     (n, d)."""
@@ -1251,7 +1256,7 @@ def velocity(
     return -project(w, jnp.expand_dims(signs / problem.scale, -1) * pull(problem, w, rho))
 
 # %% ../nbs/02_model.ipynb #9ecac5e8
-def closed_gradient(problem: Problem, w, rho: Measure):
+def closed_gradient(problem: Problem, w: Float[Array, "n d"], rho: Measure):
     "For closed-form problems: $\\nabla_w[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n, d)."
     K, F = series(problem)
     t = problem.teacher
@@ -1262,7 +1267,7 @@ def closed_gradient(problem: Problem, w, rho: Measure):
     return pair_pull(K, w, rho.points, rho.charge) - teacher
 
 
-def node_gradient(problem: Problem, w, rho: Measure):
+def node_gradient(problem: Problem, w: Float[Array, "n d"], rho: Measure):
     """For inputs given by nodes: $E\\,(f_\\rho-f^*)\\sigma'(w\\cdot x)x$ shape (n, d); the
     teacher's part exact if known."""
     x = problem.inputs.nodes().astype(w.dtype)

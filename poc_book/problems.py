@@ -49,7 +49,7 @@ def circle(dim: int = 64) -> Problem:
     return Problem(Gaussian(dim), h, Atoms(atoms, np.full(5, 0.2), h), name="circle")
 
 
-def random_teachers(dim: int = 64, key=None) -> Problem:
+def random_teachers(dim: int = 64, key: Array | None = None) -> Problem:
     """For dim >= 6: the mean of six $h_4$ teachers, uniform in $R^6$ (Figure 8); `key` draws them,
     by default key 0."""
     dim = check_integer("dim", dim, 6)
@@ -99,7 +99,7 @@ class Labels(eqx.Module):
         return self.values
 
 
-def empirical(problem: Problem, n: int, noise: float, key) -> Problem:
+def empirical(problem: Problem, n: int, noise: float, key: Array) -> Problem:
     """The problem seen through n >= 1 samples drawn with `key`, their labels with Gaussian noise of
     that standard deviation."""
     n = check_integer("n", n)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import equinox as eqx
 import numpy as np
+from jaxtyping import Float
 from scipy import integrate, optimize, special
 
 from poc_book.checks import (
@@ -26,7 +27,7 @@ from poc_book.checks import (
 )
 from .mean_field import MeanField, Radial, RadialLimit, follow, latitudes, radial
 from .model import Problem, series
-from .sphere import coordinate_moment, latitude_quadrature
+from .sphere import Numbers, coordinate_moment, latitude_quadrature
 from .stability import one_direction
 
 # %% ../nbs/09_single_index.ipynb #5ff8fc85
@@ -134,14 +135,14 @@ class Line(NamedTuple):
 ALIKE = "positive numbers, the largest at most 1e10 times the least"
 
 
-def alike(sigma) -> bool:
+def alike(sigma: np.ndarray) -> bool:
     """Whether standard errors are `ALIKE`, so that a line through the points has the digits of all
     of them."""
     return bool(np.all(sigma > 0) and np.max(sigma) / 1e10 <= np.min(sigma))
 
 
 @np.errstate(all="ignore")
-def weighted_line(x, y, sigma) -> tuple[np.ndarray, np.ndarray]:
+def weighted_line(x: np.ndarray, y: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The line a + b x through points with standard errors `sigma`: (a, b) and their standard
     errors; for who calls to check."""
     unit = np.min(sigma)
@@ -154,7 +155,7 @@ def weighted_line(x, y, sigma) -> tuple[np.ndarray, np.ndarray]:
     return np.array([np.average(y, weights=weights) - slope * middle, slope]), unit * error
 
 
-def fit_line(x, y, sigma=None) -> Line:
+def fit_line(x: Numbers, y: Numbers, sigma: Numbers | None = None) -> Line:
     """For at least 3 points with distinct x: the slope of y against x, weighted by 1 / sigma^2
     (default: equal weights).
 
@@ -215,7 +216,7 @@ class Traced(NamedTuple):
         return np.exp(np.maximum(self.longitudinal, self.transverse))
 
 # %% ../nbs/09_single_index.ipynb #db916858
-def latitude_growth(limit: MeanField, t: float, lags, xi) -> Traced:
+def latitude_growth(limit: MeanField, t: float, lags: Numbers, xi: Numbers) -> Traced:
     """For a single-index limit, 0 < t <= horizon, 0 <= increasing lags <= t: J_{t, t - lag} of
     neurons at log-odds `xi` at t.
 
@@ -235,7 +236,7 @@ def latitude_growth(limit: MeanField, t: float, lags, xi) -> Traced:
     )
 
 # %% ../nbs/09_single_index.ipynb #087688d3
-def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
+def escape_times(limit: MeanField, quantiles: Numbers | float, level: float = 0.5) -> np.ndarray:
     """For a single-index limit and quantiles in (0, 1) of |w_0.w*|: flow times at which those
     neurons reach overlap `level`.
 
@@ -255,7 +256,7 @@ def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
     y0 = special.betaincinv(0.5, (d - 1) / 2, q)
     exact = one_direction(limit)
 
-    def escape(x0):
+    def escape(x0: float):
         if x0 >= goal:
             return 0.0
         span = np.array([0.0, end])
@@ -273,7 +274,7 @@ def escape_times(limit: MeanField, quantiles, level: float = 0.5) -> np.ndarray:
     return np.array([escape(x0) for x0 in special.logit(y0)])
 
 # %% ../nbs/09_single_index.ipynb #4271877d
-def transmitted(problem: Problem, xi, beta: float) -> np.ndarray:
+def transmitted(problem: Problem, xi: Float[np.ndarray, " N"], beta: float) -> np.ndarray:
     """For w at log-odds `xi` (N,) uniform on its circle of latitude and w' at overlap `beta`: mean
     sizes of the parts of H v.
 
@@ -335,7 +336,12 @@ def neuron_weights(limit: MeanField, growth: Traced) -> tuple[np.ndarray, float]
     return weights, float(weights.sum() - 1)
 
 # %% ../nbs/09_single_index.ipynb #2405647b
-def average_push(weights, growth: Traced, xi, parts) -> tuple[float, float]:
+def average_push(
+    weights: Float[np.ndarray, " N"],
+    growth: Traced,
+    xi: Float[np.ndarray, " N"],
+    parts: Float[np.ndarray, "2 2 N"],
+) -> tuple[float, float]:
     """The largest average push over the lags, for `parts` (2, 2, N) of `transmitted` at latitudes
     `xi` and masses `weights`: from below (one direction, its part along the meridian) and from
     above (both directions, both parts)."""
@@ -414,7 +420,9 @@ def stability(
     return best
 
 # %% ../nbs/09_single_index.ipynb #1f2c0e44
-def theorem_bound(times, risk, source, j_max: float, j_avg: float, c: float = 1.0) -> np.ndarray:
+def theorem_bound(
+    times: Numbers, risk: Numbers, source: Numbers, j_max: float, j_avg: float, c: float = 1.0
+) -> np.ndarray:
     """For `risk` and `source` at increasing flow `times` (T,) from 0: (8) as an equation, Phi from
     0, shape (T,).
 

@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from scipy import special
 
 from poc_book.checks import (
@@ -42,6 +42,8 @@ from poc_book.mean_field import (
 from .model import Atoms, DotProduct, Measure, Problem, series
 from poc_book.sphere import (
     Array,
+    Number,
+    Numbers,
     compiled,
     first_rows,
     module_of,
@@ -60,7 +62,7 @@ def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
     return np.eye(w.shape[1], dtype=w.dtype) - w[:, :, None] * w[:, None, :]
 
 # %% ../nbs/07_stability.ipynb #b60df8b1
-def jacobian(limit: MeanField | Limit, t, w, signs=1.0):
+def jacobian(limit: MeanField | Limit, t: Number, w: Float[Array, "m d"], signs: Number = 1.0):
     """The derivative of the velocity in all d directions, (m, d, d); its normal part keeps moving
     tangent vectors tangent."""
     limit.problem.check_smooth()
@@ -68,7 +70,7 @@ def jacobian(limit: MeanField | Limit, t, w, signs=1.0):
     return jax.vmap(rate)(w, jnp.broadcast_to(jnp.asarray(signs, w.dtype), w.shape[:1]))
 
 # %% ../nbs/07_stability.ipynb #4be8f21c
-def radial_hessian(exact: RadialLimit, t, w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
+def radial_hessian(exact: RadialLimit, t: Number, w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
     "The local Hessian of a radial limit, by the formula above: w (m, d) at one time, (m, d, d)."
     basis = exact.reduction.basis
     P = tangent(w)
@@ -81,7 +83,9 @@ def radial_hessian(exact: RadialLimit, t, w: Float[Array, "m d"]) -> Float[Array
     return P @ (flat - 4 * second * u[:, :, None] * u[:, None, :]) @ P
 
 # %% ../nbs/07_stability.ipynb #c801c453
-def local_hessian(limit: MeanField, t, w: Float[Array, "m d"], signs=1.0) -> Float[Array, "m d d"]:
+def local_hessian(
+    limit: MeanField, t: Number, w: Float[Array, "m d"], signs: Number = 1.0
+) -> Float[Array, "m d d"]:
     """For 0 <= t <= limit.times[-1] (flow time) and unit w: $D_t(w)=P_w\\partial_w\\nu P_w$, (m, d,
     d), zero on w.
 
@@ -104,7 +108,7 @@ def local_hessian(limit: MeanField, t, w: Float[Array, "m d"], signs=1.0) -> Flo
 
 
 @compiled
-def projected(limit: Limit, t, w, signs):
+def projected(limit: Limit, t: Number, w: Float[Array, "m d"], signs: Number):
     "`local_hessian` of checked arguments."
     P = tangent(w)
     return P @ jacobian(limit, t, w, signs) @ P
@@ -119,7 +123,7 @@ def tangent_top(
 
 # %% ../nbs/07_stability.ipynb #8353163a
 def interaction_hessian(
-    problem: Problem, w: Float[Array, "m d"], v=None
+    problem: Problem, w: Float[Array, "m d"], v: Float[Array, "n d"] | None = None
 ) -> Float[Array, "m n d d"]:
     """For unit w and v (n, d), default w: $H=a_ia_jP_i(\\nabla_w\\nabla_vK)P_j/\\text{scale}$, (m,
     n, d, d).
@@ -138,7 +142,7 @@ def interaction_hessian(
     return signs[..., None, None] / problem.scale * along
 
 
-def mixed_hessian(problem: Problem, w, v):
+def mixed_hessian(problem: Problem, w: Float[Array, "m d"], v: Float[Array, "n d"]):
     """$\\nabla_w\\nabla_vK$, (m, n, d, d): for a series in $s=w\\cdot v$ it is
     $K'(s)I+K''(s)\\,vw^T$."""
     if not problem.closed_form:
@@ -158,11 +162,13 @@ def _differentiate_kernel(problem: Problem, w, v):
 
 # %% ../nbs/07_stability.ipynb #a420da29
 @compiled
-def carry_matrix(limit: Limit, start, end, w, signs, tol):
+def carry_matrix(
+    limit: Limit, start: Number, end: Number, w: Float[Array, "m d"], signs: Number, tol: Number
+):
     """Neurons at `end` that were at `w` (m, d) at `start` < `end`, and the matrices
     $J_{end,start}$, (m, d, d)."""
 
-    def field(t, state):
+    def field(t: Number, state: tuple[Array, Array]):
         w, J = state
         return limit.velocity(t, w, signs), jacobian(limit, t, w, signs) @ J
 
@@ -171,7 +177,9 @@ def carry_matrix(limit: Limit, start, end, w, signs, tol):
     return w, jnp.where(succeeded, tangent(w) @ matrices[0], jnp.nan)  # propagators refuses these
 
 # %% ../nbs/07_stability.ipynb #ee478725
-def propagators(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
+def propagators(
+    limit: MeanField, w0: Float[Array, "m d"], times: Numbers, tol: float = 1e-11
+) -> tuple[Array, Array]:
     """For neurons at unit `w0` (m, d) at time 0: where they are at `times` (T, m, d), and J from 0
     to the first time and from each time to the next, (T, m, d, d), to `tol` a step; errors as in
     `stability_matrix`."""
@@ -247,7 +255,7 @@ def one_direction(limit: MeanField) -> RadialLimit:
     return exact
 
 # %% ../nbs/07_stability.ipynb #826e802a
-def stability_scalars(limit: MeanField, alpha0, times) -> Scalars:
+def stability_scalars(limit: MeanField, alpha0: Numbers, times: Numbers) -> Scalars:
     """For single-index limits and overlaps 0 < |alpha0| < 1 (n,) at time 0: `Scalars` at flow times
     `times`.
 
@@ -345,7 +353,9 @@ def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
     return w[1:], steps
 
 
-def propagated(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, Array]:
+def propagated(
+    limit: MeanField, w0: Float[Array, "m d"], times: Numbers, tol: float = 1e-11
+) -> tuple[Array, Array]:
     "`propagators`, in closed form where the limit is exact."
     times = check_times(times)
     exact = limit.limit
@@ -354,7 +364,7 @@ def propagated(limit: MeanField, w0, times, tol: float = 1e-11) -> tuple[Array, 
     return propagators(limit, w0, times, tol)
 
 
-def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
+def stability_norms(limit: MeanField, w0: Float[Array, "m d"], times: Numbers) -> np.ndarray:
     """For neurons at unit `w0` (m, d) at time 0: $\\|J_{t,s}\\|$, (T, T, m) with t first, zero
     where s > t.
 
@@ -374,7 +384,7 @@ def stability_norms(limit: MeanField, w0, times) -> np.ndarray:
     return norms.reshape(len(steps), len(steps), -1)
 
 # %% ../nbs/07_stability.ipynb #8b5506b2
-def j_max(limit: MeanField, w0, times) -> Estimate:
+def j_max(limit: MeanField, w0: Float[Array, "m d"], times: Numbers) -> Estimate:
     """For m >= 2 neurons at unit `w0` at time 0: $J_{max}$, the larger of $\\sup\\|J\\|$ and $\\sup
     E\\|J\\|^2$ (Stability).
 
@@ -406,7 +416,9 @@ def atoms_of(problem: Problem) -> Measure:
     return Measure(problem.teacher.points)
 
 # %% ../nbs/07_stability.ipynb #55564047
-def outside(problem: Problem, w, tau: float, places: Measure | None = None):
+def outside(
+    problem: Problem, w: Float[Array, "... m d"], tau: float, places: Measure | None = None
+):
     """For the problem's first m neurons at unit w (..., m, d): whether each is farther than tau
     from every place.
 
@@ -414,7 +426,7 @@ def outside(problem: Problem, w, tau: float, places: Measure | None = None):
     as good."""
     places = atoms_of(problem) if places is None else places
     overlap = w @ places.points.T
-    overlap = abs(overlap) if is_even(problem) else overlap
+    overlap = module_of(overlap).abs(overlap) if is_even(problem) else overlap
     own = problem.signs(w.shape[-2])[:, None] == np.asarray(places.signs)
     return module_of(w).where(own, overlap, -1.0).max(-1) < 1 - tau**2 / 2
 
@@ -425,7 +437,7 @@ def maximise(
     p: Float[Array, " m"],
     starts: Float[Array, "k d"],
     rounds: int = 60,
-    count=None,
+    count: Array | int | None = None,
 ):
     """For weights p >= 0: ascent of $\\sum_ip_i\\|A_{ci}v\\|$ over unit v from `starts` and the top
     singular vector.
@@ -433,17 +445,17 @@ def maximise(
     Returns the ends (c, k + 1) and the standard error of the mean over i at each; zeros behind the
     first `count` of c."""
 
-    def one(A):
+    def one(A: Float[Array, "m d d"]):
         gram = jnp.einsum("m,mab,mac->bc", p, A, A)
 
-        def up(v):
+        def up(v: Float[Array, " d"]):
             Av = A @ v
             pull = jnp.einsum(
                 "m,mab,ma->b", p / jnp.maximum(jnp.linalg.norm(Av, axis=-1), 1e-300), A, Av
             )
             return pull / jnp.maximum(jnp.linalg.norm(pull), 1e-300)
 
-        def end(v):
+        def end(v: Float[Array, " d"]):
             sizes = jnp.linalg.norm(
                 A @ jax.lax.fori_loop(0, rounds, lambda _, v: up(v), v), axis=-1
             )
@@ -457,8 +469,8 @@ def maximise(
 # %% ../nbs/07_stability.ipynb #e76b25a8
 def j_avg(
     limit: MeanField,
-    w0,
-    times,
+    w0: Float[Array, "m d"],
+    times: Numbers,
     tau: float,
     candidates: int = 8,
     starts: int = 3,
@@ -504,7 +516,13 @@ def j_avg(
 
 # %% ../nbs/07_stability.ipynb #390954bd
 @compiled
-def average_push(J, H, out, starts, count):
+def average_push(
+    J: Float[Array, "m d d"],
+    H: Float[Array, "m c d d"],
+    out: Shaped[Array, " m"],
+    starts: Float[Array, "k d"],
+    count: Array | int,
+):
     """`maximise` of the mean of $\\|J_iH_{ic}v\\|$ over the neurons that are `out`, for each of the
     first `count` candidates c."""
     A = jnp.einsum("mab,mcbe->cmae", J, H) * out[:, None, None]
@@ -529,7 +547,7 @@ def cap(places: Measure, tau: float, count: int, seed: int) -> Measure:
 # %% ../nbs/07_stability.ipynb #abe85d1e
 def local_strong_convexity(
     limit: MeanField,
-    times,
+    times: Numbers,
     tau: float,
     count: int = 64,
     seed: int = 0,
@@ -565,7 +583,7 @@ def local_strong_convexity(
     return -top / np.sqrt(limit.risk_at(times))
 
 # %% ../nbs/07_stability.ipynb #b285d40c
-def self_concordance(limit: MeanField, times, w0) -> np.ndarray:
+def self_concordance(limit: MeanField, times: Numbers, w0: Float[Array, "m d"]) -> np.ndarray:
     """For neurons at unit `w0` (m, d) at time 0, moving at all `times`: $\\|D_t\\|/\\|\\nu_t\\|$
     along their paths, shape (T, m).
 
