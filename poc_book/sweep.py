@@ -17,13 +17,15 @@ from .checks import BadInput, check_integer, check_name, require
 from .coupling import couple
 from .problems import PROBLEMS
 from .results import load
-from .sphere import Numbers, own_key, uniform
+from .sphere import own_key, uniform
 
 # %% ../nbs/95_sweep.ipynb #151c20d4
 DIMS = ("problem", "dim", "width", "seed", "time")
 
 
-def run_one(problem: str, dim: int, width: int, seed: int, times: Numbers) -> xr.Dataset:
+def run_one(
+    problem: str, dim: int, width: int, seed: int, times: Sequence[float] | np.ndarray
+) -> xr.Dataset:
     """For a problem of the book with uniform initial neurons, at increasing flow `times` >= 0: a
     network against its limit.
 
