@@ -195,9 +195,7 @@ class Latent(eqx.Module):
         pull = in_blocks(lambda rows: self._pull(rows, M), u, BLOCK)
         return -jnp.sign(charge)[:, None] * project(u, pull)
 
-    def step_on(
-        self, charge: Float[Array, " n"], u: Float[Array, "n q"], h: Number, radial: tuple
-    ):
+    def step_on(self, charge: Float[Array, " n"], u: Float[Array, "n q"], h: Number, radial: tuple):
         """Where a step of gradient descent of length h in flow time leads: the gradient is not
         projected, the neuron is. `radial` as of `radial_shares`."""
         in_u, in_r = self._gradient(u, self.moments(charge, u), radial)
