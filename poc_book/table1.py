@@ -217,7 +217,9 @@ def reduced_limit(limit: MeanField) -> MeanField:
 CAP = 0.1
 
 # %% ../nbs/10_table1.ipynb #38d51486
-def mean_square(A, turned, weights, around: int) -> tuple[np.ndarray, np.ndarray]:
+def mean_square(
+    A: Array, turned: Array, weights: Array, around: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Of A (c, n, D, D) and `weights` (n,): $EA^TA$, (c, D, D), and of any further direction
     $E\\|Af\\|^2$, (c,).
 
@@ -233,7 +235,9 @@ def mean_square(A, turned, weights, around: int) -> tuple[np.ndarray, np.ndarray
     return square, beyond @ weights
 
 # %% ../nbs/10_table1.ipynb #2300a009
-def two_sided(A, turned, weights, around: int, rounds: int = 3) -> tuple[np.ndarray, np.ndarray]:
+def two_sided(
+    A: Array, turned: Array, weights: Array, around: int, rounds: int = 3
+) -> tuple[np.ndarray, np.ndarray]:
     """$\\sup_vE\\|Av\\|$ from below, by one v, and from above, by the inequality: (c,) each.
 
     Arguments as of `mean_square`. The first b is the size of A; then it is that of Av for the v
@@ -290,7 +294,7 @@ class Thinned(NamedTuple):
     group: np.ndarray
 
 
-def worth_carrying(w, path, away, q: int, count: int, seed: int) -> Thinned:
+def worth_carrying(w: Array, path: Array, away: Array, q: int, count: int, seed: int) -> Thinned:
     """Of neurons w (N, D), as many in each of the `GROUPS`: `count`, drawn with the chances above.
 
     `path` (T, N, D) is theirs, and `away` (T, N) says where they are outside the balls."""
@@ -320,7 +324,7 @@ class Bounds(NamedTuple):
     upper_error: float
 
 
-def jackknife(A, turned, sample: Thinned, around: int) -> np.ndarray:
+def jackknife(A: Array, turned: Array, sample: Thinned, around: int) -> np.ndarray:
     """The standard errors of both bounds of `two_sided` for one w', (2,), by leaving out each group
     of neurons."""
     groups = np.unique(sample.group)
