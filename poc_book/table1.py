@@ -294,7 +294,9 @@ class Thinned(NamedTuple):
     group: np.ndarray
 
 
-def worth_carrying(w: Array, path: Array, away: Array, q: int, count: int, seed: int) -> Thinned:
+def worth_carrying(
+    w: np.ndarray, path: np.ndarray, away: Array, q: int, count: int, seed: int
+) -> Thinned:
     """Of neurons w (N, D), as many in each of the `GROUPS`: `count`, drawn with the chances above.
 
     `path` (T, N, D) is theirs, and `away` (T, N) says where they are outside the balls."""
