@@ -98,9 +98,8 @@ def unit_sum(A: Float[np.ndarray, "... i p q"]):
     ones = np.ones(A.shape[:-2])
     q = A.shape[-1]
     frame = np.linalg.eigh(gram(ones))[1]
-    mix = np.linalg.qr(np.random.default_rng(0).normal(size=(q, q)))[
-        0
-    ]  # eigenvectors may sit where the ascent gets stuck
+    # eigenvectors may sit where the ascent gets stuck
+    mix = np.linalg.qr(np.random.default_rng(0).normal(size=(q, q)))[0]
     v, total = ascend(A, np.concatenate([frame, frame @ mix], -1))
     best = np.take_along_axis(v, total.argmax(-1)[..., None, None], -1)
     c = np.linalg.norm(A @ best[..., None, :, :], axis=(-2, -1))

@@ -58,9 +58,8 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), default_section="")
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     try:
-        parser.read_string(
-            path.read_text(encoding="utf-8-sig"), source=path.name
-        )  # some editors begin a file with a mark
+        # some editors begin a file with a mark
+        parser.read_string(path.read_text(encoding="utf-8-sig"), source=path.name)
         return {
             s: {k: yaml.load(v, Value) for k, v in parser[s].items()} for s in parser.sections()
         }
@@ -338,9 +337,8 @@ def sources(book: Book, chapter: str) -> dict[str, str]:
         raise BadInput(chapter, f"{error.text or ''}", f"Python code ({error.msg})") from None
     found[book.chapters[chapter]] = digest(json.dumps(own).encode())
     problem = chapter.removeprefix(f"{book.chapters[chapter].stem}_")
-    words |= {
-        f"{problem}{kind}.nc" for kind in ("", "_budget", "_again", "_orders", "_alone")
-    }  # as in experiments.kept_path
+    # as in experiments.kept_path
+    words |= {f"{problem}{kind}.nc" for kind in ("", "_budget", "_again", "_orders", "_alone")}
     data = [
         p
         for name in ("poc_book", "nbs", "results")
@@ -668,9 +666,8 @@ def snakemake(
     home = book.home(profile)
     build = book.root / "build"
     rules = book.root / "Snakefile"
-    version = hashlib.sha256(rules.read_bytes()).hexdigest()[
-        :12
-    ]  # Snakemake would go on with the copy of an older Snakefile
+    # Snakemake would go on with the copy of an older Snakefile
+    version = hashlib.sha256(rules.read_bytes()).hexdigest()[:12]
     command = [
         sys.executable,
         "-m",
@@ -815,9 +812,8 @@ def watch(process: subprocess.Popen, book: Book, profile: str, chapters: list[st
     known: set[Path] = set()
     figures = 0
     pause = 0.1
-    columns, rows = (
-        shutil.get_terminal_size()
-    )  # 80 x 24 where the terminal says 0 x 0, for which tqdm shows nothing
+    # 80 x 24 where the terminal says 0 x 0, for which tqdm shows nothing
+    columns, rows = shutil.get_terminal_size()
     with tqdm(
         total=sum(totals.values()),
         unit=" cells",
@@ -866,9 +862,8 @@ def watch(process: subprocess.Popen, book: Book, profile: str, chapters: list[st
             bar.set_postfix_str(", ".join(filter(None, working)))
             if not over:
                 time.sleep(pause)
-            pause = min(
-                1.05 * pause, 1.0
-            )  # a short batch is over soon, a long one need not be looked at all the time
+            # a short batch is over soon, a long one need not be looked at all the time
+            pause = min(1.05 * pause, 1.0)
     return figures
 
 # %% ../nbs/92_batch.ipynb #6748d440
@@ -958,10 +953,11 @@ def make_sweep(root: Path, profile: str) -> int:
         drop_damaged([*runs, target])
         shutil.rmtree(home / "logs" / "sweep", ignore_errors=True)
         (home / "logs" / "sweep").mkdir(parents=True)
+        # it makes no part of a whole that is there
         targets = [
             *(path for path in runs if not path.exists()),
             target,
-        ]  # it makes no part of a whole that is there
+        ]
         process = snakemake(
             book,
             profile,

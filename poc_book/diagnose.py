@@ -387,9 +387,8 @@ def law_finding(scaled: xr.DataArray, law: tuple[float, float], measured: Findin
     mean = seen.mean("seed")
     R = seen.sizes["seed"]
     scatter = float(np.sqrt((seen / mean).var("seed", ddof=1).mean("width")))
-    student = special.stdtrit(
-        R - 1, 0.975
-    )  # networks of both widths share neurons: no more degrees of freedom
+    # networks of both widths share neurons: no more degrees of freedom
+    student = special.stdtrit(R - 1, 0.975)
     allowed = error + V / seen.width + student * scatter / np.sqrt(R) * V
 
     networks = ", ".join(f"{float(x):.3g} at m = {int(x.width)}" for x in mean)
@@ -641,9 +640,8 @@ def diagnose(
         **along,
         **network_findings(data),
     }
-    measured = dict(
-        function=data.scaled_function_error, coupling=data.scaled_mean_square
-    )  # the law is of the mean square
+    # the law is of the mean square
+    measured = dict(function=data.scaled_function_error, coupling=data.scaled_mean_square)
     for name, law in laws.items():
         line = f"rate of the {name} error"
         findings[line] = law_finding(measured[name].isel(time=-1), law, findings[line])

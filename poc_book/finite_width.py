@@ -362,9 +362,8 @@ def required_memory(
 ) -> int:
     """The bytes that a run of `sgd` with networks of these `sizes` holds at its peak, besides the
     program itself."""
-    drawn = (4 if jax.default_backend() == "cpu" else 2) * (
-        samples or 0
-    )  # with the random bits beside them, as measured
+    # with the random bits beside them, as measured
+    drawn = (4 if jax.default_backend() == "cpu" else 2) * (samples or 0)
     rows = drawn + 3 * batch + test + 4 * sum(sizes)
     fresh = 0 if samples else max(DRAWN, batch * problem.dim)
     return np.dtype(dtype).itemsize * (
@@ -441,9 +440,8 @@ def train_once(
             if done == mark:
                 break
             yield done, networks, None
-        seen = (
-            None if data is None else [v[: len(x)] for v in data]
-        )  # its rows are alike: as many as test inputs are enough
+        # its rows are alike: as many as test inputs are enough
+        seen = None if data is None else [v[: len(x)] for v in data]
         found = metrics(problem, networks, x, y, seen)
         off = max(np.abs(np.linalg.norm(gather(w), axis=1) - 1).max() for w in networks)
         if not (off < 1e-3 and all(np.all(np.isfinite(v)) for v in found.values())):

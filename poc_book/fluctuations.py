@@ -96,9 +96,8 @@ def wave(i: Number, j: Number, log_rho: Number, log_r: Number, order: int = 0):
     """For $\\rho=\\sin\\theta$, $r=\\cos\\theta$ given by logarithms: the derivative of that order
     in $\\theta$ of $\\rho^ir^j$."""
     if order == 0:
-        return np.exp(
-            np.maximum(i, 0) * log_rho + np.maximum(j, 0) * log_r
-        )  # below 0 only with a factor 0
+        # below 0 only with a factor 0
+        return np.exp(np.maximum(i, 0) * log_rho + np.maximum(j, 0) * log_r)
     return i * wave(i - 1, j + 1, log_rho, log_r, order - 1) - j * wave(
         i + 1, j - 1, log_rho, log_r, order - 1
     )

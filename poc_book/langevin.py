@@ -79,9 +79,8 @@ def bernoulli(x: Number):
     "$x/(e^x-1)$."
     small = np.abs(x) < 1e-5
     safe = np.where(small, 1.0, x)
-    return np.where(
-        small, 1 - x / 2, safe / np.expm1(np.minimum(safe, 500.0))
-    )  # a larger power overflows
+    # a larger power overflows
+    return np.where(small, 1 - x / 2, safe / np.expm1(np.minimum(safe, 500.0)))
 
 
 def moments(p: Float[np.ndarray, "... N"], y: Float[np.ndarray, " N"], count: int):
@@ -396,9 +395,8 @@ def walk(
     "Noisy neurons (n, d) after `count` steps of length `step` in flow time."
 
     def move(k: Array | int, w: Float[Array, "n d"]):
-        kick = project(
-            w, jax.random.normal(jax.random.fold_in(key, k), w.shape, jnp.float32)
-        )  # a chance number needs no more
+        # a chance number needs no more
+        kick = project(w, jax.random.normal(jax.random.fold_in(key, k), w.shape, jnp.float32))
         return normalise(w + step * side(0.0, w) + jnp.sqrt(2 * noise * step) * kick)
 
     return jax.lax.fori_loop(0, count, move, w)

@@ -74,9 +74,8 @@ def directions(z: Float[np.ndarray, "n _"], q: int) -> Float[np.ndarray, "n q"]:
     left = np.ones(len(z))
     for j in range(q - 2):
         side = 2 * z[:, j] - 1
-        square = special.betaincinv(
-            0.5, (q - j - 1) / 2, np.abs(side)
-        )  # of a coordinate of S^(q-j-1)
+        # of a coordinate of S^(q-j-1)
+        square = special.betaincinv(0.5, (q - j - 1) / 2, np.abs(side))
         found[:, j] = left * np.sign(side) * np.sqrt(square)
         left = left * np.sqrt(1 - square)
     found[:, -2:] = left[:, None] * np.stack(
@@ -188,9 +187,8 @@ class Latent(eqx.Module):
         return in_u - in_r[:, None] * u
 
     def rates(self, charge: Float[Array, " n"], u: Float[Array, "n q"]):
-        u = u / jnp.maximum(
-            jnp.linalg.norm(u, axis=1, keepdims=True), 1
-        )  # an error must not lead out of the ball
+        # an error must not lead out of the ball
+        u = u / jnp.maximum(jnp.linalg.norm(u, axis=1, keepdims=True), 1)
         M = self.moments(charge, u)
         pull = in_blocks(lambda rows: self._pull(rows, M), u, BLOCK)
         return -jnp.sign(charge)[:, None] * project(u, pull)
@@ -393,9 +391,8 @@ def _ordered(z, classes) -> np.ndarray:
     increasing in each class."""
     g = np.empty_like(z)
     for members in classes:
-        least = np.zeros(
-            len(z)
-        )  # of independent uniform numbers that are left, the least comes first
+        # of independent uniform numbers that are left, the least comes first
+        least = np.zeros(len(z))
         for left, j in zip(range(len(members), 0, -1), members):
             least = 1 - (1 - least) * (1 - z[:, j]) ** (1 / left)
             g[:, j] = special.ndtri((1 + least) / 2)
@@ -445,9 +442,8 @@ class Cube(eqx.Module):
         r = self.relevant
         alone = len(self.order) < TWINS
         count = RADII if alone else 1
-        few = (
-            size // 4 if alone else size // 2 ** round(np.log2(d * d / 32))
-        )  # twins of high dimension differ less
+        # twins of high dimension differ less
+        few = size // 4 if alone else size // 2 ** round(np.log2(d * d / 32))
         size, few = (max(n, 2 * k * len(self.flips)) for n, k in ((size, RADII), (few, count)))
         around = np.random.default_rng(seed).normal(size=(few, d - r))
         around /= np.linalg.norm(around, axis=1, keepdims=True)
@@ -590,9 +586,8 @@ def cube(problem: Problem) -> Cube | None:
 
 # %% ../nbs/04_latent.ipynb #4a000060
 SCRAMBLINGS = 16
-QUANTILE = float(
-    special.stdtrit(SCRAMBLINGS - 1, 0.995)
-)  # of Student's law, for nearly Gaussian means: 99 % are within it
+# of Student's law, for nearly Gaussian means: 99 % are within it
+QUANTILE = float(special.stdtrit(SCRAMBLINGS - 1, 0.995))
 
 
 def hermite(

@@ -604,9 +604,8 @@ def _observed(panel: Panel) -> tuple[list, float, np.ndarray]:
 
 # %% ../nbs/11_latent_law.ipynb #11a00041
 SCRAMBLINGS = 8
-QUANTILE = float(
-    special.stdtrit(SCRAMBLINGS - 1, 0.995)
-)  # 99 % of nearly Gaussian means are within it
+# 99 % of nearly Gaussian means are within it
+QUANTILE = float(special.stdtrit(SCRAMBLINGS - 1, 0.995))
 
 
 class Runs(NamedTuple):

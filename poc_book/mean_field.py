@@ -342,9 +342,8 @@ def lowest(reduction: Radial, dim: int, end: float) -> float:
     x0 = min(-28.0, -20.0 - np.log(dim))
     if p == 1:
         return x0
-    front = (
-        4 * (p - 1) * p * abs(float(reduction.F[p])) / reduction.scale * end
-    )  # y^(1-p) of a neuron that arrives at `end`
+    # y^(1-p) of a neuron that arrives at `end`
+    front = 4 * (p - 1) * p * abs(float(reduction.F[p])) / reduction.scale * end
     return min(x0, -6 - np.log(front) / (p - 1))
 
 
@@ -372,9 +371,8 @@ class Grid(eqx.Module):
         y = special.expit(self.xi)
         i = np.arange(1, reduction.F.size)[:, None]
         self.weights = i * y**i * special.expit(-self.xi) * self.dx
-        self.weights[:, -1] = (
-            self.weights[:, -1] / 2 + 1 - y[-1] ** i[:, 0]
-        )  # beyond the grid S is constant
+        # beyond the grid S is constant
+        self.weights[:, -1] = self.weights[:, -1] / 2 + 1 - y[-1] ** i[:, 0]
 
     def initial(self, dim: int):
         "The survival function of uniform neurons."
@@ -426,9 +424,8 @@ def follow(
     edges = [0.0]
     length = end / 32
     powers = reduction.powers
-    values = [
-        np.tile(np.concatenate([[1.0], grid.weights @ survival]), (ORDER + 1, 1))
-    ]  # before 0: at rest
+    # before 0: at rest
+    values = [np.tile(np.concatenate([[1.0], grid.weights @ survival]), (ORDER + 1, 1))]
     while edges[-1] < end and reduction.risk(values[-1][-1]) > until:
         length = min(length, end - edges[-1])
         ratio = min(length / (edges[-1] - edges[-2]), 2.0) if len(edges) > 1 else 0.0
@@ -744,9 +741,8 @@ def follow_particles(
         np.split(np.asarray(x), own.cuts, axis=1)
         for x in (points, particle_rates(own, points, count))
     )
-    knots = np.append(
-        knots, knots[-1] * (2.0 + np.arange(len(points) - len(knots)))
-    )  # nothing is asked behind the end
+    # nothing is asked behind the end
+    knots = np.append(knots, knots[-1] * (2.0 + np.arange(len(points) - len(knots))))
     return [ParticleLimit(problem, view, knots, *one) for view, *one in zip(views, *sets)]
 
 # %% ../nbs/04_mean_field.ipynb #52ab29a3

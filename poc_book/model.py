@@ -97,9 +97,8 @@ class SoftPlus(eqx.Module):
     beta: float = eqx.field(static=True, default=16.0, converter=partial(check_positive, "beta"))
 
     def __call__(self, x):
-        t = (
-            self.beta * x
-        )  # twice as fast as jax.nn.softplus; beyond 40 the logarithm is t to the last bit
+        # twice as fast as jax.nn.softplus; beyond 40 the logarithm is t to the last bit
+        t = self.beta * x
         xp = module_of(x)
         return (xp.log1p(xp.exp(xp.minimum(t, 40.0))) + xp.maximum(t - 40.0, 0.0)) / self.beta
 
@@ -171,9 +170,8 @@ def _absolute_value() -> tuple[np.ndarray, np.ndarray]:
     kink[0], kink[2] = np.sqrt(2 / np.pi) / 2, np.sqrt(1 / np.pi) / 2
     for k in range(2, 2048, 2):
         kink[k + 2] = -kink[k] * (k - 1) / np.sqrt((k + 1) * (k + 2))
-    jump = (
-        np.sqrt(np.arange(1, 2049)) * kink[1:2049]
-    )  # a derivative has coefficients sqrt(k + 1) c_{k+1}
+    # a derivative has coefficients sqrt(k + 1) c_{k+1}
+    jump = np.sqrt(np.arange(1, 2049)) * kink[1:2049]
     return kink[:2048], jump
 
 
@@ -559,9 +557,8 @@ def _arc(order: int, s):
     return inverse if order == 2 else s * inverse**3
 
 
-_arc_traced = jax.custom_jvp(
-    _arc, nondiff_argnums=(0,)
-)  # JAX's own derivative is infinite or no number at |s| = 1
+# JAX's own derivative is infinite or no number at |s| = 1
+_arc_traced = jax.custom_jvp(_arc, nondiff_argnums=(0,))
 _arc_traced.defjvp(
     lambda order, s, change: (_arc_traced(order, *s), _arc_traced(order + 1, *s) * change[0])
 )
@@ -905,9 +902,8 @@ class Problem(eqx.Module):
 
     def __post_init__(self):
         if not self.closed_form and not isinstance(self.inputs, Sample):
-            self.inputs = replace(
-                self.inputs, fixed=self.inputs.nodes()
-            )  # averages are over these: data of compiled code
+            # averages are over these: data of compiled code
+            self.inputs = replace(self.inputs, fixed=self.inputs.nodes())
 
     def __check_init__(self):
         check_flag("signed", self.signed)
@@ -955,9 +951,8 @@ class Problem(eqx.Module):
         g = expand_jointly(self.teacher.g, len(self.teacher.points))
         if g is None:
             return ()
-        beyond = f.hermite[
-            g.exponents.sum(1).max(initial=0) + 1 :
-        ]  # of the activation, beyond the degrees of g
+        # of the activation, beyond the degrees of g
+        beyond = f.hermite[g.exponents.sum(1).max(initial=0) + 1 :]
         return (
             (f, g)
             if g.noise < 1e-16 and beyond @ beyond * g.rest < 1e-12 * (f.hermite @ f.hermite)
@@ -1140,9 +1135,8 @@ def kernel(problem: Problem, w: Float[Array, "... d"], v: Float[Array, "... d"])
 def character_nodes(d: int, beta: float, tol: float) -> tuple[np.ndarray, np.ndarray, float]:
     """Of the integral over xi in `character_correlation`: nodes, multiples of a step, their
     weights, and the step."""
-    reach = min(
-        np.sqrt(d), np.sqrt(2 * np.log(2 / tol))
-    )  # of w.x: with a probability of tol it goes beyond (Hoeffding)
+    # of w.x: with a probability of tol it goes beyond (Hoeffding)
+    reach = min(np.sqrt(d), np.sqrt(2 * np.log(2 / tol)))
     step = 2 * np.pi / (reach - np.log(tol) / beta)
     end = -np.log(tol) / np.pi - 1  # in units of beta: there q / xi^2 has fallen to tol
     xi = np.arange(1, int(end * beta / step)) * step

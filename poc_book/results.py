@@ -329,9 +329,8 @@ class Chapter:
         found = f"{name}: achieved {achieved:.3g}, allowed {allowed:.3g}"
         assert holds == (not expect.startswith("fails")), f"{found}, expected: {expect}"
 
-        meaningful = (
-            holds and achieved > 1e-3 * allowed
-        )  # beyond a thousand a slack only says "by far"
+        # beyond a thousand a slack only says "by far"
+        meaningful = holds and achieved > 1e-3 * allowed
         verdict = expect + (f", slack x {allowed / achieved:.2g}" if meaningful else "")
         print(f"{found}: {verdict}")
         self.margins[name] = dict(achieved=achieved, allowed=allowed, verdict=verdict)

@@ -346,6 +346,7 @@ def average_push(
     `xi` and masses `weights`: from below (one direction, its part along the meridian) and from
     above (both directions, both parts)."""
     scalars = np.exp(growth.longitudinal), np.exp(growth.transverse)
+    # (directions, parts, lags)
     push = np.array(
         [
             [
@@ -354,7 +355,7 @@ def average_push(
             ]
             for direction in parts
         ]
-    )  # (directions, parts, lags)
+    )
     return float(push[:, 0].max()), float(np.sqrt(np.square(push.sum(1)).sum(0)).max())
 
 # %% ../nbs/09_single_index.ipynb #8bff33a5
@@ -390,9 +391,8 @@ def stability(
     stages = check_integer("stages", stages)
     nodes = check_integer("nodes", nodes, 12)
     lags = check_integer("lags", lags, 2)
-    spread = np.log(
-        limit.problem.dim
-    )  # up to where even the neurons that grew most, by d^((k - 1) / 2), have shrunk again
+    # up to where even the neurons that grew most, by d^((k - 1) / 2), have shrunk again
+    spread = np.log(limit.problem.dim)
     xi = np.linspace(-20 - spread, 30 + 2 * single_index(limit.problem).exponent * spread, nodes)
     parts = [transmitted(limit.problem, xi, beta) for beta in (0.0, 0.25, 0.5, 0.75, 1.0)]
     outside = xi < special.logit((1 - tau**2 / 2) ** 2)

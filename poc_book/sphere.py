@@ -273,9 +273,10 @@ def solve_ode(
     to compile."""
     method = solver(scan_kind="lax")
     length = end - start
+    # s from 0 to 1
     term = diffrax.ODETerm(
         lambda s, y, _: jax.tree.map(lambda v: length * v, field(start + s * length, y))
-    )  # s from 0 to 1
+    )
     controller = diffrax.PIDController(rtol=tol, atol=tol, **control)
     order = method.error_order(term)
     marks = jnp.ones(1) if times is None else (times - start) / jnp.where(length == 0, 1, length)
@@ -288,9 +289,8 @@ def solve_ode(
         count, s, ahead, y, memory, _, saved = run
         found, error, dense, inner, _ = method.step(term, s, ahead, y, None, memory[0], False)
         error = jax.tree.map(lambda e: jnp.where(jnp.isnan(e), np.inf, e), error)
-        tried = jax.tree.map(
-            lambda new, old: jnp.where(jnp.isfinite(new), new, old), found, y
-        )  # the scale of errors
+        # the scale of errors
+        tried = jax.tree.map(lambda new, old: jnp.where(jnp.isfinite(new), new, old), found, y)
         good, now, then, _, outer, result = controller.adapt_step_size(
             s, ahead, y, tried, None, error, order, memory[1]
         )

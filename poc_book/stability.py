@@ -490,9 +490,8 @@ def j_avg(
     starts = check_integer("starts", starts)
     problem = limit.problem
     places = atoms_of(problem) if places is None else problem.checked("places", places)
-    path, steps = propagated(
-        limit, check_sphere("w0", w0, problem.dim), times, 1e-6
-    )  # far below what sampling costs
+    # far below what sampling costs
+    path, steps = propagated(limit, check_sphere("w0", w0, problem.dim), times, 1e-6)
     T = len(path)
     d = path.shape[-1]
     out = outside(problem, path, tau, places)
@@ -501,9 +500,8 @@ def j_avg(
     for j in range(T):
         J = tangent(path[j])
         near = np.concatenate([path[j, :candidates], places.points])
-        H = interaction_hessian(
-            limit.limit.problem, path[j], padded(near, 8)
-        )  # of few shapes, as of few names
+        # of few shapes, as of few names
+        H = interaction_hessian(limit.limit.problem, path[j], padded(near, 8))
         for i in range(j, T):
             J = steps[i] @ J if i > j else J
             ends, error = (

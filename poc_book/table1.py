@@ -113,9 +113,8 @@ def until_learned(
     require(check_positive("share", share) < 1, "share", share, "below 1")
     particles = check_integer("particles", particles, 2)
     seed = check_integer("seed", seed, 0)
-    reduction = radial(
-        problem
-    )  # followed at almost no cost; other limits are begun anew where they were too short
+    # followed at almost no cost; other limits are begun anew where they were too short
+    reduction = radial(problem)
     end = min(8.0 if reduction is None else 1.0, check_positive("max_time", max_time))
     while True:
         times = np.linspace(0, end, 65)
@@ -123,9 +122,8 @@ def until_learned(
             limit = solve(problem, times, rough(problem), particles, seed)
             risk = limit.risk
         else:
-            path = follow(
-                reduction.core, problem.dim, end, *LEVELS[0]
-            )  # to about 1e-6: the end is solved again, in full
+            # to about 1e-6: the end is solved again, in full
+            path = follow(reduction.core, problem.dim, end, *LEVELS[0])
             risk = reduction.core.risk(path.moments(times))
         goal = share * risk[0]
         learned = bool(risk[-1] <= goal)
@@ -140,9 +138,8 @@ def until_learned(
 
 def _shortened(limit: MeanField, times) -> MeanField:
     "The same limit at fewer `times`, up to at most the last of its own: nothing is solved again."
-    risk = limit.risk_at(padded(times, len(limit.times)))[
-        : len(times)
-    ]  # as many as before: compiled already
+    # as many as before: compiled already
+    risk = limit.risk_at(padded(times, len(limit.times)))[: len(times)]
     error = limit.risk_error[np.searchsorted(limit.times, times)]
     return MeanField(limit.problem, times, risk, error, limit.method, limit.exact, limit.limit)
 
@@ -351,9 +348,8 @@ def average_bounds(
     Or in the coordinates of `reduced_limit`, with `around` directions around V. The suprema run
     over every eighth of the limit's times and w' among `others` (c, D); balls are those around
     `places`. Memory 16 c n D^2 bytes."""
-    path, steps = propagated(
-        limit, sample.w, limit.times[::8], 1e-4
-    )  # far below what sampling costs
+    # far below what sampling costs
+    path, steps = propagated(limit, sample.w, limit.times[::8], 1e-4)
     away = outside(limit.problem, path, tau, places)
     problem = limit.limit.problem
     rest = np.linalg.norm(path[..., -2:], axis=-1)

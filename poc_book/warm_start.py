@@ -119,9 +119,8 @@ def ask(address: str) -> bool:
                 return False
         except OSError:
             return False
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # meant for a kernel at work, which does not get it
+        # meant for a kernel at work, which does not get it
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         while os.getppid() == parent and not select.select([line], [], [], 0.5)[0]:
             pass
     return True
@@ -135,9 +134,8 @@ def kernel() -> None:
         run_kernel()
 
 # %% ../nbs/97_warm_start.ipynb #97a00009
-INLINE = {
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline"
-}  # as a kernel has it before it imports matplotlib
+# as a kernel has it before it imports matplotlib
+INLINE = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 
 
 @contextmanager

@@ -68,17 +68,17 @@ def test_kill_9_at_a_random_moment(made: TinyBook, seed):
     batch, found = made.start(*FIGURES), []
     if kind != "batch":
         assert until(lambda: found.append(victim(made, kind)) or found[-1], 60)
-    time.sleep(
-        draw.uniform(0, 3) if kind == "batch" else draw.uniform(0, 0.3)
-    )  # sooner than any of them ends
+    # sooner than any of them ends
+    time.sleep(draw.uniform(0, 3) if kind == "batch" else draw.uniform(0, 0.3))
     os.kill(batch.pid if kind == "batch" else found[-1], signal.SIGKILL)
     _, said = batch.communicate(timeout=120)
+    # a shell's worker may end its work
     codes = {
         "batch": (-signal.SIGKILL,),
         "shell": (0, 1),
         "worker": (1,),
         "kernel": (1,),
-    }  # a shell's worker may end its work
+    }
     assert batch.returncode in codes[kind] and "Traceback" not in said, said
     assert ("failed" in said) == (batch.returncode == 1), said
     whole(made)
@@ -98,9 +98,8 @@ def test_a_full_disk(made: TinyBook, request, size):
     mounted(made.root / "build", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs")
     request.addfinalizer(lambda: subprocess.run(["umount", "-l", str(made.root / "build")]))
     full = made.run(*FIGURES)
-    said = (
-        full.stderr + full.stdout
-    )  # where not even a log can be written, the batch says how full the disk is
+    # where not even a log can be written, the batch says how full the disk is
+    said = full.stderr + full.stdout
     assert (
         full.returncode != 0
         and ("No space left" in said or "(0.0 MiB left" in said)
@@ -187,9 +186,10 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, seed):
     assert train("resumed.nc").wait(300) == 0
     (tmp_path / "run.npz").unlink()
     assert train("whole.nc").wait(300) == 0
+    # dates differ
     resumed, whole = (
         load(tmp_path / name).drop_attrs(deep=False) for name in ("resumed.nc", "whole.nc")
-    )  # dates differ
+    )
     xr.testing.assert_identical(resumed, whole)
 
 

@@ -163,9 +163,8 @@ def test_growth_of_the_families_in_closed_form():
             f"{balance(ring_family(m)).upper:.3f}"
         )
         assert np.allclose(values, exact, rtol=1e-9)
-        assert values[1] > len(
-            spectral_projectors(spike_family(m))[0]
-        )  # no lemma without the balance
+        # no lemma without the balance
+        assert values[1] > len(spectral_projectors(spike_family(m))[0])
         assert np.linalg.norm(expm(-spike_family(m)), 2) <= 1 + 1e-12
     assert abs(balance(ring_family(512)).upper / balance(ring_family(128)).upper - 1) < 0.02
     generic = [worst_l1_growth(random_family(m), GRID, tol=0.02).lower for m in (16, 128)]

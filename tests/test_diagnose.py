@@ -43,14 +43,12 @@ def test_lowest_degree_of_other_teachers():
     h, x = Hermite(4, 1.0), Sample(jnp.asarray(np.random.default_rng(0).normal(size=(50, 4))))
     assert lowest_degree(Problem(x, h, lambda z: z[:, 0] ** 2)) is None
     odd, both = Hermite([3, 4], [1.0, 1.0]), np.vstack([np.eye(1, 6), -np.eye(1, 6)])
-    assert (
-        lowest_degree(Problem(Gaussian(6), odd, Atoms(both, [0.5, 0.5], odd))) == 4
-    )  # degree 3 cancels
+    # degree 3 cancels
+    assert lowest_degree(Problem(Gaussian(6), odd, Atoms(both, [0.5, 0.5], odd))) == 4
     zero = Hermite([2, 4], [0.0, 1.0])
     assert lowest_degree(Problem(Gaussian(6), zero, Atoms(np.eye(1, 6), [1.0], zero))) == 4
-    assert (
-        lowest_degree(Problem(Boolean(6), h, Monomials(((0,),), (1.0,)))) is None
-    )  # an even activation does not see it
+    # an even activation does not see it
+    assert lowest_degree(Problem(Boolean(6), h, Monomials(((0,),), (1.0,)))) is None
 
 
 def test_alike_atoms_are_not_enough_where_the_teacher_is_misspecified():

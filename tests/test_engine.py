@@ -169,9 +169,8 @@ def test_a_data_file_that_a_chapter_names_is_a_dependency(made: TinyBook):
     made.module("curve", "path = 'curves.csv'\ndef value(i): return i\n")
     assert stale(made) == {"01_line"}
     (made.home / "01_line" / "provenance.json").unlink()
-    seal(
-        made.home / "01_line", provenance(open_book(made.root), "smoke", "01_line")
-    )  # as a run would
+    # as a run would
+    seal(made.home / "01_line", provenance(open_book(made.root), "smoke", "01_line"))
     assert stale(made) == set()
     (made.root / "nbs" / "curves.csv").write_text("1,3\n")
     assert stale(made) == {"01_line"}
@@ -436,9 +435,8 @@ def test_the_longest_chapters_start_first_and_the_time_left_is_said(book: TinyBo
     assert run.returncode == 0, run.stderr
     made = {name: (book.home / name / f"{name}.ipynb").read_text() for name in seconds}
     began = {name: float(re.search(r"began ([\d.]+)", text)[1]) for name, text in made.items()}
-    assert (
-        max(began, key=began.get) == "01_line"
-    )  # of the other two, on two cores, either may be the first
+    # of the other two, on two cores, either may be the first
+    assert max(began, key=began.get) == "01_line"
     assert re.search(r"^about \d+ (s|min) left$", run.stderr, re.M), run.stderr
 
 
@@ -487,16 +485,14 @@ def test_resume_continues_and_a_fresh_start_sets_a_checkpoint_aside(book: TinyBo
         and kept.read_bytes() == b"half way"
     )
     kept.write_bytes(b"hours of work")
-    assert (
-        book.run(*only).returncode == 1
-    )  # without --resume it starts anew, and what was there is not lost
+    # without --resume it starts anew, and what was there is not lost
+    assert book.run(*only).returncode == 1
     assert kept.read_bytes() == b"half way"
     assert (
         book.home / "checkpoints" / "01_line.before" / "run.npz"
     ).read_bytes() == b"hours of work"
-    book.notebook(
-        "01_line", HEAD, CHECKPOINT, "# another word"
-    )  # does not cost the checkpoint: its content says what it is for
+    # does not cost the checkpoint: its content says what it is for
+    book.notebook("01_line", HEAD, CHECKPOINT, "# another word")
     assert book.run(*only, "--resume").returncode == 0
     assert "continues" in (book.home / "01_line" / "01_line.ipynb").read_text()
     assert not any((book.home / "checkpoints").glob("01_line*"))
@@ -571,9 +567,8 @@ def test_a_chapter_that_reads_another_is_made_after_it(reading: TinyBook):
     assert "achieved 1.0" in (reading.home / "03_map" / "03_map.ipynb").read_text()
     assert reading.run(*only).stdout == "nothing to do: 2 chapters up to date\n"
 
-    shutil.rmtree(
-        reading.home / ".stamps"
-    )  # the results count, not what Snakemake remembers of them
+    # the results count, not what Snakemake remembers of them
+    shutil.rmtree(reading.home / ".stamps")
     before = reading.files("01_line")
     reading.notebook("03_map", HEAD, READ, "# another word")
     assert "1 of 1 chapters" in reading.run(*only).stdout

@@ -85,9 +85,8 @@ def test_pairs_of_activations_and_links(first):
             PLAIN[second],
             paired(expand(PLAIN[first]), expand(PLAIN[second])),
         )
-        rough = (
-            first in KINKS or second in KINKS
-        )  # the reference has no panels at these, and the series is cut off
+        # the reference has no panels at these, and the series is cut off
+        rough = first in KINKS or second in KINKS
         for s in (-0.95, -0.3, 0.0, 0.5, 0.9):
             assert found(s) == pytest.approx(mean_of(f, g, s), abs=3e-4 if rough else 3e-7), (
                 first,
@@ -168,9 +167,8 @@ def test_no_shared_degree_is_a_number():
     problem = learner(Hermite(4, 1.0), Hermite(3, 1.0), 16)
     assert problem.risk(problem.measure(w)) == pytest.approx(1 + np.mean((w @ w.T) ** 4), abs=1e-12)
     limit = solve(problem, [0.0, 5.0])
-    np.testing.assert_allclose(
-        limit.risk, 1 + 3 / (16 * 18), atol=1e-9
-    )  # the uniform law is at rest
+    # the uniform law is at rest
+    np.testing.assert_allclose(limit.risk, 1 + 3 / (16 * 18), atol=1e-9)
 
 
 def latitudes(dim: int, K, slope, times) -> np.ndarray:
@@ -310,9 +308,8 @@ def test_the_teachers_force_on_a_large_cube_is_exact():
     w = uniform(own_key(4), 12, 10)
     wide = np.pad(w, ((0, 0), (0, 10)))  # what does not look at the other bits sees the small cube
     np.testing.assert_allclose(large.correlation(wide), small.correlation(w), atol=1e-13)
-    rest = Problem(
-        Boolean(20, 64), SoftPlus(16.0), Monomials(((0,),), (0.0,)), 8.0, True
-    )  # the same sample, no teacher
+    # the same sample, no teacher
+    rest = Problem(Boolean(20, 64), SoftPlus(16.0), Monomials(((0,),), (0.0,)), 8.0, True)
     none = Problem(cube, SoftPlus(16.0), Monomials(((0,),), (0.0,)), 8.0, True)
     pull = lambda problem, w: problem.velocity(w, problem.measure(w))
     np.testing.assert_allclose(

@@ -128,9 +128,8 @@ def test_the_kept_runs_in_both_orders_differ_in_the_order_alone():
         )
         assert about["reference_width"] == M and float(run.time[-1]) == p.time
         start = run.population_risk.isel(time=0, width=0)
-        assert (
-            np.array_equal(*start.values) and np.unique(start).size == 3
-        )  # the same neurons in both orders, others by seed
+        # the same neurons in both orders, others by seed
+        assert np.array_equal(*start.values) and np.unique(start).size == 3
         np.testing.assert_allclose(run.half_risk[0], start.sel(order="swept")[0], rtol=1e-5)
     alone, beside = kept("misspecified", "alone"), kept("misspecified", "orders")
     assert (
@@ -138,9 +137,8 @@ def test_the_kept_runs_in_both_orders_differ_in_the_order_alone():
         and alone.reference_width == alone.width[0]
         and alone.time.equals(beside.time)
     )
-    early = dict(
-        seed=beside.seed, time=alone.time[:2]
-    )  # the same neurons on the same samples, until steps overshoot
+    # the same neurons on the same samples, until steps overshoot
+    early = dict(seed=beside.seed, time=alone.time[:2])
     np.testing.assert_allclose(
         alone.population_risk.sel(early), beside.population_risk.sel(early), rtol=1e-3
     )
@@ -233,9 +231,8 @@ def test_the_kept_error_budgets_are_of_the_paper_s_sizes():
             2**13,
         )
         assert about["width"] == 4096 and float(budget.time[-1]) == pytest.approx(p.time)
-        assert (
-            float(moved.sel(change="twice M", panel="risk")) == 0
-        )  # the small network is the same
+        # the small network is the same
+        assert float(moved.sel(change="twice M", panel="risk")) == 0
         assert 0 < float(moved.sel(change="half the step", panel="risk")) < 1
 
 

@@ -213,9 +213,8 @@ def test_the_order_of_batches_is_checked_and_part_of_a_run(tmp_path):
     drawn, swept = (
         sgd(he(4, 8), **RUN, order=order, checkpoint=path) for order in ("drawn", "swept")
     )
-    assert not np.allclose(
-        drawn.risk[..., -1], swept.risk[..., -1]
-    )  # the checkpoint of one is not the other's
+    # the checkpoint of one is not the other's
+    assert not np.allclose(drawn.risk[..., -1], swept.risk[..., -1])
     assert swept.identical(sgd(he(4, 8), **RUN, order="swept")) and drawn.identical(
         sgd(he(4, 8), **RUN)
     )
@@ -245,9 +244,8 @@ def test_published_curves_are_the_file():
 def test_distance_sees_each_panel_and_the_reference_width():
     curves = published("he4")
     other = curves.copy(deep=True)
-    share = (1 - curves.width / 2**20) / (
-        1 - curves.width / 2**17
-    )  # the same errors against a reference of 2^20 neurons
+    # the same errors against a reference of 2^20 neurons
+    share = (1 - curves.width / 2**20) / (1 - curves.width / 2**17)
     other["scaled_function_error"] *= share * 1.2
     other["scaled_coupling_error"] *= share
     other.attrs["reference_width"] = 2**20
@@ -265,9 +263,8 @@ def test_the_risk_on_what_was_seen_stands_beside_that_on_what_was_not():
         **{**RUN, "widths": [64], "reference_width": 64, "samples": 64, "time": 20.0, "test": 2048},
     )
     seen, fresh = few.training_risk.values[0, 0], few.risk.values[0, 0]
-    assert (
-        few.training_risk.dims == few.risk.dims and seen[-1] < 0.5 * fresh[-1]
-    )  # 64 labels are learned by heart
+    # 64 labels are learned by heart
+    assert few.training_risk.dims == few.risk.dims and seen[-1] < 0.5 * fresh[-1]
     assert "training_risk" not in sgd(
         he(4, 8), **{**RUN, "samples": None, "time": 0.1, "records": 2}
     )

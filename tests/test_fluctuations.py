@@ -59,9 +59,8 @@ def test_the_influence_of_a_neuron_is_a_derivative():
     limit = mean_field.solve(problem, times)
     found = fluctuate(limit)
     cloud = uniform(jax.random.key(3), 512, 6)
-    base = found.influence_of(np.abs(cloud[:, 0])).mean(
-        1
-    )  # the cloud's own: zero for the limit, not for a sample
+    # the cloud's own: zero for the limit, not for a sample
+    base = found.influence_of(np.abs(cloud[:, 0])).mean(1)
     for overlap in (0.2, 0.6):
         rest = np.eye(6)[1]
         neuron = overlap * np.eye(6)[0] + np.sqrt(1 - overlap**2) * rest
@@ -171,10 +170,11 @@ def test_the_law_over_the_root_of_a_small_risk(k):
     C, u = C[u < 1], u[u < 1]
     S, rise = 1 - u, np.gradient(1 - u, C)
     whole = lambda f: np.append(0, np.cumsum((f[1:] + f[:-1]) / 2 * np.diff(C)))
+    # chi = 1 - S after an arrival, -S before
     before, after = (
         whole(-S / u**2),
         whole((1 - S) / u**2),
-    )  # chi = 1 - S after an arrival, -S before
+    )
     arrived = u[-1] - rise[-1] * u[-1] * (before + after[-1] - after)
     waits = -S[-1] - rise[-1] * u[-1] * before[-1]
     V = np.sum((arrived[1:] ** 2 + arrived[:-1] ** 2) / 2 * np.diff(S)) + u[-1] * waits**2 + u[-1]

@@ -54,9 +54,8 @@ def in_time():
         raise TimeoutError(f"no answer in {TOO_LONG} s")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(
-        signal.ITIMER_REAL, TOO_LONG, 10
-    )  # again and again, as hypothesis repeats what failed
+    # again and again, as hypothesis repeats what failed
+    signal.setitimer(signal.ITIMER_REAL, TOO_LONG, 10)
     faulthandler.dump_traceback_later(TOO_LONG + 60, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()

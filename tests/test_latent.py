@@ -107,9 +107,8 @@ def test_who_has_which_moments():
     assert rough(circle(8)) is None and rough(xor(8)) == pytest.approx(0.05)
     ladder = Monomials(tuple((i,) for i in range(6)), (1.0, 0.9, 0.8, 0.7, 0.6, 0.5))
     steps = cube(Problem(Boolean(9), SoftPlus(16.0), ladder, 8.0, True))
-    assert (
-        len(steps.flips) == 64 and len(steps.draw(2**9, [0])[1][2]) >= 128
-    )  # each way to turn them has starts
+    # each way to turn them has starts
+    assert len(steps.flips) == 64 and len(steps.draw(2**9, [0])[1][2]) >= 128
     six = Problem(Gaussian(6), Hermite(4, 1.0), random_teachers(6).teacher)
     assert latent(six, teacher_span(six)) is None  # nothing is left around six directions
 

@@ -161,9 +161,8 @@ def test_limits_apart_are_independent_and_together_the_limit():
 
 def test_the_law_of_a_problem_by_name(monkeypatch):
     law = function_error_law(TWO, [0.0, 0.25, 0.5])
-    assert (
-        law[0] == pytest.approx(1 - 3 / (12 * 14), rel=1e-4) and law[2] < law[1] < law[0]
-    )  # 1 - E<w, w'>^4
+    # 1 - E<w, w'>^4
+    assert law[0] == pytest.approx(1 - 3 / (12 * 14), rel=1e-4) and law[2] < law[1] < law[0]
     monkeypatch.setattr(
         latent_law_module, "latent_law", lambda limit: LatentLaw(limit.times, *np.ones((8, 1)))
     )

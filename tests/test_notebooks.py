@@ -110,10 +110,11 @@ def test_what_the_cells_import_is_what_binder_installs_and_what_make_lab_has():
     needed = {canonicalize_name(owners[m][0]) for m in modules}
 
     lines = (CHECKOUT / ".binder" / "requirements.txt").read_text().splitlines()
+    # a path from this file, and one from the book
     assert lines[:2] == [
         "--constraint ../constraints.txt",
         "--editable .",
-    ]  # a path from this file, and one from the book
+    ]
     own = names(PROJECT["dependencies"])
     assert needed <= installed(own | names(lines[2:])) and needed <= installed(own | {"fastcore"})
     assert needed - installed(own) == {"fastcore"}

@@ -67,9 +67,8 @@ def test_nbdev_prepares_notebooks(processed):
             "".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"
         )
         assert not re.search(r"^#\s*\|\s*(export|hide|default_exp)", code, re.M), name
-        assert "from fastcore.test import" not in code, (
-            name
-        )  # that cell is hidden in every notebook
+        # that cell is hidden in every notebook
+        assert "from fastcore.test import" not in code, name
 
 
 def test_prose_uses_no_construct_of_one_renderer_only():

@@ -170,9 +170,8 @@ def test_bad_input_is_refused(limit):
 def test_the_constant_of_theorem_9_from_the_law_of_high_dimension(k):
     """The clock k (k - 2) delta dt = dC, with delta the mass below C^(-1/(k-2)) of a normal law,
     integrated step by step by SciPy."""
-    slow = lambda u, _: (
-        np.exp(u) / (2 * stats.norm.cdf(np.exp(-u / (k - 2))) - 1) / (k * (k - 2))
-    )  # dT / dlog C
+    # dT / dlog C
+    slow = lambda u, _: np.exp(u) / (2 * stats.norm.cdf(np.exp(-u / (k - 2))) - 1) / (k * (k - 2))
     end = (k - 2) * np.log(1e3)
     run = integrate.solve_ivp(slow, (-60, end), [0.0], rtol=1e-9, atol=1e-12, max_step=0.2)
     delta = 2 * stats.norm.cdf(1e-3) - 1

@@ -140,9 +140,8 @@ def test_only_what_is_missing_or_out_of_date_runs(sweep: TinyBook):
     assert damaged.returncode == 2 and (sweep.home / "sweep.nc").read_bytes() == merged
     refused = "poc-book: run = 'he4_d8_m16_s0.nc': a whole NetCDF file (OSError while reading it)\n"
     assert (damaged.stdout, damaged.stderr) == ("", refused)
-    drop_damaged(
-        [one, sweep.home / "sweep.nc"]
-    )  # as a sweep does first, so that what is damaged is missing
+    # as a sweep does first, so that what is damaged is missing
+    drop_damaged([one, sweep.home / "sweep.nc"])
     assert not one.exists() and (sweep.home / "sweep.nc").exists()
     (sweep.home / "sweep.nc").write_bytes(merged[:-1])
     drop_damaged([one, sweep.home / "sweep.nc"])

@@ -106,9 +106,8 @@ def test_convexity_on_the_cube_by_differences_of_the_potential():
     problem = xor(6)
     limit, rho = solve(problem, np.linspace(0, 4, 9), 0.05), endpoints(problem)
     x = np.asarray(problem.inputs.nodes())
-    gap = (
-        (limit.limit.at(2.0)[0] - 1) * problem.teacher(x) * problem.scale / len(x)
-    )  # f_t is a multiple of the teacher
+    # f_t is a multiple of the teacher
+    gap = (limit.limit.at(2.0)[0] - 1) * problem.teacher(x) * problem.scale / len(x)
     ours = float(local_strong_convexity(limit, [2.0], 1e-4, 1, places=rho)[0])
     v = np.asarray(normalise(jax.random.normal(jax.random.key(1), (4000, 6))))
     least, h = np.inf, 1e-3
@@ -144,9 +143,8 @@ def test_bounds_of_the_mean_push_enclose_the_best_direction():
         and np.all(upper < 1.08 * lower)
     )
 
-    flat = np.pad(
-        A, ((0, 0), (0, 0), (0, 1), (0, 1))
-    )  # nothing along e, and 9 among the n - 2 that are left
+    # nothing along e, and 9 among the n - 2 that are left
+    flat = np.pad(A, ((0, 0), (0, 0), (0, 1), (0, 1)))
     assert np.all(two_sided(flat, none + 9, weights, 10)[1] > 9 * np.sqrt(8 / 9))
 
 
