@@ -15,7 +15,6 @@ __all__ = ['EXPONENT', 'KINDS', 'PROBLEMS', 'SWEEP', 'DATA', 'CELL', 'Value', 'r
 # %% ../nbs/92_batch.ipynb #d6bc3828
 import ast
 import configparser
-import copy
 import fcntl
 import hashlib
 import itertools
@@ -254,7 +253,7 @@ def bare(code: str, module: bool = False) -> str:
     """What code does, as its syntax tree without comments, docstrings and layout.
 
     A cell that is a string, or whose output a semicolon hides, shows something else without."""
-    tree = copy.deepcopy(parsed(code))
+    tree = parsed.__wrapped__(code)  # its own, as it is cut
     for node in ast.walk(tree):
         if isinstance(node, ast.Module) and not module:
             continue

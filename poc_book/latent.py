@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RADII', 'FEW', 'BLOCK', 'NODES', 'TWINS', 'SCRAMBLINGS', 'QUANTILE', 'scrambled', 'directions', 'radii', 'spread',
-           'Latent', 'latent', 'Cube', 'cube', 'hermite', 'MomentLimit', 'Carried', 'solve_moments', 'radial_shares',
-           'risk_by_steps', 'departure', 'endless_parity']
+           'radii_each', 'Latent', 'latent', 'Cube', 'cube', 'hermite', 'MomentLimit', 'Carried', 'solve_moments',
+           'radial_shares', 'risk_by_steps', 'departure', 'endless_parity']
 
 # %% ../nbs/04_latent.ipynb #4a000010
 import os
@@ -100,6 +100,13 @@ def spread(
 # %% ../nbs/04_latent.ipynb #4a000030
 RADII = 8  # a direction: how long a neuron waits depends on its radius most of all
 FEW = 2  # of them where q > 3, as directions fill more dimensions
+
+
+def radii_each(q: int) -> int:
+    "How many radii each direction of starts in q dimensions has."
+    return RADII if q <= 3 else FEW
+
+
 BLOCK = 2048  # starts whose features, 21 numbers each where q = 6 and k = 4, fit into a cache
 
 
@@ -131,7 +138,7 @@ class Latent(eqx.Module):
     def draw(self, size: int, seed: list[int]):
         "Starts: what stays as it is (the charges) and what moves, u (N, q)."
         d, q = self.basis.shape
-        count = RADII if q <= 3 else FEW
+        count = radii_each(q)
         z = scrambled(size // count, q, seed)
         u = spread(directions(z[:, 1:], q), radii(z[:, 0], q, d, count))
         if any(p % 2 for p, _ in self.powers):
@@ -158,28 +165,31 @@ class Latent(eqx.Module):
         add = lambda sums, block: (jax.tree.map(jnp.add, sums, some(*block)), None)
         return jax.lax.scan(add, first, (u[1:], charge[1:]))[0]
 
-    def _gradient(self, u, M, radial=None):
+    def _gradient(self, u, M):
         """Of $-F(w)+\\int K(w,v)a(v)d\\rho(v)$, per unit of scale: in u (n, q), and in r over r,
-        (n,).
-
-        Along w it is that of the powers; a neuron's own has `radial` times each term more."""
+        (n,)."""
         rest = 1 - jnp.sum(u * u, 1)
         in_u = jnp.zeros_like(u)
         in_r = jnp.zeros(len(u))
-        more = jnp.zeros(len(u))
-        radial = (0.0,) * len(self.powers) if radial is None else radial
-        terms = zip(self.powers, self.kernel, M, self.teacher, radial, strict=True)
-        for (p, i), k, m, F, share in terms:
+        for (p, i), k, m, F in zip(self.powers, self.kernel, M, self.teacher, strict=True):
             left, right = _halves(u, p)
             G = k * m - F
             towards = G @ right
-            value = jnp.sum(left * towards, 0)
             slope = _gradient(u, towards, p // 2) + _gradient(u, G.T @ left, p - p // 2)
             in_u = in_u + rest[:, None] ** i * slope
             if i:
-                in_r = in_r + 2 * i * rest ** (i - 1) * value
-            more = more + share * rest**i * value
-        return (in_u + more[:, None] * u) / self.scale, (in_r + more) / self.scale
+                in_r = in_r + 2 * i * rest ** (i - 1) * jnp.sum(left * towards, 0)
+        return in_u / self.scale, in_r / self.scale
+
+    def _along(self, u, M, radial):
+        "What a neuron's own gradient has more along the neuron, `radial` times each term, (n,)."
+        rest = 1 - jnp.sum(u * u, 1)
+        found = jnp.zeros(len(u))
+        terms = zip(self.powers, self.kernel, M, self.teacher, radial, strict=True)
+        for (p, i), k, m, F, share in terms:
+            left, right = _halves(u, p)
+            found = found + share * rest**i * jnp.sum(left * ((k * m - F) @ right), 0)
+        return found / self.scale
 
     def _pull(self, u, M):
         "The gradient in u (n, q) along the sphere, where $r^2=1-|u|^2$."
@@ -196,10 +206,12 @@ class Latent(eqx.Module):
     def step_on(self, charge: Float[Array, " n"], u: Float[Array, "n q"], h: Number, radial: tuple):
         """Where a step of gradient descent of length h in flow time leads: the gradient is not
         projected, the neuron is. `radial` as of `radial_shares`."""
-        in_u, in_r = self._gradient(u, self.moments(charge, u), radial)
+        M = self.moments(charge, u)
+        in_u, in_r = self._gradient(u, M)
+        more = self._along(u, M, radial)
         h = h * jnp.sign(charge)
-        moved = u - h[:, None] * in_u
-        rest = (1 - jnp.sum(u * u, 1)) * (1 - h * in_r) ** 2
+        moved = u - h[:, None] * (in_u + more[:, None] * u)
+        rest = (1 - jnp.sum(u * u, 1)) * (1 - h * (in_r + more)) ** 2
         return moved / jnp.sqrt(jnp.sum(moved * moved, 1) + rest)[:, None]
 
     def risk(self, M: tuple):

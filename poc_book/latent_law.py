@@ -816,11 +816,12 @@ def limit_aside(
 
 class Forces(NamedTuple):
     """At a node: on neurons (N, n), of each source on itself (S, n), and in features of the limit's
-    block what is `seen` (f,)."""
+    block what is `seen` (f,), with the gradients of these features, `slope` (f, N, n)."""
 
     neurons: np.ndarray
     alone: np.ndarray
     seen: np.ndarray
+    slope: np.ndarray
 
 
 def forces(panel: Panel, k: int, scale: float, at: int, gap: Float[np.ndarray, " f"]) -> Forces:
@@ -845,7 +846,8 @@ def forces(panel: Panel, k: int, scale: float, at: int, gap: Float[np.ndarray, "
     bent_by = np.einsum("nk,nik,kfni->fn", size, axes, along) / 2
     if spread.around.any():
         bent_by += spread.around / 2 * here[..., -1] / y[:, -1]
-    return Forces(np.asarray(project(y, force)), alone, bent_by @ (starts.signs * starts.weights))
+    seen = bent_by @ (starts.signs * starts.weights)
+    return Forces(np.asarray(project(y, force)), alone, seen, here)
 
 # %% ../nbs/11_latent_law.ipynb #11a00081
 class Second:
@@ -865,12 +867,11 @@ class Second:
         gaps = self.excess(panel.times)
         S = len(self.alone)
         each = [forces(panel, k, self.scale, self.at, gap) for k, gap in enumerate(gaps)]
-        force, alone, drive = map(np.array, zip(*each))
+        force, alone, drive, slope = map(np.array, zip(*each))
         twice = grown(self.twice, force, panel.J, panel)
         own = grown(self.alone, alone, panel.J[:, -S:], panel)
 
         answer = panel.answers[self.at]
-        slope = np.stack([answer.block.gradients(y) for y in panel.path])
         signed = panel.starts.signs * panel.starts.weights
         drive += np.einsum("kfni,kni,n->kf", slope, twice, signed)
         drive += np.einsum("kfsi,ksi,s->kf", slope[:, :, -S:], own, panel.sources.weights)

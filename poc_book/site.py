@@ -173,18 +173,16 @@ def read_notebook(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def as_it_is_now(notebook: Path, run: Path) -> list[dict[str, Any]]:
-    """The cells of a notebook with the outputs of its `run`, and after its parameters those that
-    were set."""
-    tags = lambda cell: cell["metadata"].get("tags", [])
+def as_it_is_now(cells: list[dict], run: list[dict]) -> list[dict]:
+    """The `cells` of a notebook with the outputs of those of its `run`, and after its parameters
+    those that were set."""
+    tagged = lambda cell, tag: tag in cell["metadata"].get("tags", [])
     is_code = lambda cell: cell["cell_type"] == "code"
-    done = list(filter(is_code, read_notebook(run)["cells"]))
-    injected = [cell for cell in done if "injected-parameters" in tags(cell)]
-    cells = read_notebook(notebook)["cells"]
-    own = [cell for cell in done if cell not in injected]
-    for cell, old in zip(filter(is_code, cells), own, strict=True):
-        cell["outputs"] = old["outputs"]
-    at = next((i for i, cell in enumerate(cells) if "parameters" in tags(cell)), -1) + 1
+    injected = [cell for cell in run if tagged(cell, "injected-parameters")]
+    own = [cell for cell in run if is_code(cell) and not tagged(cell, "injected-parameters")]
+    for cell, done in zip(filter(is_code, cells), own, strict=True):
+        cell["outputs"] = done["outputs"]
+    at = next((i for i, cell in enumerate(cells) if tagged(cell, "parameters")), -1) + 1
     return [*cells[:at], *injected, *cells[at:]]
 
 
@@ -420,12 +418,11 @@ def write_page(book: Book, profile: str, name: str, place: Path) -> dict[str, An
     frames = {p.stem: frame(folder, place, p.stem) for p in figure_records(place) if folder}
     suffix = label(notebook, name) and f": {label(notebook, name)}"
     page = place / f"{name}.ipynb"
+    shown = read_notebook(page)
     if folder:
-        cells = as_it_is_now(notebook, page)
-        page.write_text(
-            json.dumps(read_notebook(page) | {"cells": cells}, indent=1), encoding="utf-8"
-        )
-    return as_page(read_notebook(page)["cells"], meta(notebook, name, folder), frames, suffix)
+        shown["cells"] = as_it_is_now(read_notebook(notebook)["cells"], shown["cells"])
+        page.write_text(json.dumps(shown, indent=1), encoding="utf-8")
+    return as_page(shown["cells"], meta(notebook, name, folder), frames, suffix)
 
 # %% ../nbs/94_site.ipynb #b147fdc4
 def measured(path: Path) -> dict[str, dict]:

@@ -29,13 +29,12 @@ from poc_book.checks import (
     require,
 )
 from poc_book.latent import (
-    FEW,
     NODES,
-    RADII,
     Latent,
     MomentLimit,
     directions,
     radii,
+    radii_each,
     scrambled,
     spread,
 )
@@ -266,7 +265,7 @@ def placed(q: int, dim: int, size: int, seed: int) -> Float[np.ndarray, "n D"]:
     As `reduced_limit` sees them: u, the part along one direction around V, and the length of the
     rest. `GROUPS` scramblings, one after the other, of a power of two each."""
     n = dim - q
-    count = RADII if q <= 3 else FEW
+    count = radii_each(q)
     found = []
     for group in range(GROUPS):
         z = scrambled(size // GROUPS // count, q + 1, [seed, group, 23])
