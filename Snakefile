@@ -1,17 +1,28 @@
 # The book as a graph: one job a chapter, and one job a run of a sweep. `poc-book figures` and `poc-book sweep` call this
-# file; called directly, as in `snakemake --cores 2 --directory build --config profile=reader [sweep]`, it runs by
-# Snakemake's own rules, on whatever executor Snakemake is told to use (`profiles/slurm` tells it SLURM).
+# file; called directly, as in `snakemake --cores 2 --directory build --config profile=reader [only=CHAPTER] [sweep]`, it
+# does the same on whatever executor Snakemake is told to use (`profiles/slurm` tells it SLURM). What a chapter is made of
+# stands in the name of the file that it leaves (poc_book.batch.mark): if it is missing, the chapter is out of date.
 import os
 import sys
 from functools import cache
 from pathlib import Path
 
-from poc_book.batch import expected_seconds, fingerprint, needs, open_book, sources, sweep_fingerprint, sweep_runs
+from poc_book.batch import (
+    expected_seconds,
+    mark,
+    needs,
+    open_book,
+    select,
+    sweep_fingerprint,
+    sweep_runs,
+)
 
 book = open_book(Path(workflow.basedir))
 here = lambda path: os.path.relpath(path, book.root / "build")  # in a whole path braces would be wildcards
+made = cache(lambda profile, chapter: here(mark(book, profile, chapter)))
 shared = cache(lambda profile: sweep_fingerprint(book, profile))
 expected = cache(lambda profile: expected_seconds(book, profile))
+asked = config.get("profile", "reader")
 
 
 workdir: str(book.root / "build")
@@ -28,34 +39,31 @@ wildcard_constraints:
 
 rule all:
     input:
-        [here(book.home(config.get("profile", "reader")) / ".stamps" / name) for name in book.chapters],
+        lambda w: [made(asked, name) for name in select(book.chapters, config.get("only"))],
 
 
 rule sweep:
     input:
-        here(book.home(config.get("profile", "reader")) / "sweep.nc"),
+        here(book.home(asked) / "sweep.nc"),
 
 
 rule chapter:
     input:
-        lambda w: [here(book.root / path) for path in sources(book, w.chapter)],
-        lambda w: [here(book.home(w.profile) / ".stamps" / name) for name in needs(book, w.chapter)],
+        lambda w: [made(w.profile, name) for name in needs(book, w.chapter)],
     output:
-        touch("{profile}/.stamps/{chapter}"),
-    log:
-        "{profile}/logs/{chapter}.log",
-    params:
-        fingerprint=lambda w: fingerprint(book, w.profile, w.chapter),
+        "{profile}/{chapter}/.made-of-{fingerprint}",
     priority: lambda w: expected(w.profile).get(w.chapter, 0)  # the longest first, so that no core waits at the end
     shell:
-        "{sys.executable:q} -m poc_book chapter {wildcards.chapter:q} --profile {wildcards.profile:q} > {log:q} 2>&1"
+        "mkdir -p {wildcards.profile:q}/logs && "
+        "{sys.executable:q} -m poc_book chapter {wildcards.chapter:q} --profile {wildcards.profile:q}"
+        " > {wildcards.profile:q}/logs/{wildcards.chapter:q}.log 2>&1"
 
 
 rule sweep_run:
     output:
         "{profile}/sweep/{problem}_d{dim}_m{width}_s{seed}.nc",
     log:
-        "{profile}/logs/sweep/{problem}_d{dim}_m{width}_s{seed}.log",
+        "{profile}/logs/{problem}_d{dim}_m{width}_s{seed}.log",
     params:
         fingerprint=lambda w: shared(w.profile),
     shell:
@@ -69,6 +77,6 @@ rule sweep_merge:
     output:
         "{profile}/sweep.nc",
     log:
-        "{profile}/logs/sweep/sweep.log",
+        "{profile}/logs/sweep.log",
     shell:
         "{sys.executable:q} -m poc_book merge --profile {wildcards.profile:q} > {log:q} 2>&1"

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['KIND', 'VERSIONS', 'BadInput', 'NotResolved', 'require', 'check_concrete', 'check_integer', 'check_positive',
            'check_finite', 'magnitude', 'check_times', 'check_sphere', 'check_step', 'check_flag', 'check_name',
-           'read_cells', 'declared', 'check_kinds', 'versions']
+           'read_cells', 'declared', 'check_kinds', 'versions', 'tell']
 
 # %% ../nbs/00_checks.ipynb #fdb9cc83
 import ast
 import json
+import os
 import sys
 from functools import cache
 from importlib.metadata import version
@@ -220,3 +221,11 @@ VERSIONS = ("jax", "jaxlib", "diffrax", "equinox", "numpy", "scipy", "xarray", "
 def versions() -> dict[str, str]:
     "The installed version of each of `VERSIONS`."
     return {name: version(name) for name in VERSIONS}
+
+# %% ../nbs/00_checks.ipynb #00a00002
+def tell(name: str, what: str, text: str = "") -> None:
+    """Tell the batch, if there is one, what happens to a chapter or a run: a "step" (the share that
+    it is of the whole), a "figure" (its place), "done", or "failed" (the error in one line)."""
+    if path := os.environ.get("POC_BOOK_PROGRESS"):
+        with open(path, "a", encoding="utf-8") as f:
+            f.write(f"{name}\t{what}\t{' '.join(text.splitlines())}\n")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SAMPLES', 'BATCH', 'REPEATS', 'REFERENCE', 'PROTOCOLS', 'PANELS', 'ORDER_RUNS', 'ALONE', 'Protocol', 'kept_path',
            'kept', 'initial_error', 'beside_published', 'Slope', 'rate', 'error_budget', 'flow_risk', 'shifts', 'half',
-           'half_steps', 'half_run', 'both_orders']
+           'half_steps', 'half_run', 'both_orders', 'train_orders']
 
 # %% ../nbs/10_experiments.ipynb #a7e84db6
 from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +31,9 @@ from poc_book.checks import (
 )
 from .finite_width import ORDERS, collapse, corrected, flow, published, risks, setup, sgd
 from .model import Problem, static_error
-from .results import load
-from .sphere import Array, Number, Numbers, check_key, compiled, normalise
+from .problems import PROBLEMS
+from .results import load, save
+from .sphere import Array, Number, Numbers, check_key, compiled, normalise, own_key
 
 # %% ../nbs/10_experiments.ipynb #54fbc53b
 class Protocol(NamedTuple):
@@ -402,3 +403,29 @@ def both_orders(
             problem, w[:width], x, y, np.round(data.time.values / step).astype(int), batch, step
         )
     )
+
+# %% ../nbs/10_experiments.ipynb #10a00091
+def train_orders(problem: str, alone: bool, checkpoints: Path) -> Path:
+    """Train small networks of a problem in both orders, beside a wider one or `alone` on more
+    samples, and keep the result for its page; where it is.
+
+    A quarter of an hour; what a kill shall not cost goes to a folder in `checkpoints`. Raises
+    `BadInput` for a problem that is not in `ORDER_RUNS`."""
+    width, reference_width = ORDER_RUNS[check_name("problem", problem, ORDER_RUNS)]
+    protocol = PROTOCOLS[problem]
+    kind = "alone" if alone else "orders"
+    folder = checkpoints / f"{kind}_{problem}"
+    data = both_orders(
+        PROBLEMS[problem](),
+        key=own_key(0),
+        width=width,
+        reference_width=width if alone else reference_width,
+        samples=SAMPLES,
+        batch=BATCH,
+        step=protocol.step,
+        time=protocol.time,
+        repeats=ALONE if alone else REPEATS,
+        rounded=not alone,
+        checkpoint=lambda name: folder / f"{name}.npz",
+    )
+    return save(data, kept_path(problem, kind))

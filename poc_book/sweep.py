@@ -38,24 +38,15 @@ def run_one(
     seed = check_integer("seed", seed, 0)
     pair = couple(one, uniform(own_key(seed), width, one.dim), times)
     limit = pair.mean_field
-    coupling_error = (pair.delta**2).sum(-1).mean(-1)
     found = {
         "risk": pair.finite.risk,
         "mean_field_risk": limit.risk,
         "mean_field_risk_error": limit.risk_error,
         "function_error": pair.function_error,
-        "coupling_error": coupling_error,
+        "coupling_error": (pair.delta**2).sum(-1).mean(-1),
     }
-    labels = {
-        "problem": [problem],
-        "dim": [one.dim],
-        "width": [width],
-        "seed": [seed],
-        "time": pair.times,
-    }
-    data = {
-        name: (DIMS, np.asarray(values)[None, None, None, None]) for name, values in found.items()
-    }
+    labels = dict(zip(DIMS, ([problem], [one.dim], [width], [seed], pair.times)))
+    data = {name: (DIMS, np.reshape(values, (1, 1, 1, 1, -1))) for name, values in found.items()}
     return xr.Dataset(data, labels, {"limit": limit.method})
 
 # %% ../nbs/95_sweep.ipynb #b739fe2c
@@ -82,12 +73,8 @@ def merge(paths: Sequence[str | Path]) -> xr.Dataset:
         require(same, "run", Path(path).name, f"a run at the times of {Path(paths[0]).name}")
     points = {tuple(part[name].item() for name in DIMS[:-1]) for part in parts}
     size = math.prod(len(set(axis)) for axis in zip(*points))
-    require(
-        len(points) == len(parts) == size,
-        "runs",
-        f"{len(parts)} files",
-        f"one for each of the {size} points of their grid",
-    )
+    whole = len(points) == len(parts) == size
+    allowed = f"one for each of the {size} points of their grid"
+    require(whole, "runs", f"{len(parts)} files", allowed)
     merged = xr.combine_by_coords(parts, combine_attrs="drop")
-    assert isinstance(merged, xr.Dataset)
-    return merged.transpose(*DIMS)
+    return merged.transpose(*DIMS)  # type: ignore[return-value]

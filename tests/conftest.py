@@ -37,7 +37,7 @@ DRAW = """
 import matplotlib.pyplot as plt
 import xarray as xr
 from poc_book.results import Chapter
-chapter = Chapter("{name}", profile, out, dict(seed=seed, steps=steps))
+chapter = Chapter.of("{name}", globals())
 data = xr.Dataset({{"y": ("x", [float(value(i)) for i in range(steps)])}})
 fig, ax = plt.subplots(figsize=(2, 2))
 ax.plot(data.y)
@@ -54,6 +54,7 @@ class TinyBook:
         for name in ENGINE:
             shutil.copy(CHECKOUT / "poc_book" / f"{name}.py", root / "poc_book")
         shutil.copy(CHECKOUT / "Snakefile", root)
+        shutil.copytree(CHECKOUT / "profiles" / "default", root / "profiles" / "default")
         kernel = root / "jupyter" / "kernels" / "python3"
         kernel.mkdir(parents=True)
         broken = dict(argv=["false"], display_name="a broken kernel", language="python")

@@ -1,10 +1,9 @@
-"""What may happen to a machine while the book runs. Not collected by default: `pytest
-tests/faults.py` (a few minutes, Linux).
+"""What may happen to a machine while the book runs: a kill, a full disk, no network. Not collected by
+default: `pytest tests/faults.py` (two minutes, Linux, root).
 
 After each: no wrong or half file stands as a result, the message is clear, and the next run
-completes."""
+completes. Two batches at once: `test_batch.py`."""
 
-import json
 import os
 import random
 import shutil
@@ -17,23 +16,18 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from conftest import CHECKOUT, HEAD, TinyBook
-from test_engine import FIGURES, LIGHT, processes, stale, until
+from test_batch import FIGURES, LIGHT, processes, stale, until, whole
 
 from poc_book.results import load
 
 CHAPTERS = ("01_line", "02_square")
 
 
-def whole(book: TinyBook) -> None:
+def sound(book: TinyBook) -> bool:
     "Every result that stands is complete and readable."
-    for chapter in CHAPTERS:
-        folder = book.home / chapter
-        if not folder.exists():
-            continue
-        record = json.loads((folder / "provenance.json").read_text())
-        assert set(record["files"]) == {p.name for p in folder.iterdir()} - {"provenance.json"}
-        for path in folder.glob("*.nc"):
-            load(path)
+    return all(
+        whole(book.home / c) for c in CHAPTERS if (book.home / c / "provenance.json").exists()
+    )
 
 
 def completes(book: TinyBook) -> None:
@@ -43,7 +37,7 @@ def completes(book: TinyBook) -> None:
     assert (
         run.returncode == 0 and stale(book) == set() and not list(book.home.glob(".partial-*"))
     ), run.stderr
-    whole(book)
+    assert sound(book)
 
 
 def victim(book: TinyBook, kind: str) -> int | None:
@@ -59,7 +53,7 @@ def victim(book: TinyBook, kind: str) -> int | None:
     return None
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_kill_9_at_a_random_moment(made: TinyBook, seed):
     draw = random.Random(seed)
     kind = ("batch", "shell", "worker", "kernel")[seed % 4]
@@ -81,7 +75,7 @@ def test_kill_9_at_a_random_moment(made: TinyBook, seed):
     }
     assert batch.returncode in codes[kind] and "Traceback" not in said, said
     assert ("failed" in said) == (batch.returncode == 1), said
-    whole(made)
+    assert sound(made)
     completes(made)
 
 
@@ -91,7 +85,7 @@ def mounted(folder: Path, *options: str) -> None:
         pytest.skip("mount needs root")
 
 
-@pytest.mark.parametrize("size", [20, 60, 140])
+@pytest.mark.parametrize("size", [20, 140])
 def test_a_full_disk(made: TinyBook, request, size):
     shutil.rmtree(made.root / "build")
     (made.root / "build").mkdir()
@@ -105,55 +99,9 @@ def test_a_full_disk(made: TinyBook, request, size):
         and ("No space left" in said or "(0.0 MiB left" in said)
         and "Traceback" not in said
     ), said
-    whole(made)
+    assert sound(made)
     subprocess.run(["mount", "-o", "remount,size=200m", str(made.root / "build")], check=True)
     completes(made)
-
-
-def test_a_read_only_checkout(made: TinyBook, request):
-    made.settings("[smoke]\nseed = 50\n")
-    mounted(made.root, "--bind", str(made.root))
-    request.addfinalizer(
-        lambda: subprocess.run(["umount", "-l", str(made.root)], capture_output=True)
-    )
-    subprocess.run(["mount", "-o", "remount,ro,bind", str(made.root)], check=True)
-    refused = made.run(*FIGURES)
-    assert (
-        refused.returncode == 2 and "ead-only" in refused.stderr and refused.stderr.count("\n") == 1
-    ), refused.stderr
-    subprocess.run(["umount", str(made.root)], check=True)
-    whole(made)
-    completes(made)
-
-
-SWEEP = """
-import numpy as np
-import xarray as xr
-DIMS = ("problem", "dim", "width", "seed", "time")
-def run_one(problem, dim, width, seed, times):
-    labels = dict(problem=[problem], dim=[dim], width=[width], seed=[seed], time=times)
-    return xr.Dataset(dict(risk=(DIMS, np.full((1, 1, 1, 1, len(times)), float(width)))), labels)
-def merge(paths): return xr.combine_by_coords([xr.load_dataset(p, engine="h5netcdf") for p in paths], combine_attrs="drop")
-"""
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_a_killed_sweep_completes(book: TinyBook, seed):
-    book.module("sweep", SWEEP)
-    book.settings("[smoke]\n[smoke:sweep]\nproblems = [he4]\nwidths = [1, 2, 3]\nseeds = [0]\n")
-    batch = book.start("sweep", "--profile", "smoke")
-    time.sleep(random.Random(seed).uniform(0.5, 3))
-    os.kill(batch.pid, signal.SIGKILL)
-    batch.communicate(timeout=60)
-    assert batch.returncode == -signal.SIGKILL and until(lambda: not processes(book), 30)
-    for path in book.home.rglob("*.nc"):
-        load(path)
-    run = book.run("sweep", "--profile", "smoke")
-    assert run.returncode == 0 and load(book.home / "sweep.nc").width.values.tolist() == [
-        1,
-        2,
-        3,
-    ], run.stderr
 
 
 TRAIN = """
@@ -170,8 +118,7 @@ save(run, Path(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_killed_training_resumes_to_the_same_bits(tmp_path, seed):
+def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
     def train(name: str):
         return subprocess.Popen(
             [sys.executable, "-c", TRAIN, *map(str, (tmp_path / "run.npz", tmp_path / name))],
@@ -180,7 +127,6 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, seed):
 
     killed = train("killed.nc")
     assert until(lambda: (tmp_path / "run.npz").exists(), 120)
-    time.sleep(random.Random(seed).uniform(0, 0.05))
     killed.kill()
     assert killed.wait() == -signal.SIGKILL and not (tmp_path / "killed.nc").exists()
     assert train("resumed.nc").wait(300) == 0
@@ -191,43 +137,6 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, seed):
         load(tmp_path / name).drop_attrs(deep=False) for name in ("resumed.nc", "whole.nc")
     )
     xr.testing.assert_identical(resumed, whole)
-
-
-@pytest.mark.parametrize("keep", [0, 100, 4000])
-def test_a_truncated_dataset_is_made_again(made: TinyBook, keep):
-    path = made.home / "01_line" / "line.nc"
-    path.write_bytes(path.read_bytes()[:keep])
-    assert stale(made) == {"01_line"}
-    completes(made)
-
-
-def test_clocks_and_languages_do_not_matter(made: TinyBook):
-    before = made.files()
-    turkish = dict(LC_ALL="tr_TR.UTF-8", LANG="tr_TR.UTF-8", TZ="Pacific/Kiritimati")
-    plain = dict(LC_ALL="C", PYTHONUTF8="0", TZ="America/Adak")
-    for stamp in (10**8, 2 * 10**9 + 10**8):  # 1973, 2036
-        for path in made.root.rglob("*"):
-            os.utime(path, (stamp, stamp))
-        process = made.start(*FIGURES, **turkish)
-        assert process.communicate(timeout=120)[0].startswith("nothing to do")
-    assert made.files() == before
-    for seed, place in (
-        (51, plain),
-        (50, turkish),
-    ):  # Python falls back to C where there is no Turkish
-        made.settings(f"[smoke]\nseed = {seed}\n")
-        process = made.start(*FIGURES, **place)
-        assert process.communicate(timeout=300) and process.returncode == 0 and stale(made) == set()
-
-
-def test_without_a_home(made: TinyBook, monkeypatch):
-    made.settings("[smoke]\nseed = 52\n")
-    for name in ("HOME", "XDG_CACHE_HOME", "USER"):
-        monkeypatch.delenv(name, raising=False)
-    assert made.run(*FIGURES).returncode == 0 and stale(made) == set()
-    made.settings("[smoke]\nseed = 53\n")
-    process = made.start(*FIGURES, HOME="/nonexistent")
-    assert process.communicate(timeout=300) and process.returncode == 0 and stale(made) == set()
 
 
 def test_without_a_network(made: TinyBook):

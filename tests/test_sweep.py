@@ -123,7 +123,7 @@ def test_only_what_is_missing_or_out_of_date_runs(sweep: TinyBook):
     assert (bad.returncode, bad.stdout, made) == (2, "", ["he4_d8_m16_s0.nc"]) and not (
         sweep.home / "sweep.nc"
     ).exists()
-    assert bad.stderr == "he4_d8_m13_s0 failed: poc-book: width = 13: not 13\n"
+    assert bad.stderr == "he4_d8_m13_s0 failed with BadInput: width = 13: not 13\n"
     good, made = run([16, 32])
     assert made == ["he4_d8_m32_s0.nc"] and good.stdout.startswith(
         "build/smoke/sweep.nc: 2 runs, 1 of them new"
