@@ -7,15 +7,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from poc_book.batch import (
-    expected_seconds,
-    mark,
-    needs,
-    open_book,
-    select,
-    sweep_fingerprint,
-    sweep_runs,
-)
+from poc_book.batch import expected_seconds, mark
+from poc_book.settings import open_book, select, sweep_runs
+from poc_book.sources import needs, sweep_fingerprint
 
 book = open_book(Path(workflow.basedir))
 here = lambda path: os.path.relpath(path, book.root / "build")  # in a whole path braces would be wildcards

@@ -23,12 +23,10 @@ from poc_book.batch import (
     follow,
     make_figures,
     make_sweep,
-    open_book,
     run_chapter,
-    run_path,
-    sweep_runs,
 )
 from .checks import BadInput, check_name, require, tell
+from .settings import open_book, run_path, sweep_runs
 
 # %% ../nbs/93_cli.ipynb #fda8797a
 class Parser(argparse.ArgumentParser):

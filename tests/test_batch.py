@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT, DRAW, HEAD, TinyBook
 
-from poc_book import batch, cli
-from poc_book.batch import fingerprint, fresh, open_book, provenance, seal, sources
+from poc_book import cli
+from poc_book import sources as origins
+from poc_book.batch import fresh, provenance, seal
 from poc_book.checks import declared, versions
 from poc_book.results import Chapter, data_hash, load
+from poc_book.settings import open_book
+from poc_book.sources import fingerprint, sources
 
 pytestmark = pytest.mark.slow
 
@@ -169,7 +172,7 @@ def test_another_version_of_a_library_makes_every_chapter_stale(made: TinyBook, 
     assert stale(made) == set() and {"jax", "jaxlib", "diffrax", "numpy"} <= versions().keys()
     for name in versions():
         with monkeypatch.context() as other:
-            other.setattr(batch, "versions", lambda name=name: versions() | {name: "0.0"})
+            other.setattr(origins, "versions", lambda name=name: versions() | {name: "0.0"})
             assert stale(made) == {"01_line", "02_square"}
     assert stale(made) == set()
 

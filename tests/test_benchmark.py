@@ -12,8 +12,9 @@ import jax
 import pytest
 from conftest import CHECKOUT
 
-from poc_book.batch import environment, open_book
+from poc_book.batch import environment
 from poc_book.checks import BadInput
+from poc_book.settings import open_book
 from poc_book.site import measured, speed_page
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,6 @@ from scipy import stats
 
 import poc_book.experiments as experiments
 import poc_book.finite_width as finite_width
-from poc_book.batch import PROBLEMS as PAGES
-from poc_book.batch import open_book, select
 from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.experiments import (
@@ -43,6 +41,8 @@ from poc_book.finite_width import (
 from poc_book.model import Atoms, Gaussian, Hermite, Problem, Sample, SoftPlus
 from poc_book.problems import PROBLEMS, Labels, he, misspecified, xor
 from poc_book.results import save
+from poc_book.settings import PROBLEMS as PAGES
+from poc_book.settings import open_book, select
 
 pytestmark = pytest.mark.slow
 

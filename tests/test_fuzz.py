@@ -25,12 +25,12 @@ from hypothesis import strategies as st
 
 from poc_book import problems
 from poc_book.balanced import balanced_modes
-from poc_book.batch import SWEEP, declared, find_chapters, read_settings, resolve
-from poc_book.checks import BadInput
+from poc_book.checks import BadInput, declared
 from poc_book.cli import main
 from poc_book.coupling import couple
 from poc_book.mean_field import solve
 from poc_book.model import Atoms, Gaussian, Hermite, Measure, Monomials
+from poc_book.settings import SWEEP, find_chapters, read_settings, resolve
 from poc_book.sphere import uniform
 
 fuzz = settings(

@@ -18,11 +18,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from poc_book import results
-from poc_book.batch import find_chapters, open_book, parsed
 from poc_book.checks import BadInput, check_kinds, declared, read_cells
+from poc_book.settings import find_chapters, open_book
+from poc_book.sources import parsed
 
 NOTEBOOKS = sorted((CHECKOUT / "nbs").glob("*.ipynb"))
-CHAPTERS = sorted(set(find_chapters(CHECKOUT).values()))
+CHAPTERS = sorted({page.notebook for page in find_chapters(CHECKOUT).values()})
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 
 
@@ -55,25 +56,21 @@ def test_every_parameter_says_at_its_line_what_it_is(notebook):
 
 @pytest.mark.parametrize("notebook", CHAPTERS, ids=lambda p: p.stem)
 def test_a_chapter_refuses_a_parameter_of_the_wrong_kind_by_its_name(notebook):
-    "As `papermill -p widths 64` gives it. Its `Chapter` is told all of its parameters."
-    own = declared(notebook).keys() - {"profile", "out"}
-    calls = [
-        n for code in codes(notebook) for n in ast.walk(parsed(code)) if isinstance(n, ast.Call)
-    ]
-    told = [{k.arg for k in n.keywords} for n in calls if ast.unparse(n.func) == "dict"]
-    assert own in told or notebook.stem == "index"  # which draws nothing
-    for name in own:
-        default = declared(notebook)[name]
-        bad = 64 if isinstance(default, (list, str)) else "64"
+    "As `papermill -p widths 64` gives it."
+    own = f'Chapter.of("{notebook.stem}", globals())'
+    assert own in "\n".join(codes(notebook)) or notebook.stem == "index"  # which draws nothing
+    values = declared(notebook)
+    for name in values.keys() - {"profile", "out"}:
+        bad = 64 if isinstance(values[name], (list, str)) else "64"
         with pytest.raises(BadInput, match=f"^{name} = "):
-            results.Chapter(notebook.stem, "smoke", None, {name: bad})
+            results.Chapter.of(notebook.stem, values | {name: bad})
 
 
 def test_the_kinds_of_every_profile_are_those_of_the_defaults():
     book = open_book(CHECKOUT)
     for profile in book.profiles.values():
         for chapter, values in profile.items():
-            check_kinds(book.chapters[chapter], values)
+            check_kinds(book.chapters[chapter].notebook, values)
 
 
 def names(requirements) -> set[str]:

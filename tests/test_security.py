@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT, HEAD, TinyBook
 
-from poc_book.batch import parsed, read_cells, read_settings
-from poc_book.checks import BadInput
+from poc_book.checks import BadInput, read_cells
 from poc_book.cli import main
 from poc_book.results import load
+from poc_book.settings import read_settings
+from poc_book.sources import parsed
 
 RUNS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
 LOADERS = {"pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}

@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 from conftest import CHECKOUT, TinyBook
 
-from poc_book.batch import fresh, open_book
+from poc_book.batch import fresh
+from poc_book.settings import open_book
 
 pytestmark = pytest.mark.slow
 

@@ -8,12 +8,13 @@ import pytest
 import xarray as xr
 from conftest import CHECKOUT, TinyBook
 
-from poc_book.batch import SWEEP, drop_damaged, open_book, sweep_runs
+from poc_book.batch import drop_damaged
 from poc_book.checks import BadInput
 from poc_book.finite_width import flow
 from poc_book.mean_field import solve
 from poc_book.problems import he
 from poc_book.results import load, save
+from poc_book.settings import SWEEP, open_book, sweep_runs
 from poc_book.sphere import uniform
 from poc_book.sweep import DIMS, merge, run_one
 

@@ -11,7 +11,8 @@ from functools import cache
 
 from conftest import CHECKOUT
 
-from poc_book.batch import needs, open_book
+from poc_book.settings import open_book
+from poc_book.sources import needs
 
 REQUIRED = (
     "Lemma 1",
@@ -77,7 +78,7 @@ def margins(name: str) -> list[tuple[str, ast.Call]]:
 
 def recorded() -> Counter:
     "(result, chapter#cell) of all chapters."
-    names = {path.stem for path in open_book(CHECKOUT).chapters.values()}
+    names = {page.notebook.stem for page in open_book(CHECKOUT).chapters.values()}
     return Counter(
         (ast.literal_eval(call.args[0]), f"{name}#{cell}")
         for name in names
