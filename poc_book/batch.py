@@ -134,7 +134,7 @@ def in_one_line(error: Exception) -> str:
 def checkpoints(book: Book, profile: str, chapter: str, resume: bool) -> list[Path]:
     """Where a chapter keeps what a kill shall not cost, and where it sets aside what is there when
     it is not to `resume`."""
-    folder = book.home(profile) / "checkpoints" / chapter  # as in results.Chapter.checkpoint
+    folder = book.home(profile) / "checkpoints" / chapter  # as in chapter.Chapter.checkpoint
     aside = folder.with_name(f"{chapter}.before")
     if not resume and folder.is_dir() and any(folder.iterdir()):
         shutil.rmtree(aside, ignore_errors=True)

@@ -16,8 +16,9 @@ from conftest import CHECKOUT, DRAW, HEAD, TinyBook
 from poc_book import cli
 from poc_book import sources as origins
 from poc_book.batch import fresh, provenance, seal
+from poc_book.chapter import Chapter
 from poc_book.checks import declared, versions
-from poc_book.results import Chapter, data_hash, load
+from poc_book.results import data_hash, load
 from poc_book.settings import open_book
 from poc_book.sources import fingerprint, sources
 
@@ -104,6 +105,7 @@ def test_provenance_tells_where_a_figure_came_from(finished: TinyBook):
     assert (finished.home / "01_line" / sealed["mark"]).stat().st_size == 0
     assert list(sealed["sources"]) == [
         "nbs/01_line.ipynb",
+        "poc_book/chapter.py",
         "poc_book/checks.py",
         "poc_book/curve.py",
         "poc_book/results.py",

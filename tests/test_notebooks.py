@@ -17,7 +17,7 @@ from nbdev import test as nbdev
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from poc_book import results
+from poc_book.chapter import Chapter
 from poc_book.checks import BadInput, check_kinds, declared, read_cells
 from poc_book.settings import find_chapters, open_book
 from poc_book.sources import parsed
@@ -63,7 +63,7 @@ def test_a_chapter_refuses_a_parameter_of_the_wrong_kind_by_its_name(notebook):
     for name in values.keys() - {"profile", "out"}:
         bad = 64 if isinstance(values[name], (list, str)) else "64"
         with pytest.raises(BadInput, match=f"^{name} = "):
-            results.Chapter.of(notebook.stem, values | {name: bad})
+            Chapter.of(notebook.stem, values | {name: bad})
 
 
 def test_the_kinds_of_every_profile_are_those_of_the_defaults():
