@@ -11,8 +11,9 @@ __all__ = ['KIND', 'VERSIONS', 'BadInput', 'NotResolved', 'require', 'check_conc
 import ast
 import json
 import sys
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -218,5 +219,9 @@ VERSIONS = ("jax", "jaxlib", "diffrax", "equinox", "numpy", "scipy", "xarray", "
 
 @cache
 def versions() -> dict[str, str]:
-    "The installed version of each of `VERSIONS`."
-    return {name: version(name) for name in VERSIONS}
+    "The version of each of `VERSIONS` that is installed: who draws nothing has no matplotlib."
+    found = {}
+    for name in VERSIONS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

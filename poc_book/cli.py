@@ -11,21 +11,11 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 import poc_book
-from poc_book.batch import (
-    ChapterFailed,
-    compiler,
-    follow,
-    make_figures,
-    make_sweep,
-    open_book,
-    run_chapter,
-    run_path,
-    sweep_runs,
-)
 from .checks import BadInput, check_name, require
 
 # %% ../nbs/93_cli.ipynb #fda8797a
@@ -39,11 +29,15 @@ class Parser(argparse.ArgumentParser):
 # %% ../nbs/93_cli.ipynb #3d7f45ac
 def figures(root: Path, profile: str, only: str | None, resume: bool) -> int:
     "Bring the figures of a profile up to date."
+    from poc_book.batch import make_figures  # here, because only a checkout has what it needs
+
     return make_figures(root, profile, only, resume)
 
 
 def profiles(root: Path) -> int:
     "Print every profile with the parameters of each chapter."
+    from poc_book.batch import open_book
+
     for profile, chapters in open_book(root).profiles.items():
         print(profile)
         for chapter, values in chapters.items():
@@ -53,6 +47,8 @@ def profiles(root: Path) -> int:
 
 def chapter(root: Path, profile: str, name: str) -> int:
     "Execute one chapter and say how it went, for the batch to read."
+    from poc_book.batch import ChapterFailed, open_book, run_chapter
+
     book = open_book(root)
     check_name("profile", profile, book.profiles)
     print("started", flush=True)
@@ -99,11 +95,14 @@ def orders(root: Path, problem: str, alone: bool) -> int:
 # %% ../nbs/93_cli.ipynb #da9ad98e
 def sweep(root: Path, profile: str) -> int:
     "Bring the sweep of a profile up to date."
+    from poc_book.batch import make_sweep
+
     return make_sweep(root, profile)
 
 
 def run(root: Path, profile: str, problem: str, dim: int, width: int, seed: int) -> int:
     "Make one run of a sweep."
+    from poc_book.batch import open_book, run_path
     from poc_book.results import save  # here, because only these commands compute
     from poc_book.sweep import run_one
 
@@ -119,6 +118,7 @@ def run(root: Path, profile: str, problem: str, dim: int, width: int, seed: int)
 def merge(root: Path, profile: str) -> int:
     "Merge the runs of a sweep."
     from poc_book import sweep as runs
+    from poc_book.batch import open_book, sweep_runs
     from poc_book.results import save
 
     book = open_book(root)
@@ -134,16 +134,14 @@ def merge(root: Path, profile: str) -> int:
     return 0
 
 # %% ../nbs/93_cli.ipynb #ffa3a26c
-def diagnose(
-    root: Path, problem: str, dim: int | None, out: str | None, tol: float | None, quick: bool
-) -> int:
+def diagnose(problem: str, dim: int | None, out: str | None, tol: float | None, quick: bool) -> int:
     "Print and write the report card of a problem of the book or of a Python file."
     from poc_book import diagnose as card  # here, because only this command computes
 
     if problem.endswith(".py") and os.path.isfile(problem):
         print(f"running {problem}", flush=True)
     one = card.load_problem(problem, dim)
-    folder = Path(out) if out else root / "build" / "diagnose" / f"{one.name}_d{one.dim}"
+    folder = Path(out) if out else Path("diagnose") / f"{one.name}_d{one.dim}"
     there = next(p for p in (folder, *folder.absolute().parents) if os.path.exists(p))
     fits = all(len(os.fsencode(part)) < 256 for part in folder.parts)
     require(os.path.isdir(there) and fits, "out", str(folder), "a folder")
@@ -157,6 +155,8 @@ def diagnose(
     print(card.as_markdown(report))
     for path in card.save_report(report, folder):
         print(path)
+    if not find_spec("matplotlib"):
+        print("without a figure: matplotlib is not installed (the extra [book] has it)")
     return 0
 
 # %% ../nbs/93_cli.ipynb #62854dd8
@@ -170,6 +170,8 @@ def site(root: Path, profile: str, serve: bool) -> int:
 def parser() -> Parser:
     "The commands and their options."
     top = Parser(prog="poc-book", description="The figures of the book, from its notebooks.")
+    version = f"%(prog)s {poc_book.__version__}"
+    top.add_argument("--version", action="version", version=version)
     commands = top.add_subparsers(dest="command", required=True)
     one = commands.add_parser("figures", help="execute the chapters that are out of date")
     one.add_argument(
@@ -205,7 +207,7 @@ def parser() -> Parser:
     )
     card.add_argument("--quick", action="store_true", help="smaller networks: a first look")
     card.add_argument(
-        "--out", metavar="FOLDER", help="where the report goes (default: build/diagnose/)"
+        "--out", metavar="FOLDER", help="where the report goes (default: diagnose/NAME_dDIM)"
     )
     inner = commands.add_parser("chapter", help="execute one chapter (what the Snakefile calls)")
     inner.add_argument("name")
@@ -229,27 +231,31 @@ def parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    "Run a command on this checkout; its exit code."
+    """Run a command; its exit code. All but `diagnose` work on the checkout that this library lies
+    in, with the extra [book]."""
     options = vars(parser().parse_args(arguments))
     commands: dict[str, Callable[..., int]] = {
         "figures": figures,
         "sweep": sweep,
         "site": site,
         "profiles": profiles,
-        "diagnose": diagnose,
         "chapter": chapter,
         "orders": orders,
         "run": run,
         "merge": merge,
     }
     root = Path(poc_book.__file__).resolve().parents[1]
+    checkout = (root / "nbs").is_dir()
+    equipped = find_spec("papermill") is not None
+    compiler = {"EQX_ON_ERROR": "nan"}  # what a solver refuses, the book says
+    if checkout and equipped:
+        from poc_book import batch  # here, because the library alone lacks what it imports
+
+        compiler = batch.compiler(root)
     if "jax" not in sys.modules:
-        os.environ.update(compiler(root) | os.environ)  # JAX reads it when it is imported
+        os.environ.update(compiler | os.environ)  # JAX reads it when it is imported
     gc.set_threshold(100_000, 20, 100)  # imports and tracing make much that stays
     try:
-        if master := os.environ.get("POC_BOOK_PARENT"):
-            require(master.isdecimal(), "POC_BOOK_PARENT", master, "the number of a process")
-            follow(int(master))
         command = options.pop("command")
         x64 = os.environ.get("JAX_ENABLE_X64", "1")
         double = x64.lower() in ("1", "true", "t", "yes", "y", "on")  # as JAX reads it
@@ -259,6 +265,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             x64,
             "1, or not set: the book computes in double precision",
         )
+        if command == "diagnose":
+            return diagnose(**options)
+
+        need = "needs a checkout of the book, with what `make` installs; `diagnose` needs none"
+        require(checkout and equipped, "command", command, need)
+        if master := os.environ.get("POC_BOOK_PARENT"):
+            require(master.isdecimal(), "POC_BOOK_PARENT", master, "the number of a process")
+            batch.follow(int(master))
         return commands[command](root, **options)
     except BadInput as error:
         print(f"poc-book: {error}", file=sys.stderr)

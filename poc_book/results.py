@@ -23,21 +23,18 @@ from datetime import UTC, datetime
 from html import escape
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from IPython import get_ipython
-from IPython.display import HTML, Image, Markdown, display
-from matplotlib.animation import Animation, PillowWriter
-from matplotlib.figure import Figure
-from PIL import Image as Picture
 
 import poc_book
 from .checks import BadInput, NotResolved, check_kinds, require, versions
+
+if TYPE_CHECKING:  # who draws nothing needs no matplotlib
+    import matplotlib.animation
+    import matplotlib.figure
 
 # %% ../nbs/90_results.ipynb #e743bf8f
 def write_atomic(path: str | Path, content: bytes) -> Path:
@@ -190,8 +187,10 @@ def load(path: str | Path) -> xr.Dataset:
     return data
 
 # %% ../nbs/90_results.ipynb #58992272
-def render(fig: Figure, kind: str) -> bytes:
+def render(fig: "matplotlib.figure.Figure", kind: str) -> bytes:
     "The bytes of `fig` as `svg` or `png`, the same on every run."
+    import matplotlib as mpl  # here, because only who draws has it
+
     buffer = BytesIO()
     own = {
         "svg.hashsalt": "poc_book",
@@ -212,13 +211,18 @@ def render(fig: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 # %% ../nbs/90_results.ipynb #51701b6e
-def render_animation(animation: Animation, fps: float) -> tuple[bytes, bytes]:
+def render_animation(
+    animation: "matplotlib.animation.Animation", fps: float
+) -> tuple[bytes, bytes]:
     "The bytes of `animation` as an animated WebP, and of its first frame as PNG."
+    from matplotlib.animation import PillowWriter  # here, as in `render`
+    from PIL import Image
+
     with tempfile.TemporaryDirectory() as folder:
         moving = Path(folder) / "moving.webp"
         first = BytesIO()
         animation.save(moving, writer=PillowWriter(fps=fps), dpi=100)
-        with Picture.open(moving) as frames:
+        with Image.open(moving) as frames:
             frames.convert("RGB").save(first, "PNG")
         return moving.read_bytes(), first.getvalue()
 
@@ -282,6 +286,8 @@ class Chapter:
     def __init__(
         self, name: str, profile: str, out: str | Path | None, parameters: Mapping[str, Any]
     ):
+        from IPython import get_ipython  # here, because only a notebook has chapters
+
         self.name, self.profile, self.parameters = name, profile, dict(parameters)
         for notebook in (Path(poc_book.__file__).resolve().parents[1] / "nbs").glob("*.ipynb"):
             if name == notebook.stem or name.startswith(f"{notebook.stem}_"):
@@ -338,9 +344,14 @@ class Chapter:
             self.out.mkdir(parents=True, exist_ok=True)
             write_atomic(self.out / "margins.json", json.dumps(self.margins, indent=1).encode())
 
-    def figure(self, name: str, fig: Figure, *, data: xr.Dataset, alt: str) -> None:
+    def figure(
+        self, name: str, fig: "matplotlib.figure.Figure", *, data: xr.Dataset, alt: str
+    ) -> None:
         """Show `fig` with its caption; with a folder, write NAME.svg, NAME.png, NAME.nc and
         NAME.json."""
+        import matplotlib.pyplot as plt
+        from IPython.display import Image, Markdown, display
+
         png = render(fig, "png")
         svg = render(fig, "svg")
         record = publish(self, name, data, alt, {"svg": svg, "png": png})
@@ -348,10 +359,19 @@ class Chapter:
         display(Image(png, alt=alt, width=int(100 * fig.get_figwidth())), Markdown(caption(record)))
 
     def animation(
-        self, name: str, animation: Animation, *, data: xr.Dataset, alt: str, fps: float = 20
+        self,
+        name: str,
+        animation: "matplotlib.animation.Animation",
+        *,
+        data: xr.Dataset,
+        alt: str,
+        fps: float = 20,
     ) -> None:
         """Show `animation` with its caption; with a folder, write NAME.webp, NAME.png, NAME.nc and
         NAME.json."""
+        import matplotlib.pyplot as plt
+        from IPython.display import HTML, Markdown, display
+
         webp, png = render_animation(animation, fps)
         record = publish(self, name, data, alt, {"webp": webp, "png": png})
         plt.close(animation._fig)
