@@ -50,8 +50,8 @@ sync: $(READY)  ## format and clean the notebooks, export the modules from them
 	$(BIN)/nbdev-export
 	$(BIN)/nbdev-clean
 
-PIN = $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra site --extra cluster \
-	--no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml
+PIN = $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra book --extra dev --extra site \
+	--extra cluster --no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 constraints: $(READY)  ## pin anew all versions, for every supported Python
 	$(PIN) --output-file constraints.txt
 	$(PIN) --extra lab --constraint constraints.txt --output-file .venv/lab.txt

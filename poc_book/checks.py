@@ -12,8 +12,9 @@ import ast
 import json
 import os
 import sys
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -219,8 +220,12 @@ VERSIONS = ("jax", "jaxlib", "diffrax", "equinox", "numpy", "scipy", "xarray", "
 
 @cache
 def versions() -> dict[str, str]:
-    "The installed version of each of `VERSIONS`."
-    return {name: version(name) for name in VERSIONS}
+    "The version of each of `VERSIONS` that is installed: who draws nothing has no matplotlib."
+    found = {}
+    for name in VERSIONS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 # %% ../nbs/00_checks.ipynb #00a00002
 def tell(name: str, what: str, text: str = "") -> None:

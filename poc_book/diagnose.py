@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from math import comb
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +33,6 @@ from scipy import special
 from tqdm import tqdm
 
 import poc_book
-from . import figures
 from poc_book.checks import (
     BadInput,
     NotResolved,
@@ -58,7 +58,7 @@ from poc_book.model import (
     teacher_norm,
 )
 from .problems import PROBLEMS, he
-from .results import origin, render, save, write_atomic
+from .results import origin, save, write_atomic
 from .single_index import single_index
 from poc_book.sphere import (
     Array,
@@ -487,17 +487,16 @@ def as_json(report: Report) -> str:
 
 
 def save_report(report: Report, folder: str | Path) -> list[Path]:
-    """Write report.md, report.json, report.svg, report.png and report.nc into `folder`, each whole
-    or not at all."""
+    """Write report.md, report.json, report.nc and, with matplotlib, report.svg and report.png into
+    `folder`, each whole or not at all."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    fig = figures.collapse(report.curves)
-    content = {
-        "md": as_markdown(report).encode(),
-        "json": as_json(report).encode(),
-        "svg": render(fig, "svg"),
-        "png": render(fig, "png"),
-    }
+    content = {"md": as_markdown(report).encode(), "json": as_json(report).encode()}
+    if find_spec("matplotlib"):
+        from poc_book import figures  # here, because the library does without
+
+        fig = figures.collapse(report.curves)
+        content |= {kind: figures.render(fig, kind) for kind in ("svg", "png")}
     return [
         save(report.curves, folder / "report.nc"),
         *(write_atomic(folder / f"report.{k}", v) for k, v in content.items()),

@@ -197,6 +197,14 @@ def test_report_of_h2(report, tmp_path):
     assert np.array_equal(load(tmp_path / "card" / "report.nc").risk, report.curves.risk)
 
 
+def test_without_matplotlib_a_report_has_no_figure(report, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    paths = save_report(report, tmp_path)
+    assert {p.suffix for p in paths} == {".md", ".json", ".nc"} and {*paths} == {
+        *tmp_path.iterdir()
+    }
+
+
 def test_a_report_below_a_file_is_refused_before_it_is_computed(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["diagnose", "he4", "--dim", "8", "--out", str(tmp_path / "file" / "sub")]) == 2

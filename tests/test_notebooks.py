@@ -110,9 +110,9 @@ def test_what_the_cells_import_is_what_binder_installs_and_what_make_lab_has():
     # a path from this file, and one from the book
     assert lines[:2] == [
         "--constraint ../constraints.txt",
-        "--editable .",
+        "--editable .[book]",
     ]
-    own = names(PROJECT["dependencies"])
+    own = names(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["book"])
     assert needed <= installed(own | names(lines[2:])) and needed <= installed(own | {"fastcore"})
     assert needed - installed(own) == {"fastcore"}
     lab = names(PROJECT["optional-dependencies"]["lab"])
@@ -128,7 +128,7 @@ def test_only_make_lab_installs_jupyterlab():
         "jupyter-server",
         "notebook",
     } & pinned(first)
-    for extra in ("dev", "site", "cluster"):
+    for extra in ("book", "dev", "site", "cluster"):
         assert names(PROJECT["optional-dependencies"][extra]) <= pinned(first)
     both = pinned(first) & pinned(lab)  # for more systems there than here, and of one version
     versions = dict(re.findall(r"^(\S+?)==(\S+)", first, re.M))

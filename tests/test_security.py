@@ -7,6 +7,7 @@ import re
 import h5py
 import numpy as np
 import pytest
+import yaml
 from conftest import CHECKOUT, HEAD, TinyBook
 
 from poc_book.checks import BadInput, read_cells
@@ -129,13 +130,38 @@ def test_diagnose_says_that_it_runs_a_file_before_it_does(tmp_path, capsys):
     assert "mine.py" in said.out.partition("the file runs")[0]
 
 
-def test_every_action_is_pinned_by_commit():
-    uses = [
-        u
-        for p in (CHECKOUT / ".github" / "workflows").glob("*.y*ml")
-        for u in re.findall(r"uses:\s*(\S+)", p.read_text())
-    ]
+WORKFLOWS = {
+    p.name: yaml.safe_load(p.read_text()) for p in (CHECKOUT / ".github").glob("workflows/*.y*ml")
+}
+JOBS = {(n, job): of for n, flow in WORKFLOWS.items() for job, of in flow["jobs"].items()}
+STEPS = [step for job in JOBS.values() for step in job["steps"]]
+
+
+def test_every_action_is_pinned_by_commit_and_a_bot_renews_it():
+    uses = [step["uses"] for step in STEPS if "uses" in step]
     assert uses and [u for u in uses if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", u)] == []
+    bot = yaml.safe_load((CHECKOUT / ".github" / "dependabot.yml").read_text())
+    assert "github-actions" in {update["package-ecosystem"] for update in bot["updates"]}
+
+
+def test_what_runs_the_book_may_write_nothing():
+    "A job with more rights than to read has steps of others only, and no checkout."
+    assert all(flow["permissions"] == {"contents": "read"} for flow in WORKFLOWS.values())
+    more = {name for name, job in JOBS.items() if "permissions" in job}
+    assert more == {("book.yml", "deploy"), ("release.yml", "publish")}
+    for name in more:
+        assert not [s for s in JOBS[name]["steps"] if "run" in s or "checkout" in s["uses"]]
+
+
+def test_no_checkout_leaves_a_token():
+    checkouts = [step for step in STEPS if "actions/checkout@" in step.get("uses", "")]
+    assert checkouts and all(s["with"] == {"persist-credentials": False} for s in checkouts)
+
+
+def test_no_failure_is_green_and_no_release_is_of_a_cache():
+    assert not [x for x in [*JOBS.values(), *STEPS] if "continue-on-error" in x]
+    release = [s.get("uses", "") for s in JOBS["release.yml", "build"]["steps"]]
+    assert not [u for u in release if "cache" in u]
 
 
 def test_the_site_is_served_to_this_machine_only(tmp_path):
