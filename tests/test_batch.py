@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT, DRAW, HEAD, TinyBook
 
-from poc_book import cli
+from poc_book import cli, commands
 from poc_book import sources as origins
 from poc_book.batch import fresh, provenance, seal
 from poc_book.chapter import Chapter
@@ -108,6 +108,7 @@ def test_provenance_tells_where_a_figure_came_from(finished: TinyBook):
         "poc_book/chapter.py",
         "poc_book/checks.py",
         "poc_book/curve.py",
+        "poc_book/figures.py",
         "poc_book/results.py",
     ]
 
@@ -609,7 +610,7 @@ def test_a_system_error_without_a_number_says_what_it_is(monkeypatch, capsys):
     def gone(root):
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(cli, "open_book", gone)
+    monkeypatch.setattr(commands, "open_book", gone)
     assert cli.main(["profiles"]) == 2 and capsys.readouterr().err == "poc-book: the disk is gone\n"
 
 

@@ -168,7 +168,8 @@ def test_the_command_keeps_both_orders(tmp_path, monkeypatch, capsys):
         lambda problem, kind="run": tmp_path / "results" / f"{problem}_{kind}.nc",
     )
     monkeypatch.setattr("poc_book.__file__", str(tmp_path / "poc_book" / "__init__.py"))
-    (tmp_path / "results").mkdir()
+    for folder in ("nbs", "results"):
+        (tmp_path / folder).mkdir()
     assert main(["orders", "he4"]) == 0
     run = kept("he4", "orders")
     one = sgd(
