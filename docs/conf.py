@@ -4,6 +4,7 @@ Title and description are those of _quarto.yml; the pages come from poc_book.sit
 """
 
 import unicodedata
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -26,13 +27,15 @@ nb_execution_mode = "off"  # the chapters were executed by `make figures`
 nb_render_markdown_format = "myst"
 bibtex_bibfiles = ["references.bib"]
 
-# MathJax from the site itself, in parts: two thirds of the size of the whole
+# MathJax from the site itself, in parts: two thirds of the size of the whole, which stays behind
+mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static"
 mathjax_path = "mathjax/startup.js"
 mathjax3_config = {"loader": {"load": ["input/tex", "output/chtml", "a11y/assistive-mml"]}}
 
 html_theme = "furo"
 html_theme_options = {"light_css_variables": {"font-stack": "system-ui, sans-serif"}}
-html_static_path = ["_static"]
+html_static_path = ["_static", str(mathjax)]
+exclude_patterns = ["mathjax/*-*.js", "mathjax/sre", "mathjax/ui", "mathjax/output/svg*"]
 html_css_files = ["book.css"]
 html_js_files = ["search.js"]
 html_favicon = "_static/favicon.svg"
