@@ -159,7 +159,7 @@ def test_a_second_process_compiles_nothing_anew(book, monkeypatch):
     )
     for name in names:
         monkeypatch.delenv(name, raising=False)
-    own = environment(open_book(book.root), False, 1)
+    own = environment(open_book(book.root), 1)
     assert Path(own[names[0]]).is_relative_to(book.root)
     own |= {names[1]: "0", "PYTHONPATH": str(CHECKOUT)}
     run = [sys.executable, "-c", CACHED]
