@@ -27,6 +27,7 @@ from poc_book.balanced import (
 from poc_book.checks import BadInput, NotResolved
 from poc_book.coupling import interaction_term
 from poc_book.model import Atoms, Gaussian, Hermite, Measure, Problem
+from poc_book.problems import he4
 from poc_book.sphere import project
 
 GRID = np.concatenate([[0.0], np.geomspace(1e-2, 1e3, 20)])
@@ -247,6 +248,9 @@ def test_smallest_memory():
         smallest_memory(t, t, t[1:])
 
 
+ATOM = Measure(jnp.eye(1, 4))
+
+
 @pytest.mark.parametrize(
     ("call", "field"),
     [
@@ -265,8 +269,14 @@ def test_smallest_memory():
             ),
             "atoms.weights",
         ),
+        (lambda: balanced_modes(he4(4), ATOM, 1.0), "tol = 1.0"),
+        (lambda: largest_sum(np.ones((2, 2))), "A.shape"),
+        (lambda: largest_sum(np.full((2, 2, 2), 1e308)), "A = 'entries up to 1e[+]308"),
+        (lambda: potential(np.ones((2, 5)), balanced_modes(he4(4), ATOM), [0, 0]), "delta.shape"),
+        (lambda: potential(np.ones((2, 4)), balanced_modes(he4(4), ATOM), [0, 1]), "atom = "),
+        (lambda: potential(np.full((2, 4), 1e308), balanced_modes(he4(4), ATOM), [0, 0]), "delta"),
     ],
 )
-def test_bad_input(call, field):
+def test_bad_input_is_named(call, field):
     with pytest.raises(BadInput, match=field):
         call()

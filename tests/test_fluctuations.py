@@ -150,6 +150,25 @@ def test_high_dimension_approaches_its_limit():
         (lambda: infinite_dimension_law(4, 1.5), "risk = 1.5"),
         (lambda: extrapolate([8], [np.ones((1, 2))]), "widths"),
         (lambda: extrapolate([8, 16], [np.ones((1, 1)), np.ones((1, 2))]), "samples"),
+        (lambda: extrapolate([8, 16], 1.0), "samples = 1.0: a list"),
+        (lambda: extrapolate([8, 16], np.ones((2, 1, 2))), "samples = .*standard errors"),
+        (
+            lambda: extrapolate([4e307, 8e307], 1e9 * np.array([[[1.0, 2.0]], [[1.0, 3.0]]])),
+            "widths = .*a finite line",
+        ),
+        (lambda: infinite_dimension_law(4, 1e-13), "risk = 1e-13"),
+        (
+            lambda: fluctuate(mean_field.solve(problems.he4(4), [0.0, 1.0]), ratio=1.0),
+            "ratio = 1.0: ",
+        ),
+        (
+            lambda: fluctuate(mean_field.solve(problems.he4(4), [0.0, 1.0]), step=1e-4),
+            "step = 0.0001",
+        ),
+        (
+            lambda: fluctuate(mean_field.solve(problems.random_teachers(6), [0.5], particles=64)),
+            "problem = ",
+        ),
     ],
 )
 def test_bad_input_is_named(call, field):

@@ -14,7 +14,16 @@ from annotated import any_type
 from poc_book.checks import BadInput
 from poc_book.finite_width import flow, sgd, sgd_step
 from poc_book.mean_field import solve
-from poc_book.model import Gaussian, Measure, Problem, Sample, SoftPlus
+from poc_book.model import (
+    Atoms,
+    Gaussian,
+    Hermite,
+    Measure,
+    Monomials,
+    Problem,
+    Sample,
+    SoftPlus,
+)
 from poc_book.problems import PROBLEMS, Labels, he
 from poc_book.sphere import integrate, module_of, uniform
 
@@ -75,6 +84,34 @@ def test_functions_of_the_right_shape_are_taken():
 def test_points_for_a_measure_and_a_point_for_rows_are_named(ask, words):
     with pytest.raises(BadInput) as error:
         ask(he(4, 4), np.eye(3, 4))
+    assert str(error.value).startswith(words)
+
+
+H4, LINE = Hermite(4, 1.0), np.eye(1, 4)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: Hermite([2, 2], [1.0, 0.5]), "degrees = (2, 2): distinct degrees"),
+        (lambda: Hermite([2, 4], [1.0]), "degrees = (2, 4)"),
+        (lambda: Hermite([2.5], [1.0]), "degree = 2.5"),
+        (lambda: Hermite([2], [np.nan]), "coefficients = "),
+        (lambda: Atoms(2 * LINE, [1.0], H4), "teacher = 'row of norm 2'"),
+        (lambda: Atoms(LINE, [1.0, 1.0], H4), "teacher.weights.shape = (2,): one per atom"),
+        (lambda: Atoms(LINE, [np.inf], H4), "teacher.weights = "),
+        (lambda: Atoms(LINE, [1.0], "relu"), "link = 'relu'"),
+        (lambda: Monomials((), (1.0,)), "sets = (): a tuple of index tuples"),
+        (lambda: Monomials((0, 1), (1.0, 1.0)), "sets = 0: tuples of indices"),
+        (lambda: Monomials(((-1,),), (1.0,)), "sets = -1"),
+        (lambda: Monomials(((0, 1),), (1.0, 2.0)), "coefficients = (1.0, 2.0): a tuple"),
+        (lambda: Sample(np.ones(3)), "points.shape = (3,)"),
+    ],
+    ids=range(13),
+)
+def test_parts_of_a_problem_that_do_not_fit_are_refused(make, words):
+    with pytest.raises(BadInput) as error:
+        make()
     assert str(error.value).startswith(words)
 
 
