@@ -9,6 +9,7 @@ __all__ = ['COLOURS', 'STYLE', 'GREY', 'TITLES', 'ERRORS', 'LINES', 'CHANGES', '
 # %% ../nbs/91_figures.ipynb #2fb866e4
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -40,7 +41,7 @@ GREY = "#666666"
 
 # %% ../nbs/91_figures.ipynb #a270ffc9
 def panels(
-    columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.3, **options
+    columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.3, **options: Any
 ) -> tuple[Figure, np.ndarray]:
     "A figure in the book's style with `rows` x `columns` axes, returned flat."
     with mpl.rc_context(STYLE):
@@ -78,7 +79,7 @@ TITLES = {
 }
 
 # %% ../nbs/91_figures.ipynb #13fe413d
-def seeds(ax: Axes, curve: xr.DataArray, **style) -> None:
+def seeds(ax: Axes, curve: xr.DataArray, **style: Any) -> None:
     "The mean over seeds of a curve in time, and the range of the seeds behind it."
     ax.fill_between(
         curve.time, curve.min("seed"), curve.max("seed"), color=style["color"], alpha=0.15, lw=0
@@ -148,7 +149,7 @@ def with_error(
     x: Sequence[float] | np.ndarray | xr.DataArray,
     y: Sequence[float] | np.ndarray | xr.DataArray,
     error: Sequence[float] | np.ndarray | xr.DataArray,
-    **style,
+    **style: Any,
 ) -> None:
     "Points with bars of two standard errors."
     ax.errorbar(x, y, 2 * np.asarray(error), ls="", ms=4, capsize=2, **style)
