@@ -284,7 +284,7 @@ def half_steps(
     first: Array | int,
     last: Array | int,
     batch: int,
-    step: Number | np.floating,
+    step: Number,
 ) -> tuple:
     """For an unsigned problem: `state` after steps `first` to `last - 1` of a sweep of x in half
     precision.

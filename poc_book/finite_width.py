@@ -163,7 +163,7 @@ def sgd_step(
     w: Float[Array, "m d"],
     x: Float[Array, "n d"],
     y: Float[Array, " n"],
-    step: float | Float[Array, ""],
+    step: Number,
 ) -> Float[Array, "m d"]:
     "The neurons after one step of spherical SGD on the batch (x, y)."
     return normalise(w - 2 * step * batch_gradient(problem, w, x, y))

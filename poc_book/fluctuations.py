@@ -981,7 +981,7 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
     s = -np.expm1(-u)
     w = -np.log1p(-end) / nodes * np.exp(-u)
 
-    def clock_slope(s: Number) -> np.ndarray:  # dC/dS
+    def clock_slope(s: Number) -> Number:  # dC/dS
         x = np.sqrt(2) * special.erfcinv(s)
         return (k - 2) * x ** (1.0 - k) / (np.sqrt(2 / np.pi) * np.exp(-x * x / 2))
 

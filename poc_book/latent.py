@@ -697,7 +697,7 @@ class Carried(eqx.Module):
     "The velocity of neurons with the given signs in the field of a limit, as a function of (t, w)."
 
     limit: Any
-    signs: Array | float
+    signs: Number
 
     def __call__(self, t: Number, w: Float[Array, "m d"]) -> Float[Array, "m d"]:
         return self.limit.velocity(t, w, self.signs)

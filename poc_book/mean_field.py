@@ -254,7 +254,11 @@ def worst(x: Array) -> Float[Array, ""]:
 
 @compiled
 def feet(
-    reduction: Radial, xi: Float[Array, " N"], M: Float[Array, "c h"], length: Number, tol: Number
+    reduction: Radial,
+    xi: Float[Array, " N"],
+    M: Float[Array, "c h"],
+    length: Number,
+    tol: Array | float,
 ) -> Float[Array, "_ N"]:
     """Where log-odds `xi` (N,) at the panel's Chebyshev times were at its start: shape (ORDER, N).
 
@@ -285,7 +289,7 @@ def survive(
     xi: Float[Array, " N"],
     M: Float[Array, "c h"],
     length: Number,
-    tol: Number,
+    tol: Array | float,
 ) -> Float[Array, "_ N"]:
     """The survival function at log-odds `xi` (N,), a uniform grid, at a panel's Chebyshev times,
     (ORDER, N), for a teacher space of dimension `q`; other arguments as `feet`."""

@@ -73,7 +73,7 @@ def compiled(f: Callable[_P, _T]) -> Callable[_P, _T]:
 
 # %% ../nbs/01_sphere.ipynb #2caccd66
 Array = jax.Array | np.ndarray  # compiled code traces the one, plain code takes either
-Number = Array | float  # an array may be a number that JAX traces
+Number = Array | float | np.floating  # an array may be a number that JAX traces
 Numbers = Array | Sequence[float] | Sequence[Sequence[float]]  # what a reader may give for an array
 
 
@@ -258,7 +258,7 @@ def solve_ode(
     start: Number,
     end: Number,
     state: Any,
-    tol: Number,
+    tol: Array | float,
     times: Float[Array, " times"] | None = None,
     max_steps: int = 100_000,
     first: Number = 0.02,

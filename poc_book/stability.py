@@ -171,7 +171,12 @@ def _differentiate_kernel(
 # %% ../nbs/07_stability.ipynb #a420da29
 @compiled
 def carry_matrix(
-    limit: Limit, start: Number, end: Number, w: Float[Array, "m d"], signs: Number, tol: Number
+    limit: Limit,
+    start: Number,
+    end: Number,
+    w: Float[Array, "m d"],
+    signs: Number,
+    tol: Array | float,
 ) -> tuple[Array, Array]:
     """Neurons at `end` that were at `w` (m, d) at `start` < `end`, and the matrices
     $J_{end,start}$, (m, d, d)."""
