@@ -236,7 +236,7 @@ def test_interactions_at_the_atoms_never_increase_the_potential():
     assert top <= 1e-12 < alone
 
 
-def test_smallest_memory():
+def test_the_smallest_memory_is_the_least_that_covers_the_rate():
     t = np.linspace(0, 1, 50)
     assert (
         abs(smallest_memory(3 * t**2, 0.0 * t, t) - 3) < 1e-12

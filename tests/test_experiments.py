@@ -181,7 +181,7 @@ def test_the_command_keeps_both_orders(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "build" / "checkpoints" / "orders_he4" / "swept.npz").is_file()
 
 
-def test_half_precision_by_numpy():
+def test_a_step_in_half_precision_is_that_of_numpy():
     "One step on numbers of NumPy's own half precision, and one whose gradient overflows."
     problem, rng = misspecified(6), np.random.default_rng(0)
     w, x = rng.normal(size=(4, 6)).astype(np.float32), rng.normal(size=(32, 6)).astype(np.float32)
@@ -304,7 +304,7 @@ def test_a_run_says_what_memory_it_needs_before_it_starts(capsys, monkeypatch):
     assert out == "" and f"about {needed / 2**30:.2f} GiB" in said and needed > 2**28
 
 
-def test_histogram_by_numpy():
+def test_the_histogram_is_that_of_numpy():
     w = np.random.default_rng(0).normal(size=(16, 8))
     w /= np.linalg.norm(w, axis=1, keepdims=True)
     v = np.roll(w, 1, axis=0)[:8]
@@ -319,7 +319,7 @@ def test_histogram_by_numpy():
 
 
 @pytest.mark.parametrize("name, dim", [("staircase", 5), ("misspecified", 9)])
-def test_initial_error_by_sampling(name, dim):
+def test_the_initial_error_is_the_mean_over_networks(name, dim):
     problem, values = PROBLEMS[name](dim=dim), []
     rng = np.random.default_rng(5)
     for _ in range(300):
@@ -345,7 +345,7 @@ def test_initial_error_needs_inputs_of_one_length():
         initial_error(problem)
 
 
-def test_interval_of_a_rate_by_scipy():
+def test_the_interval_of_a_rate_is_that_of_scipy():
     rng = np.random.default_rng(2)
     errors = xr.DataArray(
         np.exp(rng.normal(size=(5, 4))),

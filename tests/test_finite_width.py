@@ -96,7 +96,7 @@ def test_one_step_agrees_with_numpy():
     assert error < 1e-13
 
 
-def test_sgd_shape_and_start(run):
+def test_a_run_has_a_curve_for_each_seed_and_width_and_starts_at_the_reference(run):
     assert (
         run.risk.sizes
         == run.scaled_function_error.sizes
@@ -149,7 +149,7 @@ def test_sgd_is_reproducible_and_nested(run):
         (dict(key=jax.random.PRNGKey(0)), "key"),
     ],
 )
-def test_sgd_refuses(change, field):
+def test_bad_sizes_of_a_run_are_refused_in_one_line_that_names_them(change, field):
     with pytest.raises(BadInput, match=f"^{field} = ") as error:
         sgd(he(4, 8), **{**RUN, **change})
     assert "\n" not in str(error.value)

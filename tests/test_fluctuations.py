@@ -100,7 +100,7 @@ def test_the_law_starts_at_the_static_error_and_stays_below():
     )
 
 
-def test_published_prototype_of_the_design():
+def test_the_law_of_he4_has_the_values_of_its_prototype():
     law = function_error_law(problems.he(4, 16), [10 / 3, 10.0, 20.0, 40.0])
     assert law == pytest.approx([0.6913, 0.4627, 0.3347, 0.2274], abs=1e-4)
 

@@ -146,7 +146,7 @@ def test_a_noisy_network_of_no_force_diffuses():
     assert np.mean(np.sum(start * later, -1)) == pytest.approx(np.exp(-5 * 20.0 * 0.01), abs=0.03)
 
 
-def test_high_dimension_bias_and_price():
+def test_high_dimension_approaches_the_bias_of_infinite_and_noise_delays():
     d = 4000
     for k in (4, 6):
         for kappa in (0.1, 0.6 * largest_noise(k), 1.3 * largest_noise(k)):
