@@ -11,7 +11,7 @@ __all__ = ['FAMILIES', 'Bracket', 'ascend', 'largest_sum', 'unit_sum', 'one_norm
 # %% ../nbs/08_balanced.ipynb #5d72928e
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -51,7 +51,9 @@ class Bracket(NamedTuple):
     upper: float
 
 # %% ../nbs/08_balanced.ipynb #54350a42
-def ascend(A: Float[np.ndarray, "... i p q"], v: Float[np.ndarray, "... q s"], rounds: int = 200):
+def ascend(
+    A: Float[np.ndarray, "... i p q"], v: Float[np.ndarray, "... q s"], rounds: int = 200
+) -> tuple[np.ndarray, np.ndarray]:
     """Monotone ascent of $\\sum_i|A_iv|$ from unit columns `v` (..., q, s), and the sums it reaches
     (..., s)."""
     last = -np.inf
@@ -89,7 +91,9 @@ def largest_sum(
     return lower, upper
 
 
-def unit_sum(A: Float[np.ndarray, "... i p q"]):
+def unit_sum(
+    A: Float[np.ndarray, "... i p q"],
+) -> tuple[np.ndarray | np.floating, np.ndarray | np.floating]:
     "`largest_sum` of blocks whose largest entry is about 1."
     if A.shape[-1] == 1:
         return (total := np.linalg.norm(A, axis=(-2, -1)).sum(-1)), total
@@ -131,7 +135,7 @@ def one_norm(A: Float[np.ndarray, "m m *block"]) -> Bracket:
     return Bracket(float(lower.max()), float(upper.max()))
 
 # %% ../nbs/08_balanced.ipynb #84eaa768
-def eigensystem(H: Numbers, tol: float = 1e-9):
+def eigensystem(H: Numbers, tol: float = 1e-9) -> tuple[np.ndarray, list[np.ndarray]]:
     """For symmetric PSD `H`: clustered eigenvalues, increasing, and orthonormal bases (rows,
     multiplicity) of their eigenspaces."""
     H = np.asarray(check_finite("H", H), float)
@@ -167,7 +171,7 @@ def eigensystem(H: Numbers, tol: float = 1e-9):
     )
 
 # %% ../nbs/08_balanced.ipynb #54fce74d
-def fold(flat: Float[np.ndarray, "n n"], H: Numbers):
+def fold(flat: Float[np.ndarray, "n n"], H: Numbers) -> np.ndarray:
     "A flat matrix in the shape of `H`, (m, m) or blocks (m, m, d, d)."
     if np.ndim(H) == 2:
         return flat
@@ -221,7 +225,7 @@ def worst_l1_growth(H: Numbers, times: Numbers, tol: float = 1e-3) -> Growth:
     curve = {s: norm(s) for s in t.tolist()}
     open_ = list(zip(t[:-1].tolist(), t[1:].tolist()))
 
-    def bound(a: float, b: float):
+    def bound(a: float, b: float) -> float:
         with np.errstate(over="ignore"):
             bend = ((b - a) * (values * np.exp(-a * values / 2))) ** 2
         return (
@@ -348,7 +352,7 @@ def balanced_modes(problem: Problem, atoms: Measure, tol: float = 1e-9) -> Modes
     return Modes(values[keep], functions, upper, lower, reach)
 
 # %% ../nbs/08_balanced.ipynb #45c800a9
-def _mode_sums(delta, modes: Modes, atom) -> list:
+def _mode_sums(delta: Float[Array, "m d"], modes: Modes, atom: Int[Array, " m"]) -> list:
     "For each eigenvalue: $\\sum_iv_i\\cdot\\Delta_i$ for each of its eigenfunctions v, (q,)."
     xp = module_of(delta, atom, *modes.functions)
     return [xp.einsum("idq,id->q", xp.asarray(v)[atom], delta) for v in modes.functions]
@@ -418,7 +422,7 @@ def all_parts(
     points: Float[Array, "times m d"],
     shadows: Float[Array, "times m d"],
     count: Array | int,
-):
+) -> dict[str, Any]:
     "`potential_parts` at the first `count` of `times`."
     return first_rows(partial(potential_parts, limit, modes, atom), (times, points, shadows), count)
 
@@ -430,7 +434,7 @@ def potential_parts(
     t: Number,
     w: Float[Array, "m d"],
     bar: Float[Array, "m d"],
-):
+) -> dict[str, Any]:
     "The parts of the rate of Phi at one time, for network `w` and shadows `bar`."
     problem = limit.problem
     delta = w - bar

@@ -31,13 +31,17 @@ from .sphere import Array, Number, Numbers, compiled, normalise, project
 
 # %% ../nbs/13_beyond.ipynb #c0ed566f
 @compiled
-def step_on(problem: Problem, w: Float[Array, "m d"], step: Number, count: Array | int):
+def step_on(
+    problem: Problem, w: Float[Array, "m d"], step: Number, count: Array | int
+) -> Float[Array, "m d"]:
     "Neurons (m, d) after `count` steps of gradient descent."
     field = Field(problem)
     return jax.lax.fori_loop(0, count, lambda _, w: normalise(w + step * field(0.0, w)), w)
 
 
-def stepped(problem: Problem, w: Float[Array, "m d"], step: float, count: int):
+def stepped(
+    problem: Problem, w: Float[Array, "m d"], step: float, count: int
+) -> Float[np.ndarray, "m d"]:
     "`step_on`, once its neurons are on the sphere."
     w = np.asarray(step_on(problem, w, np.asarray(step, w.dtype), np.asarray(count)))
     there = np.all(np.abs(np.linalg.norm(w, axis=-1) - 1) < 1e-3)
@@ -66,7 +70,7 @@ def gradient_descent(
 
 # %% ../nbs/13_beyond.ipynb #ac92c573
 @compiled
-def curve(problem: Problem, w: Float[Array, "m d"], v: Float[Array, "m d"]):
+def curve(problem: Problem, w: Float[Array, "m d"], v: Float[Array, "m d"]) -> Float[Array, "m d"]:
     "Minus the derivative of all velocities in the tangent direction v (m, d)."
     v = project(w, v)
     return -project(w, jax.jvp(lambda u: Field(problem)(0.0, u), (w,), (v,))[1])

@@ -91,7 +91,7 @@ def function_errors(
     times: Float[Array, " times"],
     points: Float[Array, "times m d"],
     count: Array | int,
-):
+) -> Float[Array, " times"]:
     """$\\|f_m-f_{MF}\\|^2$ at the first `count` of `times`, (T,), for the network's points (T, m,
     d)."""
     return first_rows(
@@ -124,7 +124,7 @@ def local_term(
     w: Float[Array, "m d"],
     delta: Float[Array, "m d"],
     signs: Number = 1.0,
-):
+) -> Float[Array, "m d"]:
     "$D_t(\\bar w_i)\\Delta_i$ for shadows `w` and tangent `delta`, both (m, d)."
     found = local_change(limit.limit if isinstance(limit, MeanField) else limit, t, w, delta, signs)
     return found if traced(found) else np.asarray(found)
@@ -133,13 +133,15 @@ def local_term(
 @compiled
 def local_change(
     limit: Limit, t: Number, w: Float[Array, "m d"], delta: Float[Array, "m d"], signs: Number
-):
+) -> Float[Array, "m d"]:
     "`local_term` of what is behind the limit, which is compiled once for all times."
     limit.problem.check_smooth()
     return jax.jvp(lambda u: limit.velocity(t, u, signs), (w,), (delta,))[1]
 
 
-def interaction_term(problem: Problem, w: Float[Array, "m d"], delta: Float[Array, "m d"]):
+def interaction_term(
+    problem: Problem, w: Float[Array, "m d"], delta: Float[Array, "m d"]
+) -> Float[Array, "m d"]:
     """$-\\frac1m\\sum_jH(\\bar w_i,\\bar w_j)\\Delta_j$ for shadows `w` and tangent `delta`, both
     (m, d)."""
     found = _interaction_change(problem, w, delta)
@@ -147,13 +149,15 @@ def interaction_term(problem: Problem, w: Float[Array, "m d"], delta: Float[Arra
 
 
 @compiled
-def _interaction_change(problem: Problem, w, delta):
+def _interaction_change(
+    problem: Problem, w: Float[Array, "m d"], delta: Float[Array, "m d"]
+) -> Float[Array, "m d"]:
     "`interaction_term` as a directional derivative of the velocity in the measure."
     signs = problem.signs(len(w), w.dtype, jnp)
     return jax.jvp(lambda v: problem.velocity(w, problem.measure(v), signs), (w,), (delta,))[1]
 
 
-def source(limit: MeanField | Limit, t: Number, w: Float[Array, "m d"]):
+def source(limit: MeanField | Limit, t: Number, w: Float[Array, "m d"]) -> Float[Array, "m d"]:
     "$\\varepsilon_i=\\nu(\\bar w_i,\\bar\\rho^m)-\\nu(\\bar w_i,\\rho_t)$ for shadows `w` (m, d)."
     rho = limit.problem.measure(w)
     return limit.problem.velocity(w, rho, rho.signs) - limit.velocity(t, w, rho.signs)
@@ -164,7 +168,7 @@ class Linearised(eqx.Module):
 
     limit: Limit
 
-    def __call__(self, t, state):
+    def __call__(self, t: Number, state: Float[Array, "2 m d"]) -> Array:
         w, delta = state
         problem = self.limit.problem
         signs = self.limit.problem.signs(len(w), w.dtype, jnp)
@@ -203,7 +207,9 @@ def decompose(coupling: Coupling) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {name: tuple(np.array([found[name] for found in sizes]).T) for name in sizes[0]}
 
 
-def term_sizes(limit: MeanField, t: Number, w: Float[Array, "m d"], bar: Float[Array, "m d"]):
+def term_sizes(
+    limit: MeanField, t: Number, w: Float[Array, "m d"], bar: Float[Array, "m d"]
+) -> dict[str, tuple]:
     "Mean norms and mean components along Delta of the terms of Lemma 5 at one time."
     problem = limit.problem
     delta = w - bar
@@ -225,7 +231,7 @@ def term_sizes(limit: MeanField, t: Number, w: Float[Array, "m d"], bar: Float[A
 @compiled
 def carry_tangent(
     limit: Limit, start: Number, end: Number, w: Float[Array, "m d"], v: Float[Array, "m d"]
-):
+) -> Float[Array, "m d"]:
     """$J_{end,start}v$ along the shadows `w` at `start`, for tangent `v`, both (m, d), by the
     variational equation."""
     signs = limit.problem.signs(len(w), w.dtype, jnp)
@@ -243,7 +249,7 @@ def injections(
     bars: Float[Array, "times m d"],
     linear: Float[Array, "times m d"],
     count: Array | int,
-):
+) -> Float[Array, "times m d"]:
     "Source plus interaction at the first `count` of `times`, (T, m, d)."
     inject = lambda t, bar, delta: (
         interaction_term(limit.problem, bar, delta) + source(limit, t, bar)
@@ -295,12 +301,12 @@ def all_norms(
     times: Float[Array, " times"],
     shadows: Float[Array, "times m d"],
     count: Array | int,
-):
+) -> tuple[Array, Array]:
     "`hessian_norms` at the first `count` of `times`."
     return first_rows(partial(hessian_norms, limit), (times, shadows), count)
 
 
-def hessian_norms(limit: Limit, t: Number, w: Float[Array, "m d"]):
+def hessian_norms(limit: Limit, t: Number, w: Float[Array, "m d"]) -> tuple[Array, Array]:
     problem = limit.problem
     m = len(w)
     P = jnp.eye(w.shape[1]) - w[:, :, None] * w[:, None, :]

@@ -128,17 +128,23 @@ class _Nested(eqx.Module):
             apart, self.weights
         )
 
-    def __call__(self, t, w):
+    def __call__(self, t: Number, w: Float[Array, "n d"]) -> Float[Array, "n d"]:
         velocity = lambda rho: self.problem.velocity(rho.points, rho, rho.signs)
         return jax.vmap(velocity)(self.measures(w)).reshape(w.shape)
 
 
 @compiled
-def _risk_and_error(limit: Limit, nested: _Nested, times, points, count):
+def _risk_and_error(
+    limit: Limit,
+    nested: _Nested,
+    times: Float[Array, " T"],
+    points: Float[Array, "T n d"],
+    count: Array | int,
+) -> tuple[Array, Array]:
     """Risk and function error of the networks `points` (T, n M, d) at the first `count` of `times`,
     (T, n) each."""
 
-    def one(t: Number, rho: Measure):
+    def one(t: Number, rho: Measure) -> tuple[Number, Number]:
         return limit.problem.risk(rho), limit.function_error(t, rho)
 
     return first_rows(

@@ -103,7 +103,7 @@ def initial_error(problem: Problem) -> float:
     p = (problem.dim - 3) / 2
     norm = special.beta(0.5, p + 1)
 
-    def mean(power: int):
+    def mean(power: int) -> float:
         f = lambda z: (
             float(problem.scale * problem.activation(size[0] * z)) ** power
             * (1 - z * z) ** p
@@ -271,7 +271,7 @@ def shifts(budget: xr.Dataset) -> xr.Dataset:
     return found.transpose("change", "panel")
 
 # %% ../nbs/10_experiments.ipynb #0f1e2d3c
-def half(v: Array):
+def half(v: Array) -> Any:
     "Rounded to half precision and back: 11 bits, infinite from 65520 on."
     return v.astype(jnp.float16).astype(v.dtype)
 
@@ -285,15 +285,15 @@ def half_steps(
     first: Array | int,
     last: Array | int,
     batch: int,
-    step: Number | np.floating,
-):
+    step: Number,
+) -> tuple:
     """For an unsigned problem: `state` after steps `first` to `last - 1` of a sweep of x in half
     precision.
 
     It is the neurons, the factor of the loss, the number of skipped steps and the largest gradient
     (scaled) of those taken."""
 
-    def advance(k: Array | int, state: tuple):
+    def advance(k: Array | int, state: tuple) -> tuple:
         w, scale, skipped, largest = state
         xs, ys = (half(jax.lax.dynamic_slice_in_dim(v, k * batch % len(v), batch)) for v in (x, y))
         z = half(half(w) @ xs.T)

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -45,7 +46,7 @@ GREY = "#666666"
 
 # %% ../nbs/91_figures.ipynb #a270ffc9
 def panels(
-    columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.3, **options
+    columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.3, **options: Any
 ) -> tuple[Figure, np.ndarray]:
     "A figure in the book's style with `rows` x `columns` axes, returned flat."
     with mpl.rc_context(STYLE):
@@ -83,7 +84,7 @@ TITLES = {
 }
 
 # %% ../nbs/91_figures.ipynb #13fe413d
-def seeds(ax: Axes, curve: xr.DataArray, **style) -> None:
+def seeds(ax: Axes, curve: xr.DataArray, **style: Any) -> None:
     "The mean over seeds of a curve in time, and the range of the seeds behind it."
     ax.fill_between(
         curve.time, curve.min("seed"), curve.max("seed"), color=style["color"], alpha=0.15, lw=0
@@ -153,7 +154,7 @@ def with_error(
     x: Sequence[float] | np.ndarray | xr.DataArray,
     y: Sequence[float] | np.ndarray | xr.DataArray,
     error: Sequence[float] | np.ndarray | xr.DataArray,
-    **style,
+    **style: Any,
 ) -> None:
     "Points with bars of two standard errors."
     ax.errorbar(x, y, 2 * np.asarray(error), ls="", ms=4, capsize=2, **style)

@@ -13,7 +13,7 @@ import csv
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import resources
 from io import BytesIO
@@ -67,7 +67,7 @@ class Field(eqx.Module):
 
     problem: Problem
 
-    def __call__(self, t, w):
+    def __call__(self, t: Number, w: Float[Array, "m d"]) -> Float[Array, "m d"]:
         rho = self.problem.measure(w)
         return self.problem.velocity(w, rho, rho.signs)
 
@@ -116,7 +116,7 @@ def flow(
 # %% ../nbs/05_finite_width.ipynb #10a530bd
 def fused_gradient(
     problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]
-):
+) -> Float[Array, "m d"]:
     """For single precision: $\\sum_{batch}(f-y)\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, f from
     all of them, shape (m, d)."""
     act = problem.activation
@@ -135,7 +135,7 @@ def tile() -> int:
 @settled()
 def batch_gradient(
     problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]
-):
+) -> Float[Array, "m d"]:
     """For inputs of the problem's law: $E_{batch}(f-y)\\,a\\,\\sigma'(w\\cdot x)\\,x$ for each
     neuron, a its sign: shape (m, d)."""
     m, n = (len(w), len(x))
@@ -144,9 +144,8 @@ def batch_gradient(
         return signs[:, None] / n * fused_gradient(problem, w, x, y)
     block = min(n, max(64, tile() // m))  # inputs at a time
 
-    def add(
-        total: Float[Array, "m d"], batch: tuple[Array, Array]
-    ):  # one pass: the pre-activations z serve the output and the gradient
+    # one pass: the pre-activations z serve the output and the gradient
+    def add(total: Float[Array, "m d"], batch: tuple[Array, Array]) -> tuple[Any, None]:
         x, y = batch
         z = w @ x.T
         value, slope = jax.jvp(problem.activation, (z,), (jnp.ones_like(z),))
@@ -164,8 +163,8 @@ def sgd_step(
     w: Float[Array, "m d"],
     x: Float[Array, "n d"],
     y: Float[Array, " n"],
-    step: float | Float[Array, ""],
-):
+    step: Number,
+) -> Float[Array, "m d"]:
     "The neurons after one step of spherical SGD on the batch (x, y)."
     return normalise(w - 2 * step * batch_gradient(problem, w, x, y))
 
@@ -209,11 +208,11 @@ def descend(
     rows: Int[Array, "steps batch"],
     count: Array | int,
     step: Number,
-):
+) -> list[Array]:
     """The networks after `count` steps of SGD on the inputs x with labels y, of which step k takes
     `rows[k]`."""
 
-    def advance(k: Array | int, networks: Sequence[Array]):
+    def advance(k: Array | int, networks: Sequence[Array]) -> list[Array]:
         batch = x[rows[k]], y[rows[k]]
         return [sgd_step(problem, w, *batch, step) for w in networks]
 
@@ -238,7 +237,7 @@ def train(
     batch: int,
     step: float,
     order: str = "drawn",
-):
+) -> Sequence[Array]:
     """The networks after steps `first` to `last - 1`, on batches of `data` (x, y), or of fresh
     inputs where it is None.
 
@@ -263,7 +262,7 @@ def train(
 
 
 @compiled
-def _labels(teacher, x):
+def _labels(teacher: Callable, x: Float[Array, "n d"]) -> Float[Array, " n"]:
     return teacher(x).astype(x.dtype)
 
 # %% ../nbs/05_finite_width.ipynb #c1ae1dc5
@@ -271,7 +270,9 @@ EDGES = np.geomspace(1e-3, 1e3, 49)
 
 
 @compiled
-def _seen(problem: Problem, w, x):
+def _seen(
+    problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"]
+) -> tuple[Array, Number | None]:
     "A network's output at x, and in closed form its risk."
     rho = problem.measure(w)
     return problem.output(rho, x), problem.risk(rho) if problem.closed_form else None
@@ -404,7 +405,7 @@ def draw(problem: Problem, key: Array, n: int, dtype: DTypeLike) -> tuple[Array,
 
 def setup(
     problem: Problem, key: Array, width: int, samples: int | None, test: int, dtype: DTypeLike
-):
+) -> tuple[Array, Any, Any, Array]:
     """What a repeat draws from its key: neurons (width, d), training data or None, test data, and
     the key of its batches."""
     start, training, testing, batches = jax.random.split(key, 4)
@@ -425,8 +426,8 @@ def train_once(
     test: int,
     dtype: DTypeLike,
     done: int = 0,
-    networks: list | None = None,
-):
+    networks: Sequence[Array] | None = None,
+) -> Iterator[tuple[int, Any, dict[str, np.ndarray] | None]]:
     """Yield (step count, networks, metrics or None) of one repeat, with metrics at each of `marks`;
     it may go on from `done`."""
     neurons, data, (x, y), batches = setup(problem, key, sizes[-1], samples, test, dtype)

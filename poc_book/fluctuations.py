@@ -92,7 +92,7 @@ def harmonic_share(n: int, power: int, l: int) -> float:
     return float(np.exp(log - l * np.log(2)))
 
 # %% ../nbs/11_fluctuations.ipynb #523e3165
-def wave(i: Number, j: Number, log_rho: Number, log_r: Number, order: int = 0):
+def wave(i: Number, j: Number, log_rho: Number, log_r: Number, order: int = 0) -> Number:
     """For $\\rho=\\sin\\theta$, $r=\\cos\\theta$ given by logarithms: the derivative of that order
     in $\\theta$ of $\\rho^ir^j$."""
     if order == 0:
@@ -119,16 +119,16 @@ class Block(NamedTuple):
     c: np.ndarray
 
     @property
-    def ways(self):
+    def ways(self) -> np.ndarray:
         "The ways to move that turn this block, (w,) of the three; the latitude is the first."
         return np.flatnonzero(self.turning)
 
-    def features(self, log_rho: Number, log_r: Number, order: int = 0):
+    def features(self, log_rho: Number, log_r: Number, order: int = 0) -> np.ndarray:
         "Features, or their derivative of that order in the latitude, (f, ...)."
         i, j, c = (v.reshape(-1, *[1] * np.ndim(log_rho)) for v in (self.i, self.j, self.c))
         return c * wave(i, j, log_rho, log_r, order)
 
-    def slopes(self, log_rho: Number, log_r: Number):
+    def slopes(self, log_rho: Number, log_r: Number) -> np.ndarray:
         "Derivatives of the features along unit steps in its `ways`, (w, f, ...)."
         i, j, c = (v.reshape(-1, *[1] * np.ndim(log_rho)) for v in (self.i, self.j, self.c))
         at = log_rho, log_r
@@ -174,7 +174,7 @@ class Latitudes(NamedTuple):
     log_r: np.ndarray
     log_along: np.ndarray
 
-    def stretch(self, rows: np.ndarray):
+    def stretch(self, rows: np.ndarray) -> np.ndarray:
         "$J$ from the time before `rows` to these times, for the three ways to move: (3, rows, N)."
         logs = np.stack([self.log_along, self.log_r, self.log_rho])
         return np.exp(logs[:, rows] - logs[:, rows[:1] - 1])
@@ -275,7 +275,9 @@ def leaving(psi: Float[np.ndarray, " S"], later: Float[np.ndarray, " S"]) -> tup
     return min(psi[i] + (8 - later[i]) * shrinkage, psi[-1]), max(shrinkage, 1.0)
 
 # %% ../nbs/11_fluctuations.ipynb #9eaf4606
-def time_panels(rate: Callable, times: Float[np.ndarray, " T"], longest: float, order: int):
+def time_panels(
+    rate: Callable, times: Float[np.ndarray, " T"], longest: float, order: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Panels up to the last of `times`, ending at each of them, in each of which the integral of
     `rate`, a function of flow times in [0, 1], is at most `longest`: edges (P + 1,), all nodes from
     0 on, the end of a panel after its `order` Gauss nodes, and the rule (order + 1, order) that
@@ -310,7 +312,7 @@ def solve_panel(
     push: Float[np.ndarray, "K f n"],
     drive: Float[np.ndarray, "J f S"],
     rule: Float[np.ndarray, "J K"],
-):
+) -> Float[np.ndarray, "J f S"]:
     """For `read` (K + 1, f, n), `push` (K, f, n), `drive` (K + 1, f, S): X at the nodes and the
     end, (K + 1, f, S), where $X_t=drive_t+read_t\\sum_srule_{ts}push_s^\\top X_s$."""
     K, f, n = push.shape
@@ -322,7 +324,7 @@ def solve_panel(
 
 def displaced(
     push: Float[np.ndarray, "K f n"], X: Float[np.ndarray, "J f S"], row: Float[np.ndarray, " K"]
-):
+) -> Float[np.ndarray, "n S"]:
     "Displacements (n, S) gained from the start of a panel to the node whose rule is `row`."
     K, f, n = push.shape
     return push.reshape(-1, n).T @ (row[:, None, None] * X[:K]).reshape(K * f, -1)
@@ -453,7 +455,7 @@ def stages(
         )
 
 # %% ../nbs/11_fluctuations.ipynb #1b54d1f0
-def own_features(block: Block, stage: Stage, rows: np.ndarray):
+def own_features(block: Block, stage: Stage, rows: np.ndarray) -> np.ndarray:
     """$\\zeta$ of one neuron: the features of the sources less the mean over all neurons, (rows, f,
     S)."""
     neurons = stage.neurons
@@ -469,7 +471,9 @@ def own_features(block: Block, stage: Stage, rows: np.ndarray):
     return np.moveaxis(F, 0, 1)
 
 
-def exchange(block: Block, stage: Stage, rows: np.ndarray, length: float, stretch: np.ndarray):
+def exchange(
+    block: Block, stage: Stage, rows: np.ndarray, length: float, stretch: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """`read` (K + 1, f, w N) of displacements at the start of a panel as features, and `push` (K,
     f, w N) of neurons by features."""
     neurons = stage.neurons
@@ -499,7 +503,7 @@ def displacement(
     J: Float[np.ndarray, "w J N"],
     rule: Float[np.ndarray, "J K"],
     k: int,
-):
+) -> Float[np.ndarray, "w N S"]:
     "Displacements (w, N, S) at node k of a panel that started with `moved`."
     found = displaced(push, X, rule[k]).reshape(moved.shape)
     found += moved
@@ -558,7 +562,7 @@ class Fluctuations(NamedTuple):
     influence: np.ndarray
 
     @property
-    def law(self):
+    def law(self) -> np.ndarray:
         return self.shares.sum(0)
 
     def influence_of(self, overlap: Number) -> np.ndarray:
@@ -728,7 +732,7 @@ class Side(eqx.Module):
         shares = module_of(w).split(w, cuts, axis=-2)
         return [x.reshape(*x.shape[:-2], *size, x.shape[-1]) for x, size in zip(shares, self.sizes)]
 
-    def __call__(self, t, w):
+    def __call__(self, t: Number, w: Float[Array, "n d"]) -> Float[Array, "n d"]:
         velocity = jax.vmap(partial(Field(self.problem), t))
         return jnp.concatenate(
             [velocity(networks).reshape(-1, w.shape[-1]) for networks in self.apart(w)]
@@ -756,7 +760,7 @@ def compare(
     """For each size of networks `points` (T, n, d): function errors and risks at the first `count`
     of `times`, (T, R) each."""
 
-    def one(t: Number, w: Float[Array, "m d"]):
+    def one(t: Number, w: Float[Array, "m d"]) -> tuple[Number, Number]:
         rho = limit.problem.measure(w)
         return limit.function_error(t, rho), limit.problem.risk(rho)
 
@@ -849,10 +853,10 @@ class Second:
     """Second-order means from panel to panel: displacements along the meridian of the neurons (N,),
     of each source by itself (S,), and of the neurons by the mean shift (N,)."""
 
-    def __init__(self):
-        self.stage = None
+    def __init__(self) -> None:
+        self.stage: Stage | None = None
 
-    def enter(self, stage: Stage):
+    def enter(self, stage: Stage) -> None:
         "Read what neurons carry at the nodes of a new stage."
         if self.stage is None:
             self.twice, self.shifted = np.zeros((2, stage.onto.shape[1]))
@@ -863,7 +867,7 @@ class Second:
             stage.onto @ self.shifted,
         )
 
-    def forces(self, panel: Panel):
+    def forces(self, panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """At every node: what drives second displacements (K + 1, N), each source's pull on itself
         (K + 1, S), mean squares."""
         stage = panel.stage
@@ -889,7 +893,7 @@ class Second:
             pull[i] -= block.number * np.sum(own * X[i], 0)
         return force / stage.reduction.scale, pull / stage.reduction.scale, square
 
-    def step(self, panel: Panel):
+    def step(self, panel: Panel) -> np.ndarray:
         "Mean features of block (0, 0), times m, at the end of the panel, (f,)."
         if panel.stage is not self.stage:
             self.enter(panel.stage)
@@ -977,7 +981,7 @@ def infinite_dimension_law(degree: int, risk: float, nodes: int = 4000) -> float
     s = -np.expm1(-u)
     w = -np.log1p(-end) / nodes * np.exp(-u)
 
-    def clock_slope(s: Number):  # dC/dS
+    def clock_slope(s: Number) -> Number:  # dC/dS
         x = np.sqrt(2) * special.erfcinv(s)
         return (k - 2) * x ** (1.0 - k) / (np.sqrt(2 / np.pi) * np.exp(-x * x / 2))
 

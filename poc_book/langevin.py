@@ -69,13 +69,13 @@ def latitude_cells(dim: int, q: int, cells: int) -> Cells:
     )
 
 
-def gibbs(tilt: Float[np.ndarray, " N"]):
+def gibbs(tilt: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
     "Masses (N,) of the law $\\propto e^{-tilt}$ over cells."
     p = np.exp(np.min(tilt) - tilt)
     return p / np.sum(p)
 
 # %% ../nbs/12_langevin.ipynb #0b34c13b
-def bernoulli(x: Number):
+def bernoulli(x: Number) -> np.ndarray:
     "$x/(e^x-1)$."
     small = np.abs(x) < 1e-5
     safe = np.where(small, 1.0, x)
@@ -83,26 +83,34 @@ def bernoulli(x: Number):
     return np.where(small, 1 - x / 2, safe / np.expm1(np.minimum(safe, 500.0)))
 
 
-def moments(p: Float[np.ndarray, "... N"], y: Float[np.ndarray, " N"], count: int):
+def moments(
+    p: Float[np.ndarray, "... N"], y: Float[np.ndarray, " N"], count: int
+) -> Float[np.ndarray, "... count"]:
     "The moments $E y^i$, i < count, of masses p (..., N)."
     return np.stack([p @ y**i for i in range(count)], -1)
 
 
-def tilt(reduction: Radial, M: Float[np.ndarray, " h"], cells: Cells, noise: float):
+def tilt(
+    reduction: Radial, M: Float[np.ndarray, " h"], cells: Cells, noise: float
+) -> Float[np.ndarray, " N"]:
     "In the field of moments M: $U/\\lambda s$ less the log of the area, (N,)."
     return (
         horner((M @ reduction.G - reduction.F) / reduction.scale, cells.y) / noise - cells.log_area
     )
 
 
-def spread(reduction: Radial, p: Float[np.ndarray, " N"], cells: Cells, noise: float):
+def spread(
+    reduction: Radial, p: Float[np.ndarray, " N"], cells: Cells, noise: float
+) -> Float[np.ndarray, " N"]:
     "The rate at which masses p (N,) change, per unit of flow time."
     up = np.diff(tilt(reduction, moments(p, cells.y, reduction.F.size), cells, noise))
     flux = noise / cells.h**2 * (bernoulli(up) * p[:-1] - bernoulli(-up) * p[1:])
     return -np.diff(flux, prepend=0.0, append=0.0)
 
 # %% ../nbs/12_langevin.ipynb #84e44508
-def spread_slope(reduction: Radial, p: Float[np.ndarray, " N"], cells: Cells, noise: float):
+def spread_slope(
+    reduction: Radial, p: Float[np.ndarray, " N"], cells: Cells, noise: float
+) -> Float[np.ndarray, "N N"]:
     """The derivatives (N, N) of the rates of `spread` by the masses: at a frozen field, and what
     the field answers."""
     powers = cells.y ** np.arange(reduction.F.size)[:, None]
@@ -127,11 +135,11 @@ def follow_cells(
     noise: float,
     times: Float[np.ndarray, " T"] | list[float],
     level: float = 0.0,
-):
+) -> tuple[np.ndarray, float, bool]:
     """Masses at `times` (T, N), the time at which the risk falls to `level` (or the last), and
     whether the solver succeeded."""
 
-    def excess(t: float, p: Float[np.ndarray, " N"]):
+    def excess(t: float, p: Float[np.ndarray, " N"]) -> float:
         return float(reduction.risk(moments(p, cells.y, reduction.F.size))) - level
 
     excess.terminal = True  # type: ignore[attr-defined]
@@ -185,12 +193,12 @@ class Noisy(NamedTuple):
     risk_error: np.ndarray
 
     @property
-    def moments(self):
+    def moments(self) -> np.ndarray:
         "The moments $E y^i$, (T, h)."
         return moments(self.masses, self.cells.y, exactly(self.problem).F.size)
 
     @property
-    def free_energy(self):
+    def free_energy(self) -> np.ndarray:
         "$L/2s+\\lambda\\,\\mathrm{KL}$ to the uniform law, (T,)."
         ratio = np.log(np.maximum(self.masses, 1e-300) / gibbs(-self.cells.log_area))
         return self.risk / (2 * self.problem.scale) + self.noise * np.sum(self.masses * ratio, -1)
@@ -209,11 +217,11 @@ def squared_distance(
     M: Float[Array, "T h"],
     points: Float[Array, "T R m d"],
     count: Array | int,
-):
+) -> Array:
     """$\\|f_m-f\\|^2$ of networks `points` (T, R, m, d) to the first `count` laws with moments M
     (T, h)."""
 
-    def one(M: Float[Array, " h"], w: Float[Array, "m d"]):
+    def one(M: Float[Array, " h"], w: Float[Array, "m d"]) -> Float[Array, ""]:
         y = jnp.sum((w @ reduction.basis) ** 2, -1)
         GM = reduction.G @ M
         own = pair_sum(series(problem)[0], w, w, jnp.full(len(w), 1 / len(w)))
@@ -252,7 +260,9 @@ def langevin(
     return Noisy(problem, noise, grid, times, p, risk, gap)
 
 # %% ../nbs/12_langevin.ipynb #1684b9c7
-def dual(reduction: Radial, grid: Cells, noise: float, M: Float[np.ndarray, " h"]):
+def dual(
+    reduction: Radial, grid: Cells, noise: float, M: Float[np.ndarray, " h"]
+) -> tuple[float, np.ndarray, np.ndarray]:
     """For moments M with M[0] = 1: the convex function that the fixed point minimises, its slope
     and curvature in M[1:]."""
     G = np.asarray(reduction.G)
@@ -320,7 +330,9 @@ def fixed_point(problem: Problem, noise: float, cells: int = 2000) -> Noisy:
     )
 
 # %% ../nbs/12_langevin.ipynb #77644e61
-def _frozen_field(problem: Problem, noise: float, M, cells: int) -> tuple[Cells, np.ndarray]:
+def _frozen_field(
+    problem: Problem, noise: float, M: Numbers, cells: int
+) -> tuple[Cells, np.ndarray]:
     """For one teacher direction and checked arguments: cells of the latitude, and `tilt` on them in
     the field of moments M (h,)."""
     r, q = reduced(problem)
@@ -357,7 +369,7 @@ def spectral_gap(
     )
 
 # %% ../nbs/12_langevin.ipynb #1d6fc3b8
-def _log_sobolev_bounds(log_p, h: float) -> tuple[float, float]:
+def _log_sobolev_bounds(log_p: Float[np.ndarray, " N"], h: float) -> tuple[float, float]:
     """For the logarithms (N,) of masses of cells of width h: bounds of the log-Sobolev constant, by
     the formula above."""
     add = np.logaddexp.accumulate
@@ -391,10 +403,10 @@ def log_sobolev(
 @compiled
 def walk(
     side: Side, w: Float[Array, "n d"], noise: Number, step: Number, count: Array | int, key: Array
-):
+) -> Float[Array, "n d"]:
     "Noisy neurons (n, d) after `count` steps of length `step` in flow time."
 
-    def move(k: Array | int, w: Float[Array, "n d"]):
+    def move(k: Array | int, w: Float[Array, "n d"]) -> Float[Array, "n d"]:
         # a chance number needs no more
         kick = project(w, jax.random.normal(jax.random.fold_in(key, k), w.shape, jnp.float32))
         return normalise(w + step * side(0.0, w) + jnp.sqrt(2 * noise * step) * kick)

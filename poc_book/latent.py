@@ -9,6 +9,7 @@ __all__ = ['RADII', 'FEW', 'BLOCK', 'NODES', 'TWINS', 'SCRAMBLINGS', 'QUANTILE',
 
 # %% ../nbs/04_latent.ipynb #4a000010
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
@@ -135,7 +136,7 @@ class Latent(eqx.Module):
         "What is in reach of half a minute on two cores."
         return 1e-4 if self.basis.shape[1] <= 3 else 1e-3
 
-    def draw(self, size: int, seed: list[int]):
+    def draw(self, size: int, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
         "Starts: what stays as it is (the charges) and what moves, u (N, q)."
         d, q = self.basis.shape
         count = radii_each(q)
@@ -149,10 +150,10 @@ class Latent(eqx.Module):
         half = np.full(size, 0.5 / size)
         return np.append(half, -half), np.append(u, u, axis=0)
 
-    def moments(self, charge: Float[Array, " n"], u: Float[Array, "n q"]):
+    def moments(self, charge: Float[Array, " n"], u: Float[Array, "n q"]) -> tuple[Array, ...]:
         "$E\\,a\\,r^{2i}\\phi(u)\\phi(u)^\\top$ for each term."
 
-        def some(u: Float[Array, "k q"], charge: Float[Array, " k"]):
+        def some(u: Float[Array, "k q"], charge: Float[Array, " k"]) -> tuple[Array, ...]:
             rest = 1 - jnp.sum(u * u, 1)
             pairs = [(_halves(u, p), charge * rest**i) for p, i in self.powers]
             return tuple((left * weight) @ right.T for (left, right), weight in pairs)
@@ -165,7 +166,7 @@ class Latent(eqx.Module):
         add = lambda sums, block: (jax.tree.map(jnp.add, sums, some(*block)), None)
         return jax.lax.scan(add, first, (u[1:], charge[1:]))[0]
 
-    def _gradient(self, u, M):
+    def _gradient(self, u: Float[Array, "n q"], M: tuple) -> tuple[Array, Array]:
         """Of $-F(w)+\\int K(w,v)a(v)d\\rho(v)$, per unit of scale: in u (n, q), and in r over r,
         (n,)."""
         rest = 1 - jnp.sum(u * u, 1)
@@ -181,7 +182,7 @@ class Latent(eqx.Module):
                 in_r = in_r + 2 * i * rest ** (i - 1) * jnp.sum(left * towards, 0)
         return in_u / self.scale, in_r / self.scale
 
-    def _along(self, u, M, radial):
+    def _along(self, u: Float[Array, "n q"], M: tuple, radial: tuple) -> Float[Array, " n"]:
         "What a neuron's own gradient has more along the neuron, `radial` times each term, (n,)."
         rest = 1 - jnp.sum(u * u, 1)
         found = jnp.zeros(len(u))
@@ -191,19 +192,21 @@ class Latent(eqx.Module):
             found = found + share * rest**i * jnp.sum(left * ((k * m - F) @ right), 0)
         return found / self.scale
 
-    def _pull(self, u, M):
+    def _pull(self, u: Float[Array, "n q"], M: tuple) -> Float[Array, "n q"]:
         "The gradient in u (n, q) along the sphere, where $r^2=1-|u|^2$."
         in_u, in_r = self._gradient(u, M)
         return in_u - in_r[:, None] * u
 
-    def rates(self, charge: Float[Array, " n"], u: Float[Array, "n q"]):
+    def rates(self, charge: Float[Array, " n"], u: Float[Array, "n q"]) -> Float[Array, "n q"]:
         # an error must not lead out of the ball
         u = u / jnp.maximum(jnp.linalg.norm(u, axis=1, keepdims=True), 1)
         M = self.moments(charge, u)
         pull = in_blocks(lambda rows: self._pull(rows, M), u, BLOCK)
         return -jnp.sign(charge)[:, None] * project(u, pull)
 
-    def step_on(self, charge: Float[Array, " n"], u: Float[Array, "n q"], h: Number, radial: tuple):
+    def step_on(
+        self, charge: Float[Array, " n"], u: Float[Array, "n q"], h: Number, radial: tuple
+    ) -> Float[Array, "n q"]:
         """Where a step of gradient descent of length h in flow time leads: the gradient is not
         projected, the neuron is. `radial` as of `radial_shares`."""
         M = self.moments(charge, u)
@@ -214,18 +217,20 @@ class Latent(eqx.Module):
         rest = (1 - jnp.sum(u * u, 1)) * (1 - h * (in_r + more)) ** 2
         return moved / jnp.sqrt(jnp.sum(moved * moved, 1) + rest)[:, None]
 
-    def risk(self, M: tuple):
+    def risk(self, M: tuple) -> Float[Array, ""]:
         gap = sum(
             jnp.sum((k * m - 2 * F) * m)
             for k, m, F in zip(self.kernel, M, self.teacher, strict=True)
         )
         return self.norm + gap
 
-    def velocity(self, w: Float[Array, "m d"], M: tuple, signs: Number = 1.0):
+    def velocity(
+        self, w: Float[Array, "m d"], M: tuple, signs: Number = 1.0
+    ) -> Float[Array, "m d"]:
         pull = self._pull(w @ self.basis, M) @ self.basis.T
         return -jnp.expand_dims(jnp.asarray(signs), -1) * project(w, pull)
 
-    def function_error(self, problem: Problem, rho: Measure, M: tuple):
+    def function_error(self, problem: Problem, rho: Measure, M: tuple) -> Float[Array, ""]:
         own = pair_sum(series(problem)[0], rho.points, rho.points, rho.charge)
         u = rho.points @ self.basis
         rest = 1 - jnp.sum(u * u, 1)
@@ -237,13 +242,13 @@ class Latent(eqx.Module):
         return rho.charge @ (own - 2 * mean) + square
 
 
-def _halves(u, power: int):
+def _halves(u: Float[Array, "n q"], power: int) -> tuple[Array, Array]:
     """$\\phi(u)$ of half the power, rounded down and up: their products are all monomials of that
     power."""
     return features(u, power // 2), features(u, power - power // 2)
 
 
-def _gradient(u, y, power: int):
+def _gradient(u: Float[Array, "n q"], y: Float[Array, "D n"], power: int) -> Float[Array, "n q"]:
     "The gradient of $\\phi(u)\\cdot y$, (n, q)."
     return feature_gradient(u, y, power) if power else jnp.zeros_like(u)
 
@@ -278,7 +283,9 @@ def latent(problem: Problem, basis: Float[np.ndarray, "d q"]) -> Latent | None:
     )
 
 
-def _teacher_tensors(problem: Problem, F, basis) -> dict[int, np.ndarray]:
+def _teacher_tensors(
+    problem: Problem, F: Any, basis: Float[np.ndarray, "d q"]
+) -> dict[int, np.ndarray]:
     "For each power p: T with $F_p(u)=\\phi(u)^\\top T\\phi(u)$ for the part of F of degree p."
     t = problem.teacher
     found = {}
@@ -294,7 +301,7 @@ def _teacher_tensors(problem: Problem, F, basis) -> dict[int, np.ndarray]:
     return found
 
 
-def _sums_of_powers(F, turn) -> tuple[dict, dict]:
+def _sums_of_powers(F: Any, turn: np.ndarray) -> tuple[dict, dict]:
     """A polynomial of coordinates, degree by degree, as sums of powers of dot products with unit
     vectors (n, q)."""
     q = len(turn)
@@ -336,7 +343,9 @@ def _reachable(
     return tuple(sorted(kept, key=lambda S: (len(S), S))), mirrored
 
 # %% ../nbs/04_latent.ipynb #4a000053
-def _smoothed(s, left, shape, beta: float):
+def _smoothed(
+    s: Float[Array, "n p"], left: Float[Array, "n 1"], shape: Float[Array, "2 n 1"], beta: float
+) -> tuple[Array, Array, Array]:
     """$H=\\frac12E|s+rX+L/\\beta|$, the even part of SoftPlus on average over X, and its slopes in
     s and r = `left`.
 
@@ -380,7 +389,7 @@ def _folds(
     """Classes of bits that a teacher does not tell apart, and signs (1 or -1) of all bits, one for
     each value of its characters."""
 
-    def exchanged(i: int, j: int):
+    def exchanged(i: int, j: int) -> dict[tuple[int, ...], float]:
         swap = {i: j, j: i}
         return {tuple(sorted(swap.get(bit, bit) for bit in S)): c for S, c in target.items()}
 
@@ -398,7 +407,7 @@ def _folds(
     return tuple(map(tuple, classes)), tuple(values.values())
 
 # %% ../nbs/04_latent.ipynb #4a000054
-def _ordered(z, classes) -> np.ndarray:
+def _ordered(z: Float[np.ndarray, "n r"], classes: tuple[tuple[int, ...], ...]) -> np.ndarray:
     """Points z (n, r) of the unit cube as uniform unit vectors, but for signs and order: positive,
     increasing in each class."""
     g = np.empty_like(z)
@@ -444,7 +453,7 @@ class Cube(eqx.Module):
     share = 3e-3
     sizes = (2**9, 2**11, 2**12, 2**13, 2**14)
 
-    def draw(self, size: int, seed: list[int]):
+    def draw(self, size: int, seed: list[int]) -> tuple[tuple, tuple]:
         """Starts (many twins, few twins, as few neurons on the cube), (n, r + 1) and (n, d), after
         what of them stays: charges, which are negative for the few twins, and $\\sum_j\\omega_j^4$,
         $\\sum_j\\omega_j^6$ of twins, (2, n).
@@ -482,7 +491,7 @@ class Cube(eqx.Module):
             shapes = [np.tile(x, 2) for x in shapes]
         return (tuple(charges), tuple(shapes)), tuple(states)
 
-    def _signs(self, charges):
+    def _signs(self, charges: tuple) -> list[Array]:
         "Second-layer signs: those of the charges, but for the few twins, which are taken away."
         return [a * jnp.sign(c) for a, c in zip((1, -1, 1), charges)]
 
@@ -495,7 +504,7 @@ class Cube(eqx.Module):
         half = np.array([np.isin(np.arange(self.relevant), S) / 2 for S in self.sets])
         return bits, np.where(single, 0.0, characters / len(bits)), np.where(single, half, 0.0)
 
-    def _twin(self, shape, y):
+    def _twin(self, shape: Float[Array, "2 n"], y: Float[Array, "n r"]) -> tuple[Array, Callable]:
         """$E\\chi_S\\sigma$ of twins y (n, r + 1), (sets, n), and the function of the gap (sets,)
         that pulls them, (n, r + 1)."""
         bits, from_even, from_u = self._read()
@@ -503,24 +512,24 @@ class Cube(eqx.Module):
         left = y[:, -1:]
         even, along, across = _smoothed(u @ bits.T, left, shape[:, :, None], self.beta)
 
-        def pull(gap: Array):
+        def pull(gap: Array) -> Array:
             weights = gap @ from_even
             in_u = (along * weights) @ bits + gap @ from_u
             return jnp.append(in_u, across @ weights[:, None], 1)
 
         return from_even @ even.T + from_u @ u.T, pull
 
-    def _cube(self, w):
+    def _cube(self, w: Float[Array, "n d"]) -> tuple[Array, Array]:
         "$E\\chi_S\\sigma$ of neurons w (n, d), (sets, n), and its gradient, (sets, n, d)."
 
-        def rows(w: Float[Array, "n d"]):
+        def rows(w: Float[Array, "n d"]) -> Array:
             pairs = [character_correlation(w, S, self.beta, NODES) for S in self.sets]
             return jnp.stack([jnp.append(value[:, None], slope, 1) for value, slope in pairs], 1)
 
         found = jnp.moveaxis(in_blocks(rows, w, 256), 1, 0)
         return found[..., 0], found[..., 1:]
 
-    def moments(self, fixed: tuple, state: tuple):
+    def moments(self, fixed: tuple, state: tuple) -> Float[Array, " sets"]:
         "The coefficients of the limit in its characters, (sets,)."
         charges, shapes = fixed
         many, few, neurons = map(normalise, state)
@@ -530,7 +539,7 @@ class Cube(eqx.Module):
         )
         return self.scale * sum(value @ charge for value, charge in zip(values, charges))
 
-    def _pulls(self, fixed, state):
+    def _pulls(self, fixed: tuple, state: tuple) -> tuple[tuple, list[Array]]:
         "Before projection, (n, r + 1) and (n, d)."
         charges, shapes = fixed
         state = tuple(map(normalise, state))  # an error of the norm must not grow
@@ -541,22 +550,26 @@ class Cube(eqx.Module):
         pulls = pull_many(gap), pull_few(gap), jnp.tensordot(gap, slopes, 1)
         return state, [a[:, None] * pull for a, pull in zip(self._signs(charges), pulls)]
 
-    def rates(self, fixed: tuple, state: tuple):
+    def rates(self, fixed: tuple, state: tuple) -> tuple[Array, ...]:
         return tuple(map(project, *self._pulls(fixed, state)))
 
-    def step_on(self, fixed: tuple, state: tuple, h: Number, radial: tuple):
+    def step_on(self, fixed: tuple, state: tuple, h: Number, radial: tuple) -> tuple[Array, ...]:
         "As of `Latent`, but that gradients are whole."
         return tuple(normalise(y + h * pull) for y, pull in zip(*self._pulls(fixed, state)))
 
-    def risk(self, z: Float[Array, " sets"]):
+    def risk(self, z: Float[Array, " sets"]) -> Float[Array, ""]:
         return self.norm + jnp.sum((z - 2 * self.target) * z)
 
-    def velocity(self, w: Float[Array, "m d"], z: Float[Array, " sets"], signs: Number = 1.0):
+    def velocity(
+        self, w: Float[Array, "m d"], z: Float[Array, " sets"], signs: Number = 1.0
+    ) -> Float[Array, "m d"]:
         order = np.array(self.order)
         pull = jnp.tensordot(self.target - z, self._cube(w[:, order])[1], 1)[:, np.argsort(order)]
         return jnp.expand_dims(jnp.asarray(signs), -1) * project(w, pull)
 
-    def function_error(self, problem: Problem, rho: Measure, z: Float[Array, " sets"]):
+    def function_error(
+        self, problem: Problem, rho: Measure, z: Float[Array, " sets"]
+    ) -> Float[Array, ""]:
         "On the nodes of the inputs: all of the cube, or a sample of it."
         x = problem.inputs.nodes().astype(rho.points.dtype)
         limit = sum(c * jnp.prod(x[:, [self.order[i] for i in S]], 1) for S, c in zip(self.sets, z))
@@ -607,7 +620,7 @@ def hermite(
     values: Float[Array, "k ..."],
     rates: Float[Array, "k ..."],
     t: Number,
-):
+) -> Array:
     "Values (K, ...) and rates at `knots` (K,), read in between by cubic polynomials."
     i = jnp.clip(jnp.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
     h = knots[i + 1] - knots[i]
@@ -632,12 +645,14 @@ class MomentLimit(eqx.Module):
     scramblings: Any
 
     @classmethod
-    def of(cls, problem: Problem, view: Latent | Cube, knots: Float[Array, " k"], scramblings: Any):
+    def of(
+        cls, problem: Problem, view: Latent | Cube, knots: Float[Array, " k"], scramblings: Any
+    ) -> "MomentLimit":
         mean = jax.tree.map(lambda x: x.mean(1), scramblings)
         rates = jax.tree.map(lambda M: interpolate.CubicSpline(knots, M)(knots, 1), mean)
         return cls(problem, view, knots, mean, rates, scramblings)
 
-    def apart(self, count: int):
+    def apart(self, count: int) -> list["MomentLimit"]:
         """That many limits, a divisor of 16, each from scramblings of its own, about sqrt(count)
         times as far off as together."""
         require(
@@ -646,7 +661,7 @@ class MomentLimit(eqx.Module):
         own = [jax.tree.map(lambda x: x[:, i::count], self.scramblings) for i in range(count)]
         return [MomentLimit.of(self.problem, self.view, self.knots, x) for x in own]
 
-    def bare(self):
+    def bare(self) -> "MomentLimit":
         """Without what the risk does not ask for: problems of as many directions, in any dimension,
         then share its program."""
         lean = eqx.tree_at(lambda x: (x.problem, x.scramblings), self, (None, None))
@@ -656,23 +671,25 @@ class MomentLimit(eqx.Module):
             else lean
         )
 
-    def at(self, t: Number):
+    def at(self, t: Number) -> Any:
         return jax.tree.map(
             lambda M, rate: hermite(self.knots, M, rate, t), self.moments, self.rates
         )
 
-    def velocity(self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0):
+    def velocity(
+        self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0
+    ) -> Float[Array, "m d"]:
         return self.view.velocity(w, self.at(t), signs)
 
-    def risk(self, t: Number):
+    def risk(self, t: Number) -> Float[Array, ""]:
         return self.view.risk(self.at(t))
 
-    def function_error(self, t: Number, rho: Measure):
+    def function_error(self, t: Number, rho: Measure) -> Float[Array, ""]:
         return self.view.function_error(self.problem, rho, self.at(t))
 
     def transport(
         self, w0: Float[Array, "m d"], times: Float[Array, " times"], signs: Number = 1.0
-    ):
+    ) -> Float[Array, "times m d"]:
         return integrate(Carried(self, signs), w0, times, 1e-8)
 
 
@@ -680,21 +697,25 @@ class Carried(eqx.Module):
     "The velocity of neurons with the given signs in the field of a limit, as a function of (t, w)."
 
     limit: Any
-    signs: Array | float
+    signs: Number
 
-    def __call__(self, t, w):
+    def __call__(self, t: Number, w: Float[Array, "m d"]) -> Float[Array, "m d"]:
         return self.limit.velocity(t, w, self.signs)
 
 # %% ../nbs/04_latent.ipynb #4a000061
 @compiled
-def _follow(view, fixed, state, knots, tol):
+def _follow(
+    view: Latent | Cube, fixed: Any, state: Any, knots: Float[Array, " K"], tol: Float[Array, ""]
+) -> tuple[Any, Array]:
     "Moments at `knots` (K,) of one set of starts, and whether the solver got there."
     field = lambda t, state: view.rates(fixed, state)
     kept = lambda state: view.moments(fixed, state)
     return solve_ode(field, diffrax.Dopri5, 0.0, knots[-1], state, tol, knots, kept=kept)
 
 
-def _scrambling(view: Latent | Cube, size: int, knots, tol: float, seed: list[int]):
+def _scrambling(
+    view: Latent | Cube, size: int, knots: Float[np.ndarray, " K"], tol: float, seed: list[int]
+) -> Any:
     "Moments (K, ...) at `knots` of one set of `size` starts."
     apart = replace(view, basis=None) if isinstance(view, Latent) else view
     fixed, state = view.draw(size, seed)
@@ -704,7 +725,9 @@ def _scrambling(view: Latent | Cube, size: int, knots, tol: float, seed: list[in
     return jax.tree.map(lambda x: np.asarray(x)[: len(knots)], moments)
 
 
-def _scramblings(view: Latent | Cube, size: int, knots, step: float, seed: int):
+def _scramblings(
+    view: Latent | Cube, size: int, knots: Float[np.ndarray, " K"], step: float, seed: int
+) -> Any:
     "Moments (K, R, ...) of `SCRAMBLINGS` independent sets of `size` starts, side by side."
     one = lambda i: _scrambling(view, size, knots, step, [seed, i])
     first = one(0)  # which compiles
@@ -714,11 +737,11 @@ def _scramblings(view: Latent | Cube, size: int, knots, step: float, seed: int):
 
 
 @compiled
-def _risks(view, moments):
+def _risks(view: Latent | Cube, moments: Any) -> Float[Array, "T R"]:
     """Of moments (T, R, ...): the risk of their mean over R and of the means without each, (T, R +
     1)."""
 
-    def one(M: Any):
+    def one(M: Any) -> Float[Array, " R"]:
         mean = jax.tree.map(lambda x: x.mean(0), M)
         without = jax.tree.map(
             lambda x, mean: (SCRAMBLINGS * mean - x) / (SCRAMBLINGS - 1), M, mean
@@ -729,17 +752,19 @@ def _risks(view, moments):
 
 
 @compiled
-def _risk_of_each(view, moments):
+def _risk_of_each(view: Latent | Cube, moments: Any) -> Float[Array, " T"]:
     return jax.vmap(view.risk)(moments)
 
 
-def _risk(view, moments, at) -> np.ndarray:
+def _risk(view: Latent | Cube, moments: Any, at: np.ndarray) -> np.ndarray:
     "The risk of one scrambling at the rows `at`."
     rows = jax.tree.map(lambda x: padded(x[at], 128), moments)
     return np.asarray(_risk_of_each(view, rows))[: len(at)]
 
 
-def _risk_and_error(view, moments, at) -> tuple[np.ndarray, np.ndarray]:
+def _risk_and_error(
+    view: Latent | Cube, moments: Any, at: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """At the rows `at`: the risk of the mean moments, and its error by the jackknife over
     scramblings."""
     rows = jax.tree.map(lambda x: padded(x[at], 128), moments)
@@ -749,7 +774,11 @@ def _risk_and_error(view, moments, at) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fine_step(
-    view: Latent | Cube, knots, at, tol: float | None, seed: int
+    view: Latent | Cube,
+    knots: Float[np.ndarray, " K"],
+    at: np.ndarray,
+    tol: float | None,
+    seed: int,
 ) -> tuple[float, float, float]:
     """The solver's tolerance, what a tenth of it changes in the risk (a fifth of the error that is
     wanted), and that error."""
@@ -773,7 +802,7 @@ def solve_moments(
     times: Float[np.ndarray, " times"],
     tol: float | None,
     seed: int,
-):
+) -> tuple[MomentLimit, np.ndarray, np.ndarray, str]:
     """The limit of a view, its risk at `times` and the error: of the starts (by scramblings) and of
     the solver's steps.
 
@@ -826,10 +855,12 @@ def radial_shares(problem: Problem, view: Latent | Cube) -> tuple[float, ...]:
 
 
 @compiled
-def _descend(view, fixed, state, marks, h, radial):
+def _descend(
+    view: Latent | Cube, fixed: Any, state: Any, marks: Array, h: Float[Array, ""], radial: tuple
+) -> Any:
     "Moments after `marks` (K,) steps of length h in flow time, 0 and increasing."
 
-    def until(state: Any, ends: tuple[Array, Array]):
+    def until(state: Any, ends: tuple[Array, Array]) -> tuple[Any, Any]:
         first, last = ends
         state = jax.lax.fori_loop(
             first, last, lambda _, y: view.step_on(fixed, y, h, radial), state
@@ -864,7 +895,7 @@ def departure(v: Float[np.ndarray, "n 4"], rate: float) -> Float[np.ndarray, " n
     "The clock S at which $\\dot v_j=rate\\prod_{i\\ne j}v_i$ from v (n, 4) is infinite."
 
     # the integral over y of 1 / sqrt(prod(a_j^2 + y))
-    def until_infinite(a: Float[np.ndarray, "n 4"]):
+    def until_infinite(a: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
         pairs = [
             (a[:, 0] * a[:, j] + a[:, k] * a[:, l]) ** 2
             for j, k, l in ((1, 2, 3), (2, 1, 3), (3, 1, 2))

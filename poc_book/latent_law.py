@@ -22,7 +22,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from scipy import interpolate, special
 
 from .checks import BadInput, NotResolved, check_integer, check_positive, require
@@ -80,7 +80,7 @@ class Harmonic(NamedTuple):
         return np.asarray(project(y, np.concatenate(found)))
 
 
-def _slopes(u, power: int) -> Float[np.ndarray, "f n q"]:
+def _slopes(u: Float[Array, "n q"], power: int) -> Float[np.ndarray, "f n q"]:
     "The gradients of `features(u, power)`."
     _, counts, row = monomials(u.shape[1], power)
     n = u.shape[1]
@@ -120,7 +120,9 @@ TOP = 6  # bits of the characters whose answer to the network is followed
 
 
 @compiled
-def _characters(w, inside, beta: float, sloped: bool):
+def _characters(
+    w: Float[Array, "n d"], inside: Shaped[Array, "f d"], beta: float, sloped: bool
+) -> Array:
     """For unit w (n, d), SoftPlus(beta), and characters with the bits `inside` (f, d): $\\phi$ but
     for a constant, (f, n).
 
@@ -132,7 +134,7 @@ def _characters(w, inside, beta: float, sloped: bool):
     bits = inside.sum(1)
     mine = inside[:, None]
 
-    def add(state: tuple, at: tuple[Array, Array]):
+    def add(state: tuple, at: tuple[Array, Array]) -> tuple[tuple, None]:
         c, s, total = state
         c, s = c * cosine - s * sine, s * cosine + c * sine
         factors = jnp.where(mine, s, c)
@@ -192,11 +194,11 @@ class Characters(NamedTuple):
 
 # %% ../nbs/11_latent_law.ipynb #11a00017
 @compiled
-def _squares(w, beta: float, top: int):
+def _squares(w: Float[Array, "n d"], beta: float, top: int) -> Float[Array, " n"]:
     "Of unit rows w (n, d): the sum of $\\phi_S^2$ over all S of 0, 2, 4, ... `top` bits, (n,)."
     xi, weights, step = character_nodes(w.shape[1], beta, NODES)
 
-    def one(w: Float[Array, " d"]):
+    def one(w: Float[Array, " d"]) -> Float[Array, ""]:
         # (d, nodes)
         cosine = jnp.cos(xi * w[:, None])
         sine = jnp.sin(xi * w[:, None])
@@ -205,7 +207,7 @@ def _squares(w, beta: float, top: int):
             :, None
         ] * w
 
-        def times(polynomial: Array, pair: tuple[jax.Array, jax.Array]):
+        def times(polynomial: Array, pair: tuple[jax.Array, jax.Array]) -> tuple[Any, None]:
             c, s = (jnp.outer(x, x) for x in pair)
             return (c * polynomial).at[1:].add(s * polynomial[:-1]), None
 
@@ -283,18 +285,26 @@ def characters(view: Cube, top: int = TOP) -> list[Characters]:
 
 # %% ../nbs/11_latent_law.ipynb #11a00021
 @compiled
-def _carry(view: Latent | Cube, knots, moments, rates, signs, y, times):
+def _carry(
+    view: Latent | Cube,
+    knots: Float[Array, " K"],
+    moments: Any,
+    rates: Any,
+    signs: Float[Array, " n"],
+    y: Float[Array, "n q"],
+    times: Float[Array, " T"],
+) -> tuple[Array, Array]:
     """Starts y (n, q + 1) carried from the first of `times` on, and the Jacobians since: (T, n, q +
     1, 1 + q + 1), and success."""
 
-    def velocity(t: Number, y: Array):
+    def velocity(t: Number, y: Array) -> Array:
         M = jax.tree.map(lambda value, rate: hermite(knots, value, rate, t), moments, rates)
         if isinstance(view, Cube):
             return view.velocity(normalise(y), M, signs)
         pull = jnp.pad(view._pull(y[:, :-1], M), ((0, 0), (0, 1)))
         return -signs[:, None] * project(y, pull)
 
-    def field(t: Number, state: Array):
+    def field(t: Number, state: Array) -> Array:
         v, along = jax.linearize(lambda y: velocity(t, y), state[..., 0])
         return jnp.concatenate([v[..., None], jax.vmap(along, -1, -1)(state[..., 1:])], -1)
 
@@ -386,7 +396,7 @@ def read_and_push(
     path: Float[np.ndarray, "K N i"],
     J: Float[np.ndarray, "K N i i"],
     length: float,
-):
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """In a panel of this `length` with `path` (K + 1, N, q + 1) and Jacobians J since its start:
     `read` (K + 1, f, N w) of displacements at its start as features, `push` (K, f, N w) of neurons
     by features, and how they move on to each node."""
@@ -722,7 +732,7 @@ def _in_harmonics(view: Latent, block: Part, moments: list) -> Callable:
     inverse = np.linalg.pinv(block.features(y).T, rcond=1e-12)
     u = y[:, :-1]
 
-    def at(times: np.ndarray):
+    def at(times: np.ndarray) -> np.ndarray:
         potential = np.zeros((len(times), count))
         for (p, i), k, M, F in zip(view.powers, view.kernel, moments, view.teacher, strict=True):
             left = features(u, p // 2)
@@ -736,7 +746,9 @@ def _in_harmonics(view: Latent, block: Part, moments: list) -> Callable:
 STEP = 1e-3  # aside, in radians: differences are off by about 1e-6 in a share, by rounding 1e-10
 
 
-def bent(block: Part, y: Float[np.ndarray, "N n"], ways: Float[np.ndarray, "N n k"]):
+def bent(
+    block: Part, y: Float[np.ndarray, "N n"], ways: Float[np.ndarray, "N n k"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of the features at y (N, n), (f, N, n), and their first and second derivatives
     along unit `ways` (N, n, k), (k, f, N, n) each, features taken as constant along rays."""
     beside = lambda step: np.stack(

@@ -83,11 +83,11 @@ class Radial(eqx.Module):
     scale: float = eqx.field(static=True)
     exponent: int = eqx.field(static=True)
 
-    def risk(self, M: Float[Array, "... h"]):
+    def risk(self, M: Float[Array, "... h"]) -> Any:
         return self.norm - 2 * M @ self.F + (M @ self.G * M).sum(-1)
 
     @property
-    def common(self):
+    def common(self) -> "Radial":
         """The reduction with zeros up to $y^3$: problems of degrees 4 and 6 share what is compiled
         for it."""
         more = max(0, 4 - self.F.size)
@@ -96,12 +96,12 @@ class Radial(eqx.Module):
         )
 
     @property
-    def core(self):
+    def core(self) -> "Radial":
         "`common` without its directions: problems of all dimensions share what is compiled for it."
         return eqx.tree_at(lambda r: r.basis, self.common, np.eye(self.basis.shape[1]))
 
     @property
-    def powers(self):
+    def powers(self) -> "Radial":
         "`core` with no teacher space at all, for what depends on y alone."
         return eqx.tree_at(lambda r: r.basis, self.common, None)
 
@@ -164,7 +164,7 @@ def radial(problem: Problem) -> Radial | None:
     return Radial(basis, G, powers, np.asarray(teacher_norm(problem)), problem.scale, exponent)
 
 # %% ../nbs/04_mean_field.ipynb #8bb6f6bd
-def horner(rows: Array | Sequence[float], x: Number):
+def horner(rows: Array | Sequence[float], x: Number) -> Any:
     "The polynomial with coefficient rows `rows` (lowest first) at x."
     value = rows[-1]
     for row in rows[-2::-1]:
@@ -172,14 +172,14 @@ def horner(rows: Array | Sequence[float], x: Number):
     return value
 
 
-def waiting_clock(xi: Array, exponent: int):
+def waiting_clock(xi: Array, exponent: int) -> Any:
     """For log-odds xi: $\\psi(\\xi)=-\\xi+\\sum_i\\binom{p-1}{i}e^{-i\\xi}/i$, the primitive of
     $-y^{1-p}$."""
     rows = [0.0, *(comb(exponent - 1, i) / i for i in range(1, exponent))]
     return horner(rows, module_of(xi).exp(-xi)) - xi
 
 
-def log_odds(psi: Array, exponent: int):
+def log_odds(psi: Array, exponent: int) -> Any:
     """The inverse of `waiting_clock`, by Halley's method from its asymptotes (accurate to rounding
     for all psi)."""
     xp = module_of(psi)
@@ -211,7 +211,7 @@ TO_POWERS = (
 
 # %% ../nbs/04_mean_field.ipynb #9cc5f5b4
 @compiled
-def interpolate(S: Float[Array, " n"], x0: Number, dx: Number, x: Array, q: Number):
+def interpolate(S: Float[Array, " n"], x0: Number, dx: Number, x: Array, q: Number) -> Array:
     """For S on the uniform grid x0 + dx*i: its value at x by Lagrange interpolation; to the left 1
     - S falls like $y^{q/2}$."""
     at = (x - x0) / dx
@@ -227,26 +227,26 @@ def interpolate(S: Float[Array, " n"], x0: Number, dx: Number, x: Array, q: Numb
     )
 
 # %% ../nbs/04_mean_field.ipynb #1b12879d
-def slopes(reduction: Radial, M: Float[Array, "... h"]):
+def slopes(reduction: Radial, M: Float[Array, "... h"]) -> Array:
     "Rows of coefficients of U' / scale in powers of y, for moments M of shape (..., h)."
     U = (M @ reduction.G - reduction.F) / reduction.scale
     return U[..., 1:] * np.arange(1, U.shape[-1])
 
 
-def clock_rate(rows: Array, y: Number, exponent: int):
+def clock_rate(rows: Array, y: Number, exponent: int) -> Number:
     """For coefficients `rows` of U' / scale: the rate at which `waiting_clock` runs at y,
     $4\\sum_ip_iy^{i+1-p}$ in flow time."""
     return 4 * sum(rows[i] * y ** (i + 1 - exponent) for i in range(len(rows)))
 
 
-def advance(reduction: Radial, M: Float[Array, " h"], psi: Array):
+def advance(reduction: Radial, M: Float[Array, " h"], psi: Array) -> tuple[Number, Array]:
     """For moments M and neurons whose `waiting_clock` shows psi: the rate of that clock in flow
     time, and $y=\\alpha^2$."""
     y = jax.nn.sigmoid(log_odds(psi, reduction.exponent))
     return clock_rate(slopes(reduction, M), y, reduction.exponent), y
 
 
-def worst(x: Array):
+def worst(x: Array) -> Float[Array, ""]:
     """The largest entry, as a solver's norm of errors: neurons that share their steps are all as
     accurate as asked."""
     return jnp.max(jnp.abs(x))
@@ -254,8 +254,12 @@ def worst(x: Array):
 
 @compiled
 def feet(
-    reduction: Radial, xi: Float[Array, " N"], M: Float[Array, "c h"], length: Number, tol: Number
-):
+    reduction: Radial,
+    xi: Float[Array, " N"],
+    M: Float[Array, "c h"],
+    length: Number,
+    tol: Array | float,
+) -> Float[Array, "_ N"]:
     """Where log-odds `xi` (N,) at the panel's Chebyshev times were at its start: shape (ORDER, N).
 
     `M` (ORDER + 1, h) are the moments at those times, `length` the panel's length in flow time,
@@ -265,7 +269,7 @@ def feet(
     ends = (CHEBYSHEV[1:, None] + 1) / 2
 
     # back from all ends at once: s runs from 0 there to 1 at the start
-    def drift(s: Number, psi: Array):
+    def drift(s: Number, psi: Array) -> Array:
         y = jax.nn.sigmoid(log_odds(psi, p))
         powers = horner(rows[..., None, None], 2 * ends * (1 - s) - 1)
         return -length * ends * clock_rate(powers, y, p)
@@ -285,8 +289,8 @@ def survive(
     xi: Float[Array, " N"],
     M: Float[Array, "c h"],
     length: Number,
-    tol: Number,
-):
+    tol: Array | float,
+) -> Float[Array, "_ N"]:
     """The survival function at log-odds `xi` (N,), a uniform grid, at a panel's Chebyshev times,
     (ORDER, N), for a teacher space of dimension `q`; other arguments as `feet`."""
     origin = feet(reduction, xi, M, length, tol)
@@ -304,7 +308,7 @@ class Path(eqx.Module):
     values: Float[Array, "panels c h"]
     end: Float[Array, ""]
 
-    def moments(self, t: Number):
+    def moments(self, t: Number) -> Any:
         "The moments $E y^i$ at flow times t (...) in [0, end], shape (..., h)."
         xp = module_of(t, self.edges)
         i = xp.clip(xp.searchsorted(self.edges, t, side="right") - 1, 0, len(self.values) - 1)
@@ -374,7 +378,7 @@ class Grid(eqx.Module):
         # beyond the grid S is constant
         self.weights[:, -1] = self.weights[:, -1] / 2 + 1 - y[-1] ** i[:, 0]
 
-    def initial(self, dim: int):
+    def initial(self, dim: int) -> Float[np.ndarray, " N"]:
         "The survival function of uniform neurons."
         return special.betaincc(self.q / 2, (dim - self.q) / 2, special.expit(self.xi))
 
@@ -387,7 +391,7 @@ def panel(
     guess: Float[np.ndarray, "c h"],
     length: float,
     tol: float,
-):
+) -> tuple[np.ndarray, np.ndarray, float, float]:
     """One time panel of a reduction's `powers` from moments `M` (h,) and `survival` (N,).
 
     Moments at its Chebyshev times and survival at its end; third and fourth, in units of `tol`: the
@@ -396,10 +400,10 @@ def panel(
     q = np.asarray(float(grid.q))
     size = (np.asarray(length), np.asarray(max(0.1 * tol, 1e-13)))
 
-    def trial(z: np.ndarray):
+    def trial(z: np.ndarray) -> np.ndarray:
         return np.vstack([M, np.column_stack([np.ones(ORDER), z.reshape(ORDER, -1)])])
 
-    def residual(z: np.ndarray):
+    def residual(z: np.ndarray) -> np.ndarray:
         nonlocal carried
         carried = np.asarray(survive(powers, survival, q, grid.xi, trial(z), *size))
         return (carried @ grid.weights.T).ravel() - z
@@ -457,16 +461,18 @@ class RadialLimit(eqx.Module):
     reduction: Radial
     path: Path
 
-    def velocity(self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0):
+    def velocity(
+        self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0
+    ) -> Float[Array, "m d"]:
         u = w @ self.reduction.basis
         y = (u * u).sum(-1, keepdims=True)
         push = horner(slopes(self.reduction, self.path.moments(t))[:, None, None], y)
         return -2 * push * (u @ self.reduction.basis.T - y * w)
 
-    def risk(self, t: Number):
+    def risk(self, t: Number) -> Number:
         return self.reduction.risk(self.path.moments(t))
 
-    def function_error(self, t: Number, rho: Measure):
+    def function_error(self, t: Number, rho: Measure) -> Float[Array, ""]:
         GM = self.reduction.G @ self.path.moments(t)
         y = jnp.sum((rho.points @ self.reduction.basis) ** 2, -1)
         own = pair_sum(series(self.problem)[0], rho.points, rho.points, rho.charge)
@@ -474,7 +480,7 @@ class RadialLimit(eqx.Module):
 
     def transport(
         self, w0: Float[Array, "m d"], times: Float[Array, " times"], signs: Number = 1.0
-    ):
+    ) -> Float[Array, "times m d"]:
         """A neuron stays in the plane of its part in V and its part around V, each of which keeps
         its direction."""
         u = w0 @ self.reduction.basis
@@ -486,7 +492,7 @@ class RadialLimit(eqx.Module):
         return part(xi, along / rho[:, None]) + part(-xi, rest / r[:, None])
 
 # %% ../nbs/04_mean_field.ipynb #b94e3c05
-def hessian_scalars(reduction: Radial, M: Float[Array, " h"], y: Number):
+def hessian_scalars(reduction: Radial, M: Float[Array, " h"], y: Number) -> tuple[Number, Number]:
     "For moments M and $y=\\alpha^2$: the eigenvalues of D along the meridian and across it."
     p = slopes(reduction, M)
     push = horner(p, y)  # U'
@@ -495,11 +501,13 @@ def hessian_scalars(reduction: Radial, M: Float[Array, " h"], y: Number):
 
 # %% ../nbs/04_mean_field.ipynb #e17c52f8
 @compiled
-def carry(reduction: Radial, path: Path, xi: Array, start: Number, times: Float[Array, " times"]):
+def carry(
+    reduction: Radial, path: Path, xi: Array, start: Number, times: Float[Array, " times"]
+) -> tuple[Array, Array]:
     "`latitudes` of neighbours, which share their steps."
     p = reduction.exponent
 
-    def drift(t: Number, state: Array):
+    def drift(t: Number, state: Array) -> Array:
         M = path.moments(t)
         clock, y = advance(reduction, M, state[0])
         return jnp.stack([clock, hessian_scalars(reduction, M, y)[0]])
@@ -571,13 +579,13 @@ class OneLatitude(eqx.Module):
     start: Float[Array, " n"]
     weights: Float[Array, " n"]
 
-    def polynomials(self, u: Float[Array, "N 1"]):
+    def polynomials(self, u: Float[Array, "N 1"]) -> Float[Array, "_ l N"]:
         "$P_l$ and $P_l'$ at u (N, 1), (2, L, N), by their recurrence."
         d = self.dim
         u = jnp.clip(u[:, 0], -1, 1)
         first = jnp.stack([jnp.ones_like(u), jnp.zeros_like(u)])
 
-        def step(rows: tuple[Array, Array], l: Number):
+        def step(rows: tuple[Array, Array], l: Number) -> tuple[Any, Array]:
             before, now = rows
             product = u * now + jnp.stack([jnp.zeros_like(u), now[0]])  # u P and its derivative
             return (now, ((2 * l + d - 2) * product - l * before) / (l + d - 2)), now
@@ -587,23 +595,23 @@ class OneLatitude(eqx.Module):
         )[1]
         return jnp.moveaxis(rows, 1, 0)
 
-    def mean(self, u: Float[Array, "n 1"], v: Float[Array, "N 1"]):
+    def mean(self, u: Float[Array, "n 1"], v: Float[Array, "N 1"]) -> Float[Array, " n"]:
         "$\\sum_jp_jK(u,v_j)$."
         return (self.kappa * (self.polynomials(v)[0] @ self.weights)) @ self.polynomials(u)[0]
 
-    def pull(self, u: Float[Array, "n 1"], v: Float[Array, "N 1"]):
+    def pull(self, u: Float[Array, "n 1"], v: Float[Array, "N 1"]) -> Float[Array, "n 1"]:
         P = self.polynomials(v)
         slopes = P[1] if u is v else self.polynomials(u)[1]
         return ((self.kappa * (P[0] @ self.weights) - self.phi) @ slopes)[:, None] / self.scale
 
-    def risk(self, v: Float[Array, "N 1"]):
+    def risk(self, v: Float[Array, "N 1"]) -> Float[Array, ""]:
         moments = self.polynomials(v)[0] @ self.weights
         return self.norm + self.kappa @ moments**2 - 2 * self.phi @ moments
 
-    def square(self, v: Float[Array, "N 1"]):
+    def square(self, v: Float[Array, "N 1"]) -> Float[Array, ""]:
         return self.kappa @ (self.polynomials(v)[0] @ self.weights) ** 2
 
-    def draw(self, size: int, seed: int):
+    def draw(self, size: int, seed: int) -> Float[Array, "n 1"]:
         return self.start[:, None]  # nothing is drawn
 
 
@@ -642,14 +650,16 @@ class Network(eqx.Module):
 
     problem: Problem
 
-    def risk(self, w: Float[Array, "m d"]):
+    def risk(self, w: Float[Array, "m d"]) -> Number:
         return self.problem.risk(self.problem.measure(w))
 
-    def draw(self, size: int, seed: int):
+    def draw(self, size: int, seed: int) -> Float[Array, "n d"]:
         return uniform(own_key(seed), size, self.problem.dim)
 
 
-def particle_velocity(view: Network | OneLatitude, t: Number, v: Float[Array, "n d"]):
+def particle_velocity(
+    view: Network | OneLatitude, t: Number, v: Float[Array, "n d"]
+) -> Float[Array, "n d"]:
     "Velocity of the particles of a view in their own field."
     if isinstance(view, Network):
         v = normalise(v)  # an error of the norm must not grow
@@ -669,20 +679,22 @@ class ParticleLimit(eqx.Module):
     points: Float[Array, "k n q"]
     rates: Float[Array, "k n q"]
 
-    def at(self, t: Number):
+    def at(self, t: Number) -> Float[Array, "n q"]:
         cubic = hermite(self.knots, self.points, self.rates, t)
         return normalise(cubic) if isinstance(self.view, Network) else cubic
 
-    def velocity(self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0):
+    def velocity(
+        self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0
+    ) -> Float[Array, "m d"]:
         if isinstance(self.view, Network):
             return self.problem.velocity(w, self.problem.measure(self.at(t)), signs)
         pull = self.view.pull(w @ self.view.basis, self.at(t)) @ self.view.basis.T
         return -project(w, pull)
 
-    def risk(self, t: Number):
+    def risk(self, t: Number) -> Number:
         return self.view.risk(self.at(t))
 
-    def function_error(self, t: Number, rho: Measure):
+    def function_error(self, t: Number, rho: Measure) -> Number:
         v = self.at(t)
         view = self.view
         if isinstance(view, Network):
@@ -692,7 +704,7 @@ class ParticleLimit(eqx.Module):
 
     def transport(
         self, w0: Float[Array, "m d"], times: Float[Array, " times"], signs: Number = 1.0
-    ):
+    ) -> Float[Array, "times m d"]:
         return integrate(Carried(self, signs), w0, times, self.problem.step_tol(1e-8))
 
 
@@ -706,13 +718,15 @@ class Own(eqx.Module):
     views: tuple[OneLatitude | Network, ...]
     cuts: tuple[int, ...] = eqx.field(static=True, default=())
 
-    def __call__(self, t, v):
+    def __call__(self, t: Number, v: Float[Array, "n d"]) -> Float[Array, "n d"]:
         sets = zip(self.views, jnp.split(v, self.cuts), strict=True)
         return jnp.concatenate([particle_velocity(view, t, own) for view, own in sets])
 
 
 @compiled
-def particle_rates(own: Own, points: Float[Array, "K N d"], count: Array | int):
+def particle_rates(
+    own: Own, points: Float[Array, "K N d"], count: Array | int
+) -> Float[Array, "_ N d"]:
     "Velocities of the particles at the first `count` knots, (K, N, .)."
     return first_rows(lambda v: own(0.0, v), (points,), count)
 
@@ -724,7 +738,7 @@ def follow_particles(
     sizes: list[int],
     seed: int,
     tol: float = 1e-8,
-):
+) -> list[ParticleLimit]:
     """Independent sets of particles of these `sizes` and `views`, followed to the last of `times`,
     as `ParticleLimit`s with knots at these times and at 64 equal steps: one solver, compiled once,
     carries all."""
@@ -751,7 +765,7 @@ LEVELS = ((1e-6, 0.27), (1.5e-8, 0.2), (1e-9, 0.17), (1e-10, 0.15))
 
 def solve_radial(
     problem: Problem, reduction: Radial, times: Float[np.ndarray, " times"], tol: float
-):
+) -> tuple[RadialLimit, Any, np.ndarray]:
     "The exact limit, its risk at `times` and the running disagreement of the last two resolutions."
     previous = None
     error = np.array([np.inf])
@@ -773,7 +787,7 @@ def solve_radial(
 @compiled
 def particle_risk(
     limit: MomentLimit | ParticleLimit, times: Float[Array, " times"], count: Array | int
-):
+) -> Float[Array, " _"]:
     "The risk of a limit at the first `count` of `times`, (T,)."
     return first_rows(limit.risk, (times,), count)
 
@@ -789,7 +803,9 @@ def particle_risks(
     ]
 
 
-def solve_particles(view: Network, times: Float[np.ndarray, " times"], size: int, seed: int):
+def solve_particles(
+    view: Network, times: Float[np.ndarray, " times"], size: int, seed: int
+) -> tuple[ParticleLimit, np.ndarray, np.ndarray]:
     """A particle limit, its risk at `times` and twice the running disagreement with half as many
     other particles."""
     tol = view.problem.step_tol(1e-8)
@@ -818,7 +834,9 @@ def solve_latitudes(
     )
 
 
-def compared(limits: list[ParticleLimit], times: Float[np.ndarray, " times"]):
+def compared(
+    limits: list[ParticleLimit], times: Float[np.ndarray, " times"]
+) -> tuple[ParticleLimit, np.ndarray, np.ndarray]:
     "The first of two limits, its risk at `times` and twice their running disagreement."
     risk, other = (particle_risks(limit, times) for limit in limits)
     return limits[0], risk, 2 * np.maximum.accumulate(np.abs(risk - other)) + 1e-13
@@ -839,7 +857,9 @@ class MeanField(eqx.Module):
     exact: bool = eqx.field(static=True)
     limit: Limit
 
-    def velocity(self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0):
+    def velocity(
+        self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0
+    ) -> Float[Array, "m d"]:
         """For 0 <= t <= times[-1] and unit w (m, d): the velocity of neurons in the limit's field,
         (m, d)."""
         t = t if isinstance(t, jax.Array) else np.asarray(t, float)
@@ -847,7 +867,7 @@ class MeanField(eqx.Module):
             return self.limit.velocity(t, w, signs)
         return limit_velocity(self.limit, t, w, signs)
 
-    def risk_at(self, times: Numbers):
+    def risk_at(self, times: Numbers) -> Any:
         "For times (T,) in [0, times[-1]]: the risk of the limit, (T,)."
         if isinstance(self.limit, RadialLimit):
             return self.limit.risk(np.asarray(times))
@@ -862,7 +882,7 @@ class MeanField(eqx.Module):
             raise NotResolved("times", self.times, "times up to which neurons can be carried")
         return carried
 
-    def function_error(self, t: Number, rho: Measure):
+    def function_error(self, t: Number, rho: Measure) -> Number:
         "$\\|f_{\\rho}-f_{MF}(t)\\|^2$ under the input law."
         t = t if isinstance(t, jax.Array) else np.asarray(t, float)
         found = limit_error(self.limit, t, rho)
@@ -870,12 +890,14 @@ class MeanField(eqx.Module):
 
 
 @compiled
-def limit_velocity(limit: Limit, t: Number, w: Float[Array, "m d"], signs: Number):
+def limit_velocity(
+    limit: Limit, t: Number, w: Float[Array, "m d"], signs: Number
+) -> Float[Array, "m d"]:
     return limit.velocity(t, w, signs)
 
 
 @compiled
-def limit_error(limit: Limit, t: Number, rho: Measure):
+def limit_error(limit: Limit, t: Number, rho: Measure) -> Number:
     return limit.function_error(t, rho)
 
 # %% ../nbs/04_mean_field.ipynb #c2a657d6
@@ -967,17 +989,17 @@ def solve(
 
     reduction = radial(problem)
     if reduction is not None:
-        limit, risk, error = solve_radial(problem, reduction, times, tol_given or 1e-8)
-        return MeanField(problem, times, risk, error, "exact, one radius", True, limit)
+        one_radius, risk, error = solve_radial(problem, reduction, times, tol_given or 1e-8)
+        return MeanField(problem, times, risk, error, "exact, one radius", True, one_radius)
     if has_one_direction(problem):
         limit, risk, error = solve_latitudes(problem, times, tol_given or 1e-8)
         method = f"exact, one latitude, {limit.points.shape[1]} points"
         exact = True
     elif (moments := several(problem)) is not None:
-        limit, risk, error, method = solve_moments(problem, moments, times, tol_given, seed)
+        by_moments, risk, error, method = solve_moments(problem, moments, times, tol_given, seed)
         if problem.closed_form and isinstance(problem.teacher, Atoms):
             error = error + problem.left_out
-        return MeanField(problem, times, risk, error, method, True, limit)
+        return MeanField(problem, times, risk, error, method, True, by_moments)
     else:
         view, words = proxy(problem)
         limit, risk, error = solve_particles(view, times, particles, seed)

@@ -67,7 +67,7 @@ class Hermite(eqx.Module):
     coefficients: tuple[float, ...] = eqx.field(static=True)
     kink = jump = 0.0
 
-    def __init__(self, degrees, coefficients):
+    def __init__(self, degrees: Numbers | float, coefficients: Numbers | float) -> None:
         self.degrees = tuple(
             check_integer("degree", k, 0)
             for k in np.atleast_1d(check_finite("degrees", degrees)).tolist()
@@ -82,7 +82,7 @@ class Hermite(eqx.Module):
             "distinct degrees, one coefficient each",
         )
 
-    def __call__(self, x):
+    def __call__(self, x: Number) -> Number:
         series = np.zeros(max(self.degrees) + 1)
         for k, c in zip(self.degrees, self.coefficients):
             series[k] = c / np.sqrt(float(factorial(k)))
@@ -96,13 +96,13 @@ class SoftPlus(eqx.Module):
 
     beta: float = eqx.field(static=True, default=16.0, converter=partial(check_positive, "beta"))
 
-    def __call__(self, x):
+    def __call__(self, x: Number) -> Number:
         # twice as fast as jax.nn.softplus; beyond 40 the logarithm is t to the last bit
         t = self.beta * x
         xp = module_of(x)
         return (xp.log1p(xp.exp(xp.minimum(t, 40.0))) + xp.maximum(t - 40.0, 0.0)) / self.beta
 
-    def slope(self, x: Number):
+    def slope(self, x: Number) -> Array:
         return 1 / (1 + jnp.exp(-self.beta * x))
 
 # %% ../nbs/02_model.ipynb #b7d1e2a3
@@ -175,7 +175,12 @@ def _absolute_value() -> tuple[np.ndarray, np.ndarray]:
     return kink[:2048], jump
 
 
-def _breaks(both: Callable, z, values, slopes) -> tuple[tuple[float, ...], bool]:
+def _breaks(
+    both: Callable,
+    z: Float[np.ndarray, " n"],
+    values: Float[np.ndarray, " n"],
+    slopes: Float[np.ndarray, " n"],
+) -> tuple[tuple[float, ...], bool]:
     """Places between neighbours of z where f or f' jumps, or turns as sharply, by bisection of
     `both`; and whether f jumps at one."""
     root = np.exp(-z * z / 4)  # of the density, but for a factor
@@ -222,7 +227,7 @@ def _expand(f: Callable) -> Expansion | None:
         lambda z: (jnp.broadcast_to(f(z), z.shape), jnp.broadcast_to(derivative(f)(z), z.shape))
     )
 
-    def both(z: Array):
+    def both(z: Array) -> list[np.ndarray]:
         with settled(), jax.ensure_compile_time_eval():
             return [np.asarray(x, float) for x in compiled(z)]
 
@@ -249,7 +254,15 @@ def _expand(f: Callable) -> Expansion | None:
     return replace(_coefficients(z, h, weights, values, slopes, kink, jump), jumps=jumps)
 
 
-def _coefficients(z, h, weights, values, slopes, kink, jump) -> Expansion:
+def _coefficients(
+    z: Float[np.ndarray, " n"],
+    h: Float[np.ndarray, "k n"],
+    weights: Float[np.ndarray, " n"],
+    values: Float[np.ndarray, " n"],
+    slopes: Float[np.ndarray, " n"],
+    kink: float,
+    jump: float,
+) -> Expansion:
     "The expansion of a function with these values and slopes at z."
     mean = weights * h[0]
     size = np.sqrt(mean @ values**2) + 1e-300
@@ -285,10 +298,10 @@ class Gaussian(eqx.Module):
     size: int = eqx.field(static=True, default=2**13, converter=partial(check_integer, "size"))
     fixed: Float[Array, "n d"] | None = None
 
-    def sample(self, key: Array, n: int, dtype: DTypeLike = jnp.float64):
+    def sample(self, key: Array, n: int, dtype: DTypeLike = jnp.float64) -> Float[Array, "n d"]:
         return random_numbers(jax.random.normal, key, (n, self.dim), dtype)
 
-    def nodes(self):
+    def nodes(self) -> Float[Array, "n d"]:
         return (
             _fixed_sample(jax.random.normal, self.size, self.dim)
             if self.fixed is None
@@ -306,10 +319,10 @@ class Boolean(eqx.Module):
     size: int = eqx.field(static=True, default=2**13, converter=partial(check_integer, "size"))
     fixed: Float[Array, "n d"] | None = None
 
-    def sample(self, key: Array, n: int, dtype: DTypeLike = jnp.float64):
+    def sample(self, key: Array, n: int, dtype: DTypeLike = jnp.float64) -> Float[Array, "n d"]:
         return random_numbers(jax.random.rademacher, key, (n, self.dim), dtype)
 
-    def nodes(self):
+    def nodes(self) -> Float[Array, "n d"]:
         if self.fixed is not None:
             return self.fixed
         if not self.exact:
@@ -327,7 +340,7 @@ class Sample(eqx.Module):
 
     points: Float[Array, "n d"]
 
-    def __init__(self, points):
+    def __init__(self, points: Numbers) -> None:
         check_double()
         self.points = jnp.asarray(check_finite("points", points, 2))
         shape = self.points.shape
@@ -339,10 +352,10 @@ class Sample(eqx.Module):
     def dim(self) -> int:
         return self.points.shape[1]
 
-    def sample(self, key: Array, n: int, dtype: DTypeLike = jnp.float64):
+    def sample(self, key: Array, n: int, dtype: DTypeLike = jnp.float64) -> Float[Array, "n d"]:
         return self.points[jax.random.randint(key, (n,), 0, len(self.points))].astype(dtype)
 
-    def nodes(self):
+    def nodes(self) -> Float[Array, "n d"]:
         return self.points
 
     exact = True
@@ -356,7 +369,7 @@ class Atoms(eqx.Module):
     weights: Float[Array, " n"]
     link: Any  # a callable of a real number
 
-    def __init__(self, points, weights, link):
+    def __init__(self, points: Numbers, weights: Numbers, link: Callable) -> None:
         self.points = np.asarray(check_sphere("teacher", points), float)
         self.weights = np.asarray(check_finite("teacher.weights", weights, 1), float)
         require(
@@ -368,7 +381,7 @@ class Atoms(eqx.Module):
         require(callable(link), "link", link, "a function of a real number")
         self.link = link
 
-    def __call__(self, x):
+    def __call__(self, x: Float[Array, "n d"]) -> Float[Array, " n"]:
         return self.link(x @ self.points.T.astype(x.dtype)) @ self.weights.astype(x.dtype)
 
 # %% ../nbs/02_model.ipynb #a9b8c7d6
@@ -381,7 +394,7 @@ class MultiIndex(eqx.Module):
     points: Float[Array, "q d"]
     g: Any  # a callable of coordinates (n, q)
 
-    def __init__(self, points, g):
+    def __init__(self, points: Numbers, g: Callable) -> None:
         self.points = np.asarray(check_sphere("teacher", points), float)
         q = len(self.points)
         require(
@@ -395,7 +408,7 @@ class MultiIndex(eqx.Module):
         require(callable(g), "g", g, "a function of coordinates (n, q)")
         self.g = g
 
-    def __call__(self, x):
+    def __call__(self, x: Float[Array, "n d"]) -> Array:
         return self.g(x @ self.points.T.astype(x.dtype))
 
 # %% ../nbs/02_model.ipynb #ebd3e6d2
@@ -405,7 +418,7 @@ class Monomials(eqx.Module):
     sets: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     coefficients: tuple[float, ...] = eqx.field(static=True)
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         require(
             isinstance(self.sets, tuple) and len(self.sets) > 0,
             "sets",
@@ -424,7 +437,7 @@ class Monomials(eqx.Module):
             "a tuple, one for each index tuple",
         )
 
-    def __call__(self, x):
+    def __call__(self, x: Float[Array, "... d"]) -> Number:
         return sum(c * x[..., list(s)].prod(-1) for s, c in zip(self.sets, self.coefficients))
 
 # %% ../nbs/02_model.ipynb #5e4f9029
@@ -440,7 +453,12 @@ class Measure(eqx.Module):
     weights: Float[Array, " m"]
     signs: Float[Array, " m"]
 
-    def __init__(self, points, weights=None, signs=None):
+    def __init__(
+        self,
+        points: Float[Array, "m d"],
+        weights: Float[Array, " m"] | None = None,
+        signs: Float[Array, " m"] | None = None,
+    ) -> None:
         if not traced(points):
             points = check_sphere("points", points)
         m, self.points = len(points), points
@@ -465,7 +483,7 @@ class Measure(eqx.Module):
         return self.weights * self.signs
 
 # %% ../nbs/02_model.ipynb #66190545
-def powers(degrees: Sequence[int], coefficients: Sequence[float], s: Number):
+def powers(degrees: Sequence[int], coefficients: Sequence[float], s: Number) -> Number:
     "$\\sum_kp_ks^k$: few terms as they are, many by Horner's rule in $s^2$."
     if len(degrees) <= 8:
         return sum(c * s**k for k, c in zip(degrees, coefficients)) if degrees else 0 * s
@@ -514,16 +532,16 @@ class DotProduct(eqx.Module):
             self.degrees, tuple(a * c for c in self.coefficients), a * self.kink, a * self.jump
         )
 
-    def __call__(self, s):
+    def __call__(self, s: Number) -> Number:
         return powers(self.degrees, self.coefficients, s) + self._arcs(s, 0)
 
-    def slope(self, s: Number):
+    def slope(self, s: Number) -> Number:
         return self._series(1, s) + self._arcs(s, 1)
 
-    def bend(self, s: Number):
+    def bend(self, s: Number) -> Number:
         return self._series(2, s) + self._arcs(s, 2)
 
-    def _series(self, order: int, s):
+    def _series(self, order: int, s: Number) -> Number:
         "The derivative of that order of the power series."
         terms = [
             (k - order, c * prod(range(k - order + 1, k + 1)))
@@ -532,7 +550,7 @@ class DotProduct(eqx.Module):
         ]
         return powers([k for k, _ in terms], [c for _, c in terms], s)
 
-    def _arcs(self, s, order: int):
+    def _arcs(self, s: Number, order: int) -> Number:
         "The derivative of that order of the two kernels."
         if self.smooth:
             return 0.0
@@ -542,7 +560,7 @@ class DotProduct(eqx.Module):
         ) / (2 * np.pi)
 
 
-def _arc(order: int, s):
+def _arc(order: int, s: Number) -> Number:
     """$2\\pi$ times the derivative of A of that order; where it has a pole, at |s| = 1, 0: Hessians
     have it times 1 - s^2."""
     require(order <= 3, "order", order, "at most 3 derivatives of a kinked kernel")
@@ -637,7 +655,7 @@ def expand_jointly(g: Callable, q: int) -> MultiExpansion | None:
     degree, nodes = {2: (80, 160), 3: (30, 60), 4: (16, 28)}[q]
     exponents = np.array([a for a in product(range(degree + 1), repeat=q) if sum(a) <= degree])
 
-    def coefficients(nodes: int):
+    def coefficients(nodes: int) -> tuple[np.ndarray, float]:
         z, weights = special.roots_hermitenorm(nodes)
         with settled(), jax.ensure_compile_time_eval():
             values = np.asarray(
@@ -673,8 +691,8 @@ class Polynomial(eqx.Module):
     exponents: np.ndarray
     coefficients: np.ndarray
 
-    def __call__(self, u):
-        def rows(u: Float[Array, "n q"]):
+    def __call__(self, u: Float[Array, "n q"]) -> Float[Array, " n"]:
+        def rows(u: Float[Array, "n q"]) -> Float[Array, " n"]:
             steps = jnp.concatenate(
                 [jnp.ones_like(u)[None], jnp.repeat(u[None], self.exponents.max(initial=0), 0)]
             )
@@ -736,7 +754,7 @@ def moment_tensor(
     "$\\sum_jc_j\\phi(v_j)\\phi(v_j)^\\top$ with the features of that power."
     D = len(monomials(v.shape[1], power)[0])
 
-    def add(T: Float[Array, "D D"], block: Array):
+    def add(T: Float[Array, "D D"], block: Array) -> tuple[Any, None]:
         phi = features(block[:, :-1], power)
         return T + (phi * block[:, -1]) @ phi.T, None
 
@@ -900,12 +918,12 @@ class Problem(eqx.Module):
     signed: bool = eqx.field(static=True, default=False)
     name: str = eqx.field(static=True, default="problem")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.closed_form and not isinstance(self.inputs, Sample):
             # averages are over these: data of compiled code
             self.inputs = replace(self.inputs, fixed=self.inputs.nodes())
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         check_flag("signed", self.signed)
         require(isinstance(self.name, str), "name", self.name, "a string")
         for field in ("activation", "teacher"):
@@ -1022,26 +1040,26 @@ class Problem(eqx.Module):
         return Measure(points, None, self.signs(len(points), points.dtype, module_of(points)))
 
     # --- the objects of the paper, implemented below ---
-    def kernel(self, w: Numbers, v: Numbers):
+    def kernel(self, w: Numbers, v: Numbers) -> Number:
         return self.answer(kernel, w=w, v=v)
 
-    def correlation(self, w: Float[Array, "... d"]):
+    def correlation(self, w: Float[Array, "... d"]) -> Number:
         return self.answer(correlation, w=w)
 
-    def potential(self, w: Numbers, rho: Measure, signs: Number = 1.0):
+    def potential(self, w: Numbers, rho: Measure, signs: Number = 1.0) -> Float[Array, " n"]:
         return self.answer(potential, w=w, rho=rho, signs=signs)
 
-    def velocity(self, w: Numbers, rho: Measure, signs: Number = 1.0):
+    def velocity(self, w: Numbers, rho: Measure, signs: Number = 1.0) -> Float[Array, "n d"]:
         self.check_slope()
         return self.answer(velocity, w=w, rho=rho, signs=signs)
 
-    def risk(self, rho: Measure):
+    def risk(self, rho: Measure) -> Number:
         return self.answer(risk, rho=rho)
 
-    def output(self, rho: Measure, x: Numbers):
+    def output(self, rho: Measure, x: Numbers) -> Float[Array, " n"]:
         return self.answer(output, rho=rho, x=x)
 
-    def function_error(self, rho: Measure, other: Measure):
+    def function_error(self, rho: Measure, other: Measure) -> Number:
         return self.answer(function_error, rho=rho, other=other)
 
     def check_slope(self) -> None:
@@ -1056,7 +1074,7 @@ class Problem(eqx.Module):
             "a function without jumps, to be learned with",
         )
 
-    def answer(self, of: Callable, signs: Number | None = None, **given):
+    def answer(self, of: Callable, signs: Number | None = None, **given: Any) -> Any:
         """`of` this problem and checked arguments; `NotResolved`, naming the largest of them, if it
         is not finite."""
         for field, value in given.items():
@@ -1083,7 +1101,7 @@ class Problem(eqx.Module):
             raise NotResolved(field, given[field], "numbers with a finite answer")
         return found
 
-    def checked(self, field: str, value: Any):
+    def checked(self, field: str, value: Any) -> Any:
         """`value` (a measure, or points (..., d)) itself, once it has this problem's dimension and
         points are finite."""
         measure = isinstance(value, Measure)  # its points were checked when it was made
@@ -1122,7 +1140,7 @@ def series(problem: Problem) -> tuple[DotProduct, Any]:
 
 
 @compiled
-def kernel(problem: Problem, w: Float[Array, "... d"], v: Float[Array, "... d"]):
+def kernel(problem: Problem, w: Float[Array, "... d"], v: Float[Array, "... d"]) -> Number:
     """$K(w,v)=E\\,\\sigma\\sigma$ without signs, for unit w (..., d) and v (..., d): all pairs,
     shape (...w, ...v)."""
     if problem.closed_form:
@@ -1161,7 +1179,7 @@ def character_correlation(
     cosine = jnp.cos(step * w)
     sine = jnp.sin(step * w)
 
-    def add(state: tuple, at: tuple[Array, Array]):
+    def add(state: tuple, at: tuple[Array, Array]) -> tuple[tuple, None]:
         c, s, F, slope = state
         c, s = c * cosine - s * sine, s * cosine + c * sine
         product = jnp.prod(jnp.where(inside, s, c), -1)
@@ -1199,7 +1217,7 @@ def teacher_sums(problem: Problem, w: Float[Array, "n d"]) -> tuple[Array, Array
 
 
 @compiled
-def correlation(problem: Problem, w: Float[Array, "... d"]):
+def correlation(problem: Problem, w: Float[Array, "... d"]) -> Float[Array, "..."]:
     "$F(w)=E\\,f^*\\sigma$ without sign, for unit w of shape (..., d): shape (...)."
     t = problem.teacher
     if problem.closed_form:
@@ -1250,7 +1268,7 @@ def velocity(
     return -project(w, jnp.expand_dims(signs / problem.scale, -1) * pull(problem, w, rho))
 
 # %% ../nbs/02_model.ipynb #9ecac5e8
-def closed_gradient(problem: Problem, w: Float[Array, "n d"], rho: Measure):
+def closed_gradient(problem: Problem, w: Float[Array, "n d"], rho: Measure) -> Float[Array, "n d"]:
     "For closed-form problems: $\\nabla_w[-F(w)+\\int K(w,v)a(v)d\\rho(v)]$, shape (n, d)."
     K, F = series(problem)
     t = problem.teacher
@@ -1261,7 +1279,7 @@ def closed_gradient(problem: Problem, w: Float[Array, "n d"], rho: Measure):
     return pair_pull(K, w, rho.points, rho.charge) - teacher
 
 
-def node_gradient(problem: Problem, w: Float[Array, "n d"], rho: Measure):
+def node_gradient(problem: Problem, w: Float[Array, "n d"], rho: Measure) -> Float[Array, "n d"]:
     """For inputs given by nodes: $E\\,(f_\\rho-f^*)\\sigma'(w\\cdot x)x$ shape (n, d); the
     teacher's part exact if known."""
     x = problem.inputs.nodes().astype(w.dtype)

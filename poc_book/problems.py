@@ -95,7 +95,7 @@ class Labels(eqx.Module):
 
     values: Float[Array, " n"]
 
-    def __call__(self, x):
+    def __call__(self, x: Float[Array, "n d"]) -> Float[Array, " n"]:
         return self.values
 
 

@@ -212,7 +212,7 @@ class Traced(NamedTuple):
     transverse: np.ndarray
 
     @property
-    def norm(self):
+    def norm(self) -> np.ndarray:
         return np.exp(np.maximum(self.longitudinal, self.transverse))
 
 # %% ../nbs/09_single_index.ipynb #db916858
@@ -256,7 +256,7 @@ def escape_times(limit: MeanField, quantiles: Numbers | float, level: float = 0.
     y0 = special.betaincinv(0.5, (d - 1) / 2, q)
     exact = one_direction(limit)
 
-    def escape(x0: float):
+    def escape(x0: float) -> float:
         if x0 >= goal:
             return 0.0
         span = np.array([0.0, end])

@@ -73,11 +73,11 @@ def compiled(f: Callable[_P, _T]) -> Callable[_P, _T]:
 
 # %% ../nbs/01_sphere.ipynb #2caccd66
 Array = jax.Array | np.ndarray  # compiled code traces the one, plain code takes either
-Number = Array | float  # an array may be a number that JAX traces
+Number = Array | float | np.floating  # an array may be a number that JAX traces
 Numbers = Array | Sequence[float] | Sequence[Sequence[float]]  # what a reader may give for an array
 
 
-def module_of(*arrays) -> Any:
+def module_of(*arrays: Any) -> Any:
     """The module whose functions suit these arrays: `jax.numpy` if JAX holds or traces one of them,
     else `numpy`.
 
@@ -149,7 +149,7 @@ def random_numbers(
 
 
 @partial(jax.jit, static_argnums=(0, 2, 3))
-def _numbers(law: Callable, key, size: int, dtype):
+def _numbers(law: Callable, key: Array, size: int, dtype: DTypeLike) -> Array:
     return law(key, (size,), dtype)
 
 
@@ -180,7 +180,9 @@ def uniform(key: Array, m: int, dim: int, dtype: DTypeLike = jnp.float64) -> Flo
 
 
 @partial(jax.jit, static_argnums=(2, 3, 4))
-def _normal(key, first, rows: int, columns: int, dtype):
+def _normal(
+    key: Array, first: Array | int, rows: int, columns: int, dtype: DTypeLike
+) -> Float[Array, "m d"]:
     "Gaussian rows `first` to `first` + `rows`, each from its own key."
     draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (columns,), dtype)
     return jax.vmap(draw)(first + jnp.arange(rows))
@@ -208,7 +210,7 @@ def riemannian_hessian(f: Callable, w: Float[Array, " d"]) -> Float[Array, "d d"
     vanishes on w."""
 
     @compiled
-    def hessian(w: Float[Array, " d"]):
+    def hessian(w: Float[Array, " d"]) -> Float[Array, "d d"]:
         P = jnp.eye(w.size) - w[:, None] * w
         return P @ (jax.hessian(f)(w) - jnp.dot(w, jax.grad(f)(w)) * jnp.eye(w.size)) @ P
 
@@ -224,20 +226,20 @@ def padded(x: Numbers | Sequence[Array], least: int = 64) -> np.ndarray:
     return np.append(x, np.repeat(x[-1:], _doubled(least, len(x)) - len(x), axis=0), axis=0)
 
 
-def by_time(program: Callable, *rows):
+def by_time(program: Callable, *rows: Any) -> Any:
     "`program` of rows (T, ...), `padded`, and of T: what it says of each row, in NumPy, (T, ...)."
     T = len(rows[0])
     found = program(*map(padded, rows), np.asarray(T))
     return jax.tree.map(lambda x: gather(x)[:T], found)
 
 
-def first_rows(f: Callable, rows: tuple, count: Array | int):
+def first_rows(f: Callable, rows: tuple, count: Array | int) -> Any:
     """For compiled code: f of each of the first `count` rows of arrays (T, ...), one after the
     other; zeros behind them."""
     shapes = jax.eval_shape(f, *(x[0] for x in rows))
     empty = jax.tree.map(lambda s: jnp.zeros((len(rows[0]), *s.shape), s.dtype), shapes)
 
-    def step(i: Array | int, found: Any):
+    def step(i: Array | int, found: Any) -> Any:
         return jax.tree.map(lambda all, one: all.at[i].set(one), found, f(*(x[i] for x in rows)))
 
     return jax.lax.fori_loop(0, count, step, empty)
@@ -256,13 +258,13 @@ def solve_ode(
     start: Number,
     end: Number,
     state: Any,
-    tol: Number,
+    tol: Array | float,
     times: Float[Array, " times"] | None = None,
     max_steps: int = 100_000,
     first: Number = 0.02,
     kept: Callable = lambda y: y,
-    **control,
-):
+    **control: Any,
+) -> tuple[Any, Array]:
     """For compiled code: the solution of $\\dot y=field(t,y)$ by steps of a `solver` of diffrax,
     and whether it succeeded.
 
@@ -285,7 +287,7 @@ def solve_ode(
     first = jnp.full_like(marks[0], first)
     near = 1 - 100 * jnp.finfo(marks.dtype).eps  # a step that ends here ends at 1
 
-    def step(run: tuple):
+    def step(run: tuple) -> tuple:
         count, s, ahead, y, memory, _, saved = run
         found, error, dense, inner, _ = method.step(term, s, ahead, y, None, memory[0], False)
         error = jax.tree.map(lambda e: jnp.where(jnp.isnan(e), np.inf, e), error)
@@ -320,7 +322,9 @@ def solve_ode(
     return jax.tree.map(lambda y: y[None], run[3]) if times is None else run[6][1], run[1] >= 1
 
 
-def _save(marks, curve, kept, saved):
+def _save(
+    marks: Float[Array, " times"], curve: Any, kept: Callable, saved: tuple[Array, Any]
+) -> tuple[Array, Any]:
     "What is `kept` at one more of the `marks` that a step has passed, on the `curve` of that step."
     i, shown = saved
     return i + 1, jax.tree.map(
@@ -328,14 +332,16 @@ def _save(marks, curve, kept, saved):
     )
 
 
-def solve_flow(velocity: Callable, w0: Array, times: Numbers, tol: float):
+def solve_flow(velocity: Callable, w0: Array, times: Numbers, tol: float) -> tuple[Array, Array]:
     """The diffrax solution behind `integrate`: points at the `padded` times, and whether they are
     resolved and finite."""
     return _solve_flow(velocity, w0, padded(times).astype(w0.dtype), np.asarray(tol, w0.dtype))
 
 
 @compiled
-def _solve_flow(velocity, w0, times, tol):
+def _solve_flow(
+    velocity: Callable, w0: Array, times: Float[Array, " times"], tol: Float[Array, ""]
+) -> tuple[Array, Array]:
     least = jnp.finfo(times.dtype).eps  # a shorter step does not change the time: the flow is lost
     points, succeeded = solve_ode(
         velocity, diffrax.Dopri5, 0.0, times[-1], w0, tol, times, dtmin=least, force_dtmin=False
@@ -349,7 +355,7 @@ class OnSphere(eqx.Module):
 
     velocity: Callable
 
-    def __call__(self, t, w):
+    def __call__(self, t: Number, w: Float[Array, "m d"]) -> Float[Array, "m d"]:
         return self.velocity(t, normalise(w))
 
 

@@ -62,7 +62,9 @@ def tangent(w: Float[Array, "m d"]) -> Float[Array, "m d d"]:
     return np.eye(w.shape[1], dtype=w.dtype) - w[:, :, None] * w[:, None, :]
 
 # %% ../nbs/07_stability.ipynb #b60df8b1
-def jacobian(limit: MeanField | Limit, t: Number, w: Float[Array, "m d"], signs: Number = 1.0):
+def jacobian(
+    limit: MeanField | Limit, t: Number, w: Float[Array, "m d"], signs: Number = 1.0
+) -> Float[Array, "m d d"]:
     """The derivative of the velocity in all d directions, (m, d, d); its normal part keeps moving
     tangent vectors tangent."""
     limit.problem.check_smooth()
@@ -108,7 +110,9 @@ def local_hessian(
 
 
 @compiled
-def projected(limit: Limit, t: Number, w: Float[Array, "m d"], signs: Number):
+def projected(
+    limit: Limit, t: Number, w: Float[Array, "m d"], signs: Number
+) -> Float[Array, "m d d"]:
     "`local_hessian` of checked arguments."
     P = tangent(w)
     return P @ jacobian(limit, t, w, signs) @ P
@@ -142,7 +146,9 @@ def interaction_hessian(
     return signs[..., None, None] / problem.scale * along
 
 
-def mixed_hessian(problem: Problem, w: Float[Array, "m d"], v: Float[Array, "n d"]):
+def mixed_hessian(
+    problem: Problem, w: Float[Array, "m d"], v: Float[Array, "n d"]
+) -> Float[Array, "m n d d"]:
     """$\\nabla_w\\nabla_vK$, (m, n, d, d): for a series in $s=w\\cdot v$ it is
     $K'(s)I+K''(s)\\,vw^T$."""
     if not problem.closed_form:
@@ -155,7 +161,9 @@ def mixed_hessian(problem: Problem, w: Float[Array, "m d"], v: Float[Array, "n d
 
 
 @compiled
-def _differentiate_kernel(problem: Problem, w, v):
+def _differentiate_kernel(
+    problem: Problem, w: Float[Array, "m d"], v: Float[Array, "n d"]
+) -> Float[Array, "m n d d"]:
     "`mixed_hessian` of every pair of rows, without a formula."
     mixed = jax.jacfwd(jax.grad(lambda a, b: problem.kernel(a, b), 0), 1)
     return jax.vmap(lambda a: jax.vmap(lambda b: mixed(a, b))(v))(w)
@@ -163,12 +171,17 @@ def _differentiate_kernel(problem: Problem, w, v):
 # %% ../nbs/07_stability.ipynb #a420da29
 @compiled
 def carry_matrix(
-    limit: Limit, start: Number, end: Number, w: Float[Array, "m d"], signs: Number, tol: Number
-):
+    limit: Limit,
+    start: Number,
+    end: Number,
+    w: Float[Array, "m d"],
+    signs: Number,
+    tol: Array | float,
+) -> tuple[Array, Array]:
     """Neurons at `end` that were at `w` (m, d) at `start` < `end`, and the matrices
     $J_{end,start}$, (m, d, d)."""
 
-    def field(t: Number, state: tuple[Array, Array]):
+    def field(t: Number, state: tuple[Array, Array]) -> tuple[Array, Array]:
         w, J = state
         return limit.velocity(t, w, signs), jacobian(limit, t, w, signs) @ J
 
@@ -311,7 +324,9 @@ class Estimate(eqx.Module):
     sample_gap: float
     spread: float = 0.0
 
-    def __init__(self, table, times, sample_gap, spread=0.0):
+    def __init__(
+        self, table: Numbers, times: np.ndarray, sample_gap: float, spread: float = 0.0
+    ) -> None:
         self.table, self.times, self.sample_gap, self.spread = (
             np.asarray(table),
             times,
@@ -324,7 +339,9 @@ class Estimate(eqx.Module):
         self.grid_gap = self.value - min(float(grid.max()) for grid in grids if grid.size)
 
 # %% ../nbs/07_stability.ipynb #be5529bd
-def _frames(exact: RadialLimit, w0, times) -> tuple[np.ndarray, np.ndarray]:
+def _frames(
+    exact: RadialLimit, w0: Float[Array, "m d"], times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """What `propagators` answers where the last time is above 0, in closed form: nothing has to be
     compiled.
 
@@ -418,7 +435,7 @@ def atoms_of(problem: Problem) -> Measure:
 # %% ../nbs/07_stability.ipynb #55564047
 def outside(
     problem: Problem, w: Float[Array, "... m d"], tau: float, places: Measure | None = None
-):
+) -> Shaped[Array, "... m"]:
     """For the problem's first m neurons at unit w (..., m, d): whether each is farther than tau
     from every place.
 
@@ -438,24 +455,24 @@ def maximise(
     starts: Float[Array, "k d"],
     rounds: int = 60,
     count: Array | int | None = None,
-):
+) -> tuple[Array, Array]:
     """For weights p >= 0: ascent of $\\sum_ip_i\\|A_{ci}v\\|$ over unit v from `starts` and the top
     singular vector.
 
     Returns the ends (c, k + 1) and the standard error of the mean over i at each; zeros behind the
     first `count` of c."""
 
-    def one(A: Float[Array, "m d d"]):
+    def one(A: Float[Array, "m d d"]) -> tuple[Array, Array]:
         gram = jnp.einsum("m,mab,mac->bc", p, A, A)
 
-        def up(v: Float[Array, " d"]):
+        def up(v: Float[Array, " d"]) -> Float[Array, " d"]:
             Av = A @ v
             pull = jnp.einsum(
                 "m,mab,ma->b", p / jnp.maximum(jnp.linalg.norm(Av, axis=-1), 1e-300), A, Av
             )
             return pull / jnp.maximum(jnp.linalg.norm(pull), 1e-300)
 
-        def end(v: Float[Array, " d"]):
+        def end(v: Float[Array, " d"]) -> tuple[Array, Array]:
             sizes = jnp.linalg.norm(
                 A @ jax.lax.fori_loop(0, rounds, lambda _, v: up(v), v), axis=-1
             )
@@ -520,7 +537,7 @@ def average_push(
     out: Shaped[Array, " m"],
     starts: Float[Array, "k d"],
     count: Array | int,
-):
+) -> tuple[Array, Array]:
     """`maximise` of the mean of $\\|J_iH_{ic}v\\|$ over the neurons that are `out`, for each of the
     first `count` candidates c."""
     A = jnp.einsum("mab,mcbe->cmae", J, H) * out[:, None, None]

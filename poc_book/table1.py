@@ -50,7 +50,7 @@ from poc_book.model import (
     series,
 )
 from .single_index import crossing, descend, stability
-from .sphere import Array, compiled, own_key, padded, project, uniform
+from .sphere import Array, Numbers, compiled, own_key, padded, project, uniform
 from .stability import interaction_hessian, is_even, outside, propagated, tangent
 
 # %% ../nbs/10_table1.ipynb #ba6905b8
@@ -135,7 +135,7 @@ def until_learned(
     return _shortened(limit, grid) if reduction is None else solve(problem, grid), learned
 
 
-def _shortened(limit: MeanField, times) -> MeanField:
+def _shortened(limit: MeanField, times: np.ndarray) -> MeanField:
     "The same limit at fewer `times`, up to at most the last of its own: nothing is solved again."
     # as many as before: compiled already
     risk = limit.risk_at(padded(times, len(limit.times)))[: len(times)]
@@ -143,7 +143,7 @@ def _shortened(limit: MeanField, times) -> MeanField:
     return MeanField(limit.problem, times, risk, error, limit.method, limit.exact, limit.limit)
 
 # %% ../nbs/10_table1.ipynb #91a950d9
-def transitive(points, charge, even: bool) -> bool:
+def transitive(points: Float[Array, "m d"], charge: Float[Array, " m"], even: bool) -> bool:
     """For unit atoms (n, d), n up to about 20, charges (n,): whether their automorphism group acts
     transitively.
 
@@ -415,7 +415,7 @@ def stability_around(
 
 # %% ../nbs/10_table1.ipynb #2300a031
 @compiled
-def _pair_slope(w, beta: float):
+def _pair_slope(w: Float[Array, "n d"], beta: float) -> Float[Array, "n d"]:
     return character_correlation(w, (0, 1), beta, NODES)[1]
 
 
@@ -476,7 +476,7 @@ def law_stability(problem: Problem, tau: float) -> tuple[float, float, float]:
     return T, min(x.j_avg_lower for x in found) * T, max(x.j_avg for x in found) * T
 
 # %% ../nbs/10_table1.ipynb #8b61c2f4
-def enclosed_exponent(dims, lower, upper) -> tuple[float, float]:
+def enclosed_exponent(dims: Numbers, lower: Numbers, upper: Numbers) -> tuple[float, float]:
     """For 0 < lower <= upper at increasing dims: least and largest p with which any values between
     them grow like d^p from the first to the last of dims. Raises `BadInput` for other values."""
     given = {

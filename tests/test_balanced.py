@@ -27,6 +27,7 @@ from poc_book.balanced import (
 from poc_book.checks import BadInput, NotResolved
 from poc_book.coupling import interaction_term
 from poc_book.model import Atoms, Gaussian, Hermite, Measure, Problem
+from poc_book.problems import he4
 from poc_book.sphere import project
 
 GRID = np.concatenate([[0.0], np.geomspace(1e-2, 1e3, 20)])
@@ -235,7 +236,7 @@ def test_interactions_at_the_atoms_never_increase_the_potential():
     assert top <= 1e-12 < alone
 
 
-def test_smallest_memory():
+def test_the_smallest_memory_is_the_least_that_covers_the_rate():
     t = np.linspace(0, 1, 50)
     assert (
         abs(smallest_memory(3 * t**2, 0.0 * t, t) - 3) < 1e-12
@@ -245,6 +246,9 @@ def test_smallest_memory():
         smallest_memory(1 + t, 0.0 * t, t)
     with pytest.raises(BadInput, match="memory"):
         smallest_memory(t, t, t[1:])
+
+
+ATOM = Measure(jnp.eye(1, 4))
 
 
 @pytest.mark.parametrize(
@@ -265,8 +269,14 @@ def test_smallest_memory():
             ),
             "atoms.weights",
         ),
+        (lambda: balanced_modes(he4(4), ATOM, 1.0), "tol = 1.0"),
+        (lambda: largest_sum(np.ones((2, 2))), "A.shape"),
+        (lambda: largest_sum(np.full((2, 2, 2), 1e308)), "A = 'entries up to 1e[+]308"),
+        (lambda: potential(np.ones((2, 5)), balanced_modes(he4(4), ATOM), [0, 0]), "delta.shape"),
+        (lambda: potential(np.ones((2, 4)), balanced_modes(he4(4), ATOM), [0, 1]), "atom = "),
+        (lambda: potential(np.full((2, 4), 1e308), balanced_modes(he4(4), ATOM), [0, 0]), "delta"),
     ],
 )
-def test_bad_input(call, field):
+def test_bad_input_is_named(call, field):
     with pytest.raises(BadInput, match=field):
         call()

@@ -58,15 +58,7 @@ def test_directions_add_up_to_the_laws_of_chapter_11():
     assert np.all(one[:2] > 0) and one[2] == 0  # one direction: nowhere to slide
 
 
-def test_empirical_problems_are_what_they_say():
-    "The risk of an empirical problem is the plain mean over its samples."
-    few = problems.empirical(HE4, 50, 0.0, jax.random.key(1))
-    x, rho = few.inputs.points, HE4.measure(W0)
-    gap = HE4.output(rho, x) - HE4.teacher(x)
-    assert float(few.risk(few.measure(W0))) == pytest.approx(float(jnp.mean(gap**2)), rel=1e-12)
-
-
-def test_decay_of_powers():
+def test_a_power_decays_with_its_exponent():
     t = np.append(0.0, np.geomspace(0.01, 1e3, 2000))
     for c in (0.5, 3.0):
         found = decay(t, 7 * (1 + t) ** -c)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from poc_book.checks import BadInput, NotResolved
-from poc_book.coupling import couple, duhamel
+from poc_book.coupling import duhamel
 from poc_book.mean_field import solve
 from poc_book.problems import he
 from poc_book.sphere import uniform
@@ -20,11 +20,6 @@ def test_shadows_do_not_interact():
     assert np.abs(limit.transport(w0)[:, :5] - limit.transport(w0[:5])).max() < 1e-9
 
 
-def test_wrong_dimension_is_refused():
-    with pytest.raises(BadInput, match=r"w0\.shape"):
-        couple(he(4, 8), uniform(jax.random.key(0), 4, 5), TIMES)
-
-
 def test_duhamel_refuses_what_it_cannot_carry():
     "Errors that are not finite anywhere stop the sum instead of running through it."
     times = np.linspace(0, 0.5, 3)
@@ -35,5 +30,7 @@ def test_duhamel_refuses_what_it_cannot_carry():
     )
     with pytest.raises(NotResolved, match="times"):
         duhamel(limit, times, bars, np.where(middle, 1e308, 0 * bars))
+    with pytest.raises(BadInput, match=r"bars\.shape"):
+        duhamel(limit, times, bars[1:], 0 * bars)
     with pytest.raises(BadInput, match="linear"):
         duhamel(limit, times, bars, np.where(middle, np.nan, 0 * bars))

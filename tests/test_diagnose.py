@@ -4,6 +4,7 @@ command against bad input."""
 import json
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def errors(exponent, spread, power, seeds=6):
         (-2.0, 0.05, "unknown"),
     ],
 )
-def test_verdicts_on_known_rates(exponent, spread, verdict):
+def test_known_rates_get_their_verdict(exponent, spread, verdict):
     data = errors(exponent, spread, 0.5)
     slope, finding = (
         rate(data.scaled_function_error.isel(time=-1)),
@@ -169,7 +170,7 @@ def test_a_law_that_is_not_resolved_or_takes_long_costs_no_report(monkeypatch):
     assert last_laws(solve(random_teachers(8), [0.0, 1.0], 0.05), 0) == {}
 
 
-def test_growth_of_a_known_power():
+def test_a_known_power_of_growth_is_found():
     for power in (0.5, 1.0, 3.0):
         assert abs(growth(errors(-1.0, 0.1, power)) - power) < 1e-9
     assert abs(network_findings(errors(-1.0, 0.1, 3.0))["growth"].value - 3) < 0.1
@@ -180,7 +181,7 @@ def report() -> Report:
     return diagnose(he(2, 8), widths=(32, 64, 128), repeats=3, neurons=32)
 
 
-def test_report_of_h2(report, tmp_path):
+def test_a_report_says_which_assumption_fails_though_rates_are_met(report, tmp_path):
     "k* = 2: the assumptions are not all met, although the errors are of the rate 1/m."
     text = as_markdown(report)
     assert (
@@ -248,7 +249,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path):
             load_problem(str(path), 8)
 
 
-def test_sizes_are_checked():
+def test_bad_sizes_are_refused():
     with pytest.raises(BadInput, match="share"):
         diagnose(he(4, 8), share=1.5)
     with pytest.raises(BadInput, match="repeats"):
@@ -320,6 +321,8 @@ def test_an_error_of_a_file_says_its_line(tmp_path):
 
 
 SIGN = """import jax.numpy as jnp, numpy as np
+import jax
+import jax
 from poc_book.model import Atoms, Gaussian, Problem
 def problem(dim): return Problem(Gaussian(dim), {activation}, {teacher})
 """
@@ -369,4 +372,26 @@ def test_what_cannot_be_had_is_said_and_nothing_written(
     assert (
         capsys.readouterr().err.strip().startswith(f"poc-book: {words}")
         and not (tmp_path / "out").exists()
+    )
+
+
+RELU = jax.nn.relu
+
+
+@pytest.mark.parametrize(
+    "activation, link, known",
+    [
+        (RELU, RELU, 1),
+        (jnp.abs, jnp.abs, 2),
+        (jnp.tanh, Hermite(3, 1.0), 3),
+        (jnp.tanh, jnp.abs, None),
+        (RELU, Hermite(4, 1.0), 4),
+        (lambda z: z**3 - 3 * z, jnp.sign, 3),
+        (RELU, lambda z: jnp.cos(2 * z), 2),
+        (Hermite([0, 4], [1.0, 1.0]), RELU, 4),
+    ],
+)
+def test_the_information_exponent_is_the_lowest_degree_that_both_have(activation, link, known):
+    assert (
+        lowest_degree(Problem(Gaussian(24), activation, Atoms(np.eye(1, 24), [1.0], link))) == known
     )

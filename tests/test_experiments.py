@@ -82,51 +82,44 @@ def test_every_problem_has_a_page_with_the_paper_s_sizes():
         assert (reader["dim"], reader["time"], reader["samples"]) == (p.dim, p.time, 2**16)
 
 
+def paper_runs(kind: str) -> dict[str, xr.Dataset]:
+    "The kept results of a kind, by problem, each of the paper's sizes."
+    found = {name: one for name in PROTOCOLS if (one := kept(name, kind)) is not None}
+    assert found
+    for name, one in found.items():
+        p, about = PROTOCOLS[name], one.attrs
+        assert (about["dim"], about["step"], float(one.time[-1])) == (p.dim, p.step, p.time)
+        assert (about["samples"], about["batch"]) == (2**16, 2**13)
+    return found
+
+
 def test_the_kept_runs_are_the_paper_s():
-    found = {name: kept(name) for name in PROTOCOLS}
-    assert any(run is not None for run in found.values())
-    for name, run in ((name, run) for name, run in found.items() if run is not None):
-        p, about = PROTOCOLS[name], run.attrs
-        assert (about["dim"], about["step"], tuple(run.width.values)) == (p.dim, p.step, p.widths)
-        assert (about["samples"], about["batch"], about["reference_width"]) == (2**16, 2**13, 2**17)
-        assert (
-            float(run.time[-1]) == pytest.approx(p.time)
-            and json.loads(about["device"])["platform"] == "gpu"
-        )
-        start = corrected(run).scaled_function_error.isel(time=0).mean() / initial_error(
-            PROBLEMS[name]()
-        )
-        assert float(start) == pytest.approx(1, abs=0.1), name
+    for name, run in paper_runs("run").items():
+        assert tuple(run.width.values) == PROTOCOLS[name].widths
+        assert run.attrs["reference_width"] == 2**17
+        assert json.loads(run.attrs["device"])["platform"] == "gpu"
+        first = corrected(run).scaled_function_error.isel(time=0).mean()
+        expected = initial_error(PROBLEMS[name]())
+        assert float(first / expected) == pytest.approx(1, abs=0.1), name
 
 
-def test_the_kept_runs_beside_the_paper_s_differ_in_one_thing():
-    found = {name: kept(name, "again") for name in PROTOCOLS}
-    assert any(run is not None for run in found.values())
-    for name, run in ((name, run) for name, run in found.items() if run is not None):
+def test_the_kept_runs_beside_the_paper_s_differ_in_their_key_alone():
+    for name, run in paper_runs("again").items():
         one = kept(name)
-        same = ("problem", "dim", "step", "samples", "batch", "order", "reference_width")
-        assert all(run.attrs[key] == one.attrs[key] for key in same)
+        assert all(run.attrs[key] == one.attrs[key] for key in ("problem", "order"))
+        assert run.attrs["reference_width"] == one.attrs["reference_width"]
         assert run.width.equals(one.width) and run.time.equals(one.time)
         assert not np.array_equal(run.attrs["key"], one.attrs["key"])
         assert json.loads(run.attrs["device"])["platform"] == "gpu" and run.sizes["seed"] >= 3
 
 
 def test_the_kept_runs_in_both_orders_differ_in_the_order_alone():
+    runs = paper_runs("orders")
+    assert runs.keys() == ORDER_RUNS.keys()
     for name, (m, M) in ORDER_RUNS.items():
-        run, p = kept(name, "orders"), PROTOCOLS[name]
-        about = run.attrs
-        assert (
-            run.order.values.tolist() == ["drawn", "swept"]
-            and run.sizes["seed"] == 3
-            and run.width.values.tolist() == [m]
-        )
-        assert (about["dim"], about["step"], about["samples"], about["batch"]) == (
-            p.dim,
-            p.step,
-            2**16,
-            2**13,
-        )
-        assert about["reference_width"] == M and float(run.time[-1]) == p.time
+        run = runs[name]
+        assert run.order.values.tolist() == ["drawn", "swept"] and run.sizes["seed"] == 3
+        assert run.width.values.tolist() == [m] and run.attrs["reference_width"] == M
         start = run.population_risk.isel(time=0, width=0)
         # the same neurons in both orders, others by seed
         assert np.array_equal(*start.values) and np.unique(start).size == 3
@@ -189,7 +182,7 @@ def test_the_command_keeps_both_orders(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "build" / "checkpoints" / "orders_he4" / "swept.npz").is_file()
 
 
-def test_half_precision_by_numpy():
+def test_a_step_in_half_precision_is_that_of_numpy():
     "One step on numbers of NumPy's own half precision, and one whose gradient overflows."
     problem, rng = misspecified(6), np.random.default_rng(0)
     w, x = rng.normal(size=(4, 6)).astype(np.float32), rng.normal(size=(32, 6)).astype(np.float32)
@@ -221,17 +214,9 @@ def test_half_precision_by_numpy():
 
 
 def test_the_kept_error_budgets_are_of_the_paper_s_sizes():
-    found = {name: kept(name, "budget") for name in PROTOCOLS}
-    assert any(budget is not None for budget in found.values())
-    for name, budget in ((name, budget) for name, budget in found.items() if budget is not None):
-        p, about, moved = PROTOCOLS[name], budget.attrs, shifts(budget)["median"]
-        assert (about["dim"], about["step"], about["samples"], about["batch"]) == (
-            p.dim,
-            p.step,
-            2**16,
-            2**13,
-        )
-        assert about["width"] == 4096 and float(budget.time[-1]) == pytest.approx(p.time)
+    for budget in paper_runs("budget").values():
+        moved = shifts(budget)["median"]
+        assert budget.attrs["width"] == 4096
         # the small network is the same
         assert float(moved.sel(change="twice M", panel="risk")) == 0
         assert 0 < float(moved.sel(change="half the step", panel="risk")) < 1
@@ -320,7 +305,7 @@ def test_a_run_says_what_memory_it_needs_before_it_starts(capsys, monkeypatch):
     assert out == "" and f"about {needed / 2**30:.2f} GiB" in said and needed > 2**28
 
 
-def test_histogram_by_numpy():
+def test_the_histogram_is_that_of_numpy():
     w = np.random.default_rng(0).normal(size=(16, 8))
     w /= np.linalg.norm(w, axis=1, keepdims=True)
     v = np.roll(w, 1, axis=0)[:8]
@@ -335,7 +320,7 @@ def test_histogram_by_numpy():
 
 
 @pytest.mark.parametrize("name, dim", [("staircase", 5), ("misspecified", 9)])
-def test_initial_error_by_sampling(name, dim):
+def test_the_initial_error_is_the_mean_over_networks(name, dim):
     problem, values = PROBLEMS[name](dim=dim), []
     rng = np.random.default_rng(5)
     for _ in range(300):
@@ -361,7 +346,7 @@ def test_initial_error_needs_inputs_of_one_length():
         initial_error(problem)
 
 
-def test_interval_of_a_rate_by_scipy():
+def test_the_interval_of_a_rate_is_that_of_scipy():
     rng = np.random.default_rng(2)
     errors = xr.DataArray(
         np.exp(rng.normal(size=(5, 4))),

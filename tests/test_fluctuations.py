@@ -100,7 +100,7 @@ def test_the_law_starts_at_the_static_error_and_stays_below():
     )
 
 
-def test_published_prototype_of_the_design():
+def test_the_law_of_he4_has_the_values_of_its_prototype():
     law = function_error_law(problems.he(4, 16), [10 / 3, 10.0, 20.0, 40.0])
     assert law == pytest.approx([0.6913, 0.4627, 0.3347, 0.2274], abs=1e-4)
 
@@ -150,6 +150,25 @@ def test_high_dimension_approaches_its_limit():
         (lambda: infinite_dimension_law(4, 1.5), "risk = 1.5"),
         (lambda: extrapolate([8], [np.ones((1, 2))]), "widths"),
         (lambda: extrapolate([8, 16], [np.ones((1, 1)), np.ones((1, 2))]), "samples"),
+        (lambda: extrapolate([8, 16], 1.0), "samples = 1.0: a list"),
+        (lambda: extrapolate([8, 16], np.ones((2, 1, 2))), "samples = .*standard errors"),
+        (
+            lambda: extrapolate([4e307, 8e307], 1e9 * np.array([[[1.0, 2.0]], [[1.0, 3.0]]])),
+            "widths = .*a finite line",
+        ),
+        (lambda: infinite_dimension_law(4, 1e-13), "risk = 1e-13"),
+        (
+            lambda: fluctuate(mean_field.solve(problems.he4(4), [0.0, 1.0]), ratio=1.0),
+            "ratio = 1.0: ",
+        ),
+        (
+            lambda: fluctuate(mean_field.solve(problems.he4(4), [0.0, 1.0]), step=1e-4),
+            "step = 0.0001",
+        ),
+        (
+            lambda: fluctuate(mean_field.solve(problems.random_teachers(6), [0.5], particles=64)),
+            "problem = ",
+        ),
     ],
 )
 def test_bad_input_is_named(call, field):

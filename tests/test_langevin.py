@@ -146,7 +146,7 @@ def test_a_noisy_network_of_no_force_diffuses():
     assert np.mean(np.sum(start * later, -1)) == pytest.approx(np.exp(-5 * 20.0 * 0.01), abs=0.03)
 
 
-def test_high_dimension_bias_and_price():
+def test_high_dimension_approaches_the_bias_of_infinite_and_noise_delays():
     d = 4000
     for k in (4, 6):
         for kappa in (0.1, 0.6 * largest_noise(k), 1.3 * largest_noise(k)):
@@ -173,6 +173,8 @@ def test_high_dimension_bias_and_price():
         (lambda: infinite_dimension_bias(2, 0.1), "degree = 2"),
         (lambda: infinite_dimension_bias(4, -1.0), "kappa = -1.0"),
         (lambda: spectral_gap(problems.circle(6), 0.1, jnp.ones(3)), "circle"),
+        (lambda: spectral_gap(HE4, 0.1, [1.0]), "M"),
+        (lambda: spectral_gap(HE4, 9e307, [1.0, 0.25, 0.125]), "M = .*finite rates"),
         (lambda: noisy_networks(HE4, 0.1, 4, 1, [1.0], 2.0), "step = 2.0"),
         (lambda: noisy_networks(problems.xor(6), 0.1, 4, 1, [1.0], 0.1), "xor4"),
         (lambda: noisy_time_to_risk(problems.he(4, 8), 0.05, 0.05, cells=64), "risk = 0.05"),

@@ -32,7 +32,7 @@ TWO = Problem(
 )
 
 
-def test_moments_against_one_radius():
+def test_moments_find_the_limit_of_one_radius():
     "Circle, as if its symmetry were unknown, is in Chapter 4."
     problem, times = misspecified(12), np.array([0.0, 3.0, 9.0])
     exact = solve(problem, times)
@@ -57,7 +57,7 @@ def networks(problem, times, m=128, draws=6):
 
 
 @pytest.mark.parametrize("problem", [PRODUCT, TRIANGLE, TWO], ids=lambda p: p.name)
-def test_moments_against_networks(problem):
+def test_moments_find_what_networks_tend_to(problem):
     """Without signs, signs that mirror nothing, a teacher of two numbers; odd degrees are in
     `test_latent_law`."""
     times = np.array([0.0, 1.0, 4.0])
@@ -71,7 +71,7 @@ def test_moments_against_networks(problem):
     )
 
 
-def test_what_a_limit_says_on_the_cube():
+def test_a_limit_on_the_cube_says_what_enumeration_says():
     "Velocity and function error of the limit, from its coefficients by enumeration."
     problem = staircase(7)
     limit = solve(problem, [0.0, 2.0, 5.0], 0.05)
@@ -101,7 +101,7 @@ def test_neurons_on_the_cube_are_carried_by_its_limit():
     assert gap < 2e-5
 
 
-def test_who_has_which_moments():
+def test_only_problems_of_few_directions_or_bits_have_moments():
     parity = Problem(Boolean(12), SoftPlus(16.0), Monomials((tuple(range(9)),), (1.0,)), 8.0, True)
     assert cube(parity) is None and cube(xor(4)) is None and cube(circle(8)) is None
     assert rough(circle(8)) is None and rough(xor(8)) == pytest.approx(0.05)

@@ -49,7 +49,7 @@ TWO = Problem(
 
 
 @pytest.mark.parametrize("problem", [CUBIC, SIGNED], ids=lambda p: p.name)
-def test_both_signs_against_networks(problem):
+def test_the_law_of_both_signs_is_what_networks_have(problem):
     "Signs are assigned, not drawn: each has a mean of its own, which differ for even degrees."
     times, m, draws = np.array([0.0, 1.0, 3.0]), 64, 64
     limit = solve(problem, times, 2e-3)
@@ -73,7 +73,7 @@ LIFTED = Problem(
 )
 
 
-def test_the_cube_against_networks_and_their_halves():
+def test_the_law_on_the_cube_is_what_networks_and_their_halves_have():
     """Where neurons of one sign do not mirror the others, as in the chapter; all characters have at
     most 4 bits here.
 
@@ -125,7 +125,7 @@ def test_what_the_limit_holds_is_followed_whatever_its_size():
     assert beyond(blocks, w, np.full(4, 0.25)) == 0
 
 
-def test_errors_that_are_met():
+def test_errors_claimed_by_few_starts_are_met():
     """What three seeds claim of 64 starts along one limit, against four scramblings of 256 along
     others and their own 99 %."""
     times = [0.0, 4.0, 12.0]
@@ -159,7 +159,7 @@ def test_limits_apart_are_independent_and_together_the_limit():
         limit.apart(3)
 
 
-def test_the_law_of_a_problem_by_name(monkeypatch):
+def test_the_law_of_a_problem_is_found_by_its_limit_or_refused(monkeypatch):
     law = function_error_law(TWO, [0.0, 0.25, 0.5])
     # 1 - E<w, w'>^4
     assert law[0] == pytest.approx(1 - 3 / (12 * 14), rel=1e-4) and law[2] < law[1] < law[0]
@@ -174,7 +174,7 @@ def test_the_law_of_a_problem_by_name(monkeypatch):
         function_error_law(ONE_LATITUDE, [1.0])
 
 
-def test_the_risk_correction_of_a_problem_by_name(monkeypatch):
+def test_the_risk_correction_is_given_where_its_error_is_small_or_refused(monkeypatch):
     limit = solve(TWO, [0.0, 0.5])
     known = Correction(limit.times, np.array([1.0, 0.5]), np.array([0.0, 0.05]), np.zeros(2))
     monkeypatch.setattr(latent_law_module, "latent_correction", lambda limit: known)

@@ -1,4 +1,5 @@
-"What a reader's own functions and labels must be."
+"""What the parts of a problem must be, and its forces and risk: closed forms against quadrature and
+samples, gradients against differences, every way of a sum over pairs."""
 
 import os
 import subprocess
@@ -11,12 +12,33 @@ import numpy as np
 import pytest
 from annotated import any_type
 
+from poc_book import model
 from poc_book.checks import BadInput
+from poc_book.diagnose import diagnose, lowest_degree
 from poc_book.finite_width import flow, sgd, sgd_step
 from poc_book.mean_field import solve
-from poc_book.model import Gaussian, Measure, Problem, Sample, SoftPlus
+from poc_book.model import (
+    Atoms,
+    Boolean,
+    DotProduct,
+    Gaussian,
+    Hermite,
+    Measure,
+    Monomials,
+    MultiIndex,
+    Problem,
+    Sample,
+    SoftPlus,
+    character_correlation,
+    expand,
+    moment_tensor,
+    pair_pull,
+    pair_sum,
+    paired,
+    prefers_moments,
+)
 from poc_book.problems import PROBLEMS, Labels, he
-from poc_book.sphere import integrate, module_of, uniform
+from poc_book.sphere import integrate, module_of, own_key, uniform
 
 GOOD = dict(inputs=Gaussian(4), activation=SoftPlus(), teacher=lambda x: x[:, 0])
 FIVE = Sample(np.random.default_rng(0).normal(size=(5, 4)))
@@ -75,6 +97,34 @@ def test_functions_of_the_right_shape_are_taken():
 def test_points_for_a_measure_and_a_point_for_rows_are_named(ask, words):
     with pytest.raises(BadInput) as error:
         ask(he(4, 4), np.eye(3, 4))
+    assert str(error.value).startswith(words)
+
+
+H4, LINE = Hermite(4, 1.0), np.eye(1, 4)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: Hermite([2, 2], [1.0, 0.5]), "degrees = (2, 2): distinct degrees"),
+        (lambda: Hermite([2, 4], [1.0]), "degrees = (2, 4)"),
+        (lambda: Hermite([2.5], [1.0]), "degree = 2.5"),
+        (lambda: Hermite([2], [np.nan]), "coefficients = "),
+        (lambda: Atoms(2 * LINE, [1.0], H4), "teacher = 'row of norm 2'"),
+        (lambda: Atoms(LINE, [1.0, 1.0], H4), "teacher.weights.shape = (2,): one per atom"),
+        (lambda: Atoms(LINE, [np.inf], H4), "teacher.weights = "),
+        (lambda: Atoms(LINE, [1.0], "relu"), "link = 'relu'"),
+        (lambda: Monomials((), (1.0,)), "sets = (): a tuple of index tuples"),
+        (lambda: Monomials((0, 1), (1.0, 1.0)), "sets = 0: tuples of indices"),
+        (lambda: Monomials(((-1,),), (1.0,)), "sets = -1"),
+        (lambda: Monomials(((0, 1),), (1.0, 2.0)), "coefficients = (1.0, 2.0): a tuple"),
+        (lambda: Sample(np.ones(3)), "points.shape = (3,)"),
+    ],
+    ids=range(13),
+)
+def test_parts_of_a_problem_that_do_not_fit_are_refused(make, words):
+    with pytest.raises(BadInput) as error:
+        make()
     assert str(error.value).startswith(words)
 
 
@@ -154,3 +204,294 @@ def test_a_problem_whose_numbers_are_traced_is_refused_where_its_limit_is_solved
     for call in (lambda p: solve(p, [0.0, 1.0]).risk, lambda p: flow(p, W0, [1.0]).risk):
         with pytest.raises(BadInput, match=r"^problem = .*not under jit"):
             eqx.filter_jit(call)(he(4, 4))
+
+
+RELU, ERF, SIGN = jax.nn.relu, jax.scipy.special.erf, jnp.sign
+
+
+PLAIN = {
+    "relu": RELU,
+    "leaky": jax.nn.leaky_relu,
+    "abs": jnp.abs,
+    "tanh": jnp.tanh,
+    "erf": ERF,
+    "silu": jax.nn.silu,
+    "elu": jax.nn.elu,
+    "soft": SoftPlus(16.0),
+    "shifted kink": lambda z: jnp.maximum(z - 0.3, 0),
+    "hard tanh": lambda z: jnp.clip(z, -1, 1),
+    "h0 + h4": Hermite([0, 4], [0.5, 1.0]),
+    "cubic": lambda z: z**3 + 2,
+    "constant": lambda z: 0 * z + 2.0,
+    "sign": SIGN,
+    "step": lambda z: jnp.where(z > 0, 1.0, 0.0),
+}
+
+
+KINKS = "shifted kink", "hard tanh"
+
+
+def learner(activation, link, dim: int = 24, points=None, weights=(1.0,)) -> Problem:
+    return Problem(
+        Gaussian(dim),
+        activation,
+        Atoms(np.eye(1, dim) if points is None else points, weights, link),
+    )
+
+
+def mean_of(f, g, s: float) -> float:
+    """E f(u) g(v) for Gaussians of correlation s by polar coordinates: exact across kinks at zero,
+    which are rays there."""
+    theta = np.arccos(s)
+    edges = np.sort(
+        np.mod(np.array([0.5, 1.5, 0.5, 1.5]) * np.pi + np.array([0, 0, theta, theta]), 2 * np.pi)
+    )
+    edges = np.append(edges, edges[0] + 2 * np.pi)
+    x, weight = np.polynomial.legendre.leggauss(40)
+    phi = (edges[:-1, None] + np.diff(edges)[:, None] * (1 + x) / 2).ravel()
+    along = (np.diff(edges)[:, None] / 2 * weight).ravel() / (2 * np.pi)
+    cells = np.linspace(0, 12, 25)
+    r = (cells[:-1, None] + np.diff(cells)[:, None] * (1 + x) / 2).ravel()
+    out = (np.diff(cells)[:, None] / 2 * weight).ravel() * r * np.exp(-r * r / 2)
+    u, v = r * np.cos(phi)[:, None], r * np.cos(phi - theta)[:, None]
+    return float(along @ (np.asarray(f(u), float) * np.asarray(g(v), float)) @ out)
+
+
+@pytest.mark.parametrize("first", PLAIN)
+def test_pairs_of_activations_and_links_have_the_mean_by_polar_coordinates(first):
+    for second in ("relu", "h0 + h4", "sign", first):
+        f, g, found = (
+            PLAIN[first],
+            PLAIN[second],
+            paired(expand(PLAIN[first]), expand(PLAIN[second])),
+        )
+        # the reference has no panels at these, and the series is cut off
+        rough = first in KINKS or second in KINKS
+        for s in (-0.95, -0.3, 0.0, 0.5, 0.9):
+            assert found(s) == pytest.approx(mean_of(f, g, s), abs=3e-4 if rough else 3e-7), (
+                first,
+                second,
+                s,
+            )
+
+
+def test_kernels_are_the_known_ones_and_say_what_they_leave_out():
+    s = np.linspace(-1, 1, 41)
+    theta = np.arccos(s)
+    relu, erf, sign = (paired(expand(f), expand(f)) for f in (RELU, ERF, SIGN))
+    np.testing.assert_allclose(
+        relu(s), (np.sin(theta) + (np.pi - theta) * np.cos(theta)) / (2 * np.pi), atol=1e-14
+    )
+    np.testing.assert_allclose(relu.slope(s), (np.pi - theta) / (2 * np.pi), atol=1e-14)
+    np.testing.assert_allclose(erf(s), 2 / np.pi * np.arcsin(2 * s / 3), atol=1e-12)
+    np.testing.assert_allclose(
+        erf.bend(s), np.pi**-1 * 16 * s / 27 / (1 - 4 * s**2 / 9) ** 1.5, atol=1e-9
+    )
+    np.testing.assert_allclose(sign(s), 2 / np.pi * np.arcsin(s), atol=1e-14)
+    tight, kinked, stepped = (
+        expand(f) for f in (jnp.tanh, PLAIN["shifted kink"], lambda z: jnp.floor(2 * z))
+    )
+    assert tight.certified and abs(tight.rest) < 1e-14 and abs(tight.slope_rest) < 1e-14
+    assert kinked.certified and 1e-6 < kinked.rest < 1e-4  # about (kink)^2 / 512^(3/2)
+    assert not stepped.certified and expand(jnp.log) is None and expand(np.tanh) is None
+
+
+def test_shifted_kink_has_its_known_coefficients():
+    k = np.arange(2, 40)
+    known = (
+        np.exp(-0.045)
+        / np.sqrt(2 * np.pi)
+        * np.array([Hermite(int(j) - 2, 1.0)(0.3) for j in k])
+        / np.sqrt(k * (k - 1))
+    )
+    found = dict(
+        zip(expand(PLAIN["shifted kink"]).degrees, expand(PLAIN["shifted kink"]).coefficients)
+    )
+    np.testing.assert_allclose([found[int(j)] for j in k], known, atol=1e-14)
+
+
+def test_a_closed_form_says_what_samples_and_differences_say():
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(100_000, 6)), uniform(own_key(1), 30, 6)
+    for activation, link in (
+        (RELU, jnp.tanh),
+        (jnp.tanh, SIGN),
+        (Hermite([0, 3], [0.3, 1.0]), RELU),
+        (PLAIN["hard tanh"], ERF),
+    ):
+        problem = learner(activation, link, 6, np.eye(2, 6), (0.7, 0.3))
+        assert problem.closed_form and not problem.sampled
+        rho = problem.measure(w)
+        loss = (problem.output(rho, x) - np.asarray(problem.teacher(jnp.asarray(x)))) ** 2
+        assert abs(problem.risk(rho) - loss.mean()) < 5 * loss.std() / np.sqrt(len(x))
+        v = problem.velocity(w, rho)
+        moved = [
+            problem.risk(problem.measure((w + h * v) / np.linalg.norm(w + h * v, axis=1)[:, None]))
+            for h in (-1e-5, 1e-5)
+        ]
+        assert (moved[1] - moved[0]) / 4e-5 == pytest.approx(-np.mean(np.sum(v * v, 1)), rel=1e-6)
+
+
+def test_the_risk_of_kinked_neurons_can_be_differentiated():
+    "Also though every neuron meets itself, where arc sines have infinite slopes."
+    problem, w = learner(RELU, RELU, 6), uniform(own_key(1), 5, 6)
+    gradient = jax.jit(jax.grad(lambda w: problem.risk(problem.measure(w))))(w)
+    tangent = gradient - np.sum(gradient * w, 1, keepdims=True) * w
+    np.testing.assert_allclose(
+        tangent, -2 / 5 * problem.velocity(w, problem.measure(w)), atol=1e-12
+    )
+
+
+def test_a_jump_has_no_slope_to_follow():
+    w = uniform(own_key(0), 8, 24)
+    for jumps in (SIGN, PLAIN["step"], lambda z: jnp.floor(2 * z + 0.5)):
+        problem = learner(jumps, RELU)
+        for ask in (
+            lambda: problem.velocity(w, problem.measure(w)),
+            lambda: flow(problem, w, [0.0, 1.0]),
+            lambda: solve(problem, [0.0, 1.0]),
+            lambda: diagnose(problem),
+        ):
+            with pytest.raises(BadInput, match=r"^activation = .*: a function without jumps"):
+                ask()
+
+
+def test_the_teachers_force_on_a_large_cube_is_exact():
+    cube = Boolean(10)
+    teacher = Monomials(((0,), (0, 1, 2, 3), (), (1, 1, 2, 4)), (0.25, 0.75, 0.1, 0.3))
+    small = Problem(cube, SoftPlus(16.0), teacher, 8.0, True)
+    large = Problem(Boolean(20, 64), SoftPlus(16.0), teacher, 8.0, True)
+    w = uniform(own_key(4), 12, 10)
+    wide = np.pad(w, ((0, 0), (0, 10)))  # what does not look at the other bits sees the small cube
+    np.testing.assert_allclose(large.correlation(wide), small.correlation(w), atol=1e-13)
+    # the same sample, no teacher
+    rest = Problem(Boolean(20, 64), SoftPlus(16.0), Monomials(((0,),), (0.0,)), 8.0, True)
+    none = Problem(cube, SoftPlus(16.0), Monomials(((0,),), (0.0,)), 8.0, True)
+    pull = lambda problem, w: problem.velocity(w, problem.measure(w))
+    np.testing.assert_allclose(
+        (pull(large, wide) - pull(rest, wide))[:, :10], pull(small, w) - pull(none, w), atol=1e-12
+    )
+
+
+def test_a_teacher_of_named_directions_is_as_by_brute_force():
+    """By brute force over Gaussian samples, by differences, and against atoms where they say the
+    same."""
+    rng, w = np.random.default_rng(1), uniform(own_key(3), 40, 8)
+    V = np.linalg.qr(rng.normal(size=(8, 2)))[0].T
+    g = lambda u: jnp.tanh(u[:, 0]) * u[:, 1] + 0.5 * jnp.cos(u[:, 0] + u[:, 1])
+    problem = Problem(Gaussian(8), RELU, MultiIndex(V, g))
+    assert problem.closed_form and lowest_degree(problem) == 2
+    x, rho = rng.normal(size=(200_000, 8)), problem.measure(w)
+    loss = (problem.output(rho, x) - np.asarray(problem.teacher(jnp.asarray(x)))) ** 2
+    assert abs(problem.risk(rho) - loss.mean()) < 5 * loss.std() / np.sqrt(len(x))
+    v, h = problem.velocity(w, rho), 1e-5
+    moved = [
+        problem.risk(problem.measure((w + e * v) / np.linalg.norm(w + e * v, axis=1)[:, None]))
+        for e in (-h, h)
+    ]
+    assert (moved[1] - moved[0]) / (4 * h) == pytest.approx(-np.mean(np.sum(v * v, 1)), rel=1e-6)
+
+    cubic = Hermite(3, 1.0)
+    pair = Problem(
+        Gaussian(8), jnp.tanh, MultiIndex(V, lambda u: 0.7 * cubic(u[:, 0]) + 0.3 * cubic(u[:, 1]))
+    )
+    atoms = Problem(Gaussian(8), jnp.tanh, Atoms(V, [0.7, 0.3], cubic))
+    np.testing.assert_allclose(pair.velocity(w, rho), atoms.velocity(w, rho), atol=1e-12)
+    assert pair.risk(rho) == pytest.approx(atoms.risk(rho), abs=1e-12)
+    kinked = lambda u: jnp.abs(u[:, 0] * u[:, 1] - 0.3)
+    assert Problem(Gaussian(8), RELU, MultiIndex(V, kinked)).sampled
+    for wrong, words in (
+        (np.eye(1, 8), "2 to 4 directions"),
+        (np.eye(8)[[0, 0]], "orthonormal rows"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            MultiIndex(wrong, g)
+
+
+def test_what_a_series_cannot_hold_has_no_closed_form():
+    """Mass beyond the grid, nothing at all, series that leave out too much, jumps that steep parts
+    hide."""
+    for f in (
+        lambda z: jnp.exp(z * z / 4.2),
+        lambda z: jnp.exp(5 * z),
+        lambda z: z**80 / 1e60,
+        lambda z: 1e-160 * jnp.tanh(z),
+    ):
+        assert expand(f) is None and learner(f, RELU).sampled
+    for f in (lambda z: jnp.sign(z) + 0.5 * jnp.sin(40 * z), lambda z: jnp.tanh(3e8 * z)):
+        assert not learner(f, RELU).closed_form
+    hidden = learner(lambda z: jnp.sin(40 * z) + 3 * (z > 0.37), RELU)
+    w = uniform(own_key(0), 4, 24)
+    with pytest.raises(BadInput, match="without jumps"):
+        hidden.velocity(w, hidden.measure(w))
+
+
+def test_what_is_no_function_of_each_number_is_refused():
+    for wrong, words in (
+        (lambda z: z / jnp.abs(z).max(), "a function of each number by itself"),
+        (lambda z: z > 0, "dtype = 'bool': floating"),
+        (lambda z: (0 * z).astype(int), "dtype = 'int64': floating"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            learner(wrong, RELU)
+    constant = Problem(Boolean(14), SoftPlus(), Monomials(((),), (1.0,)))
+    assert constant.risk(constant.measure(uniform(own_key(0), 4, 14))) > 0
+
+
+def test_the_gradient_of_a_character_is_that_of_a_sum_over_the_cube():
+    w = jnp.asarray(uniform(own_key(0), 3, 6))
+    cube, plus = Boolean(6).nodes(), SoftPlus(16.0)
+    for chosen in ((), (1,), (0, 4), (0, 1, 2, 3)):
+        known = jax.grad(
+            lambda w, s=chosen: (plus(w @ cube.T) @ cube[:, list(s)].prod(1) / 64).sum()
+        )(w)
+        np.testing.assert_allclose(character_correlation(w, chosen, 16.0)[1], known, atol=1e-11)
+
+
+EVEN, FOURTH = DotProduct((2, 4, 6), (0.5, 1.0, 0.25)), DotProduct((4,), (1.0,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype, near", [(jnp.float64, 1e-14), (jnp.float32, 2e-6)])
+def test_moment_tensors_and_pairs_give_the_same_numbers(monkeypatch, dtype, near):
+    w, v = (uniform(jax.random.key(i), size, 4, dtype) for i, size in enumerate((700, 3000)))
+    charge = jnp.asarray(np.random.default_rng(1).normal(size=3000) / 3000, dtype)
+    found = []
+    for way in (True, False):
+        monkeypatch.setattr(model, "prefers_moments", lambda *_, way=way: way)
+        found.append(
+            jax.jit(lambda w, v, c: (pair_sum(EVEN, w, v, c), pair_pull(EVEN, w, v, c)))(
+                w, v, charge
+            )
+        )
+    s = np.asarray(w, float) @ np.asarray(v, float).T
+    exact = (
+        EVEN(s) @ np.asarray(charge, float),
+        (EVEN.slope(s) * np.asarray(charge, float)) @ np.asarray(v, float),
+    )
+    for by_way in found:
+        for value, brute in zip(by_way, exact):
+            assert value.dtype == dtype and np.abs(value - brute).max() < near * max(
+                1, np.abs(exact[1]).max()
+            )
+
+
+@pytest.mark.slow
+def test_the_moment_tensor_of_one_neuron_is_its_power():
+    w, v = (np.asarray(uniform(jax.random.key(i), 1, 5)) for i in (0, 1))
+    T = moment_tensor(jnp.asarray(v), jnp.ones(1), 3)
+    phi = np.asarray(model.features(jnp.asarray(w), 3))[:, 0]
+    assert phi @ T @ phi == pytest.approx(float((w @ v.T)[0, 0]) ** 6, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_moments_are_for_many_neurons_of_even_kernels():
+    assert not prefers_moments(FOURTH, 512, 512, 16) and prefers_moments(FOURTH, 4096, 4096, 16)
+    assert not prefers_moments(DotProduct((3,), (1.0,)), 10**6, 10**6, 3)
+    fused = [prefers_moments(FOURTH, m, m, 32, fused=True) for m in (2**16, 2**17)]
+    assert fused == [False, True]  # as measured on an H200 at 2^16
+    widths = [
+        next(m for m in (2 ** np.arange(30)).tolist() if prefers_moments(FOURTH, m, m, d))
+        for d in (8, 16, 32, 64)
+    ]
+    assert widths == sorted(widths)  # the break-even width grows with the dimension

@@ -13,7 +13,6 @@ from conftest import CHECKOUT, HEAD, TinyBook
 from poc_book.checks import BadInput, read_cells
 from poc_book.cli import main
 from poc_book.results import load
-from poc_book.settings import read_settings
 from poc_book.sources import parsed
 
 RUNS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
@@ -114,12 +113,6 @@ def test_texts_are_words_for_the_shell_and_for_python(book: TinyBook):
     assert run.returncode == 0 and not list(book.root.rglob("ran")), run.stderr
     made = json.loads((book.home / name / f"{name}.ipynb").read_text())
     assert ast.literal_eval("".join(made["cells"][-1]["outputs"][0]["text"])) == attack
-
-
-def test_a_yaml_tag_is_refused_as_settings(tmp_path):
-    (tmp_path / "settings.ini").write_text("[smoke]\nx = !!python/object/apply:os.getcwd []\n")
-    with pytest.raises(BadInput, match="settings"):
-        read_settings(tmp_path / "settings.ini")
 
 
 def test_diagnose_says_that_it_runs_a_file_before_it_does(tmp_path, capsys):

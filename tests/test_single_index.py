@@ -1,6 +1,8 @@
 """Single-index problems: times against SciPy, the stability scalars against a plain ODE, slopes
 against linear algebra."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -162,6 +164,21 @@ def test_bad_input_is_refused(limit):
         theorem_bound([1.0, 2.0], [1, 1], [1, 1], 1.0, 1.0)
     with pytest.raises(BadInput, match="lags"):
         latitude_growth(limit, 1.0, [0.0, 2.0], [0.0])
+    with pytest.raises(BadInput, match="t = 9"):
+        latitude_growth(limit, 9.0, [0.0], [0.0])
+    with pytest.raises(BadInput, match="sigma"):
+        fit_line([1, 2, 3], [1, 2, 4], [1.0, 0.0, 1.0])
+    bound = partial(theorem_bound, [0.0, 1.0])
+    with pytest.raises(BadInput, match=r"risk = .*2 numbers >= 0"):
+        bound([1.0, -1.0], [0.1, 0.1], 1.0, 1.0)
+    with pytest.raises(BadInput, match="j_avg = -1"):
+        bound([1.0, 1.0], [0.1, 0.1], 1.0, -1.0)
+    with pytest.raises(BadInput, match="millionth"):
+        theorem_bound([0.0, 1e-9, 1.0], [1.0] * 3, [0.1] * 3, 1.0, 1.0)
+    with pytest.raises(NotResolved, match=r"c = 1e\+300"):
+        bound([1.0, 1.0], [0.1, 0.1], 1.0, 1.0, 1e300)
+    with pytest.raises(NotResolved, match="a bound finite"):
+        bound([1.0, 1.0], [1e300, 1e300], 1e300, 1.0)
     with pytest.raises(NotResolved, match="nodes"):
         stability(limit, 1.0, 0.5, stages=1, nodes=12)
 

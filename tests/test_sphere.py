@@ -1,4 +1,4 @@
-"The one loop that drives diffrax's steps, against closed forms and SciPy."
+"The one loop that drives diffrax's steps, against closed forms and SciPy, and what is compiled once."
 
 import diffrax
 import jax
@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from poc_book.sphere import solve_ode
+from poc_book import mean_field, problems
+from poc_book.finite_width import flow
+from poc_book.sphere import solve_ode, uniform
 
 
 def pendulum(t, y):
@@ -63,3 +65,24 @@ def test_what_cannot_be_followed_is_said():
     y, fine = run(0.5, 2.0)
     assert bool(fine) and abs(float(y[0]) - 2) < 1e-6
     assert not run(1.5, 2.0)[1] and not run(0.5, 0.3)[1]
+
+
+@pytest.mark.slow
+def test_a_function_is_compiled_once_for_a_shape():
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: (
+            compiled.append(event) if event.endswith("backend_compile_duration") else None
+        )
+    )
+
+    def all_three(seed, t):
+        problem, w0 = problems.he(4, 7), uniform(jax.random.key(seed), 40, 7)
+        flow(problem, w0, [0.5, t])
+        mean_field.solve(problem, [0.5, t]).transport(w0)
+
+    all_three(0, 1.0)
+    assert compiled
+    compiled.clear()
+    all_three(1, 1.5)  # other neurons, other times, same shapes
+    assert compiled == []

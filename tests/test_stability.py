@@ -12,8 +12,9 @@ from scipy.integrate import solve_ivp
 
 from poc_book.checks import BadInput
 from poc_book.mean_field import solve
+from poc_book.model import Atoms, Gaussian, Problem
 from poc_book.problems import circle, he, misspecified, xor
-from poc_book.sphere import normalise, project, uniform
+from poc_book.sphere import normalise, own_key, project, uniform
 from poc_book.stability import (
     atoms_of,
     bound_constant,
@@ -214,3 +215,21 @@ def test_bad_input_is_refused(limit):
         j_avg(limit, W0, TIMES, -1.0)
     with pytest.raises(BadInput, match="one teacher direction"):
         stability_scalars(solved(circle, 8), [0.5], [0.0, 1.0])
+
+
+def test_the_interaction_hessian_of_a_kinked_kernel_is_finite_where_neurons_meet():
+    "Where neurons meet it is K'(1) P = P / 2, though K has no second derivative there."
+    w, problem = (
+        uniform(own_key(0), 3, 6),
+        Problem(Gaussian(6), jax.nn.relu, Atoms(np.eye(1, 6), [1.0], jax.nn.relu)),
+    )
+    H = interaction_hessian(problem, w)
+    for i in range(3):
+        np.testing.assert_allclose(H[i, i], (np.eye(6) - np.outer(w[i], w[i])) / 2, atol=1e-12)
+    rng, h = np.random.default_rng(0), 1e-4
+    along = [x - (x @ at) * at for x, at in zip(rng.normal(size=(2, 6)), w)]
+    K = lambda a, b: problem.kernel(
+        *((at + step * x) / np.linalg.norm(at + step * x) for at, step, x in zip(w, (a, b), along))
+    )
+    mixed = (K(h, h) - K(h, -h) - K(-h, h) + K(-h, -h)) / (4 * h * h)
+    assert along[0] @ H[0, 1] @ along[1] == pytest.approx(mixed, abs=1e-6)

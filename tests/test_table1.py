@@ -239,3 +239,9 @@ def test_the_charge_decides_who_is_alike():
         rho.points, rho.charge, False
     )
     assert not transitive(uniform(jax.random.key(0), 3, 6), np.ones(3), False)
+    for points, charge, field in (
+        (2 * np.eye(3), np.ones(3), "points"),
+        (np.eye(3), [1.0], "charge"),
+    ):
+        with pytest.raises(BadInput, match=field):
+            transitive(points, charge, False)

@@ -1,5 +1,4 @@
-"""Sums over pairs of neurons: the same numbers from each way, on one device and on several,
-compiled once."""
+"Neurons shared out over devices and hosts: the same numbers as on one device."
 
 import os
 import socket
@@ -7,63 +6,15 @@ import subprocess
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import CHECKOUT
 
-from poc_book import mean_field, model, problems
+from poc_book import problems
 from poc_book.finite_width import flow, sgd
-from poc_book.fused import fused_pull, fused_sum
-from poc_book.model import DotProduct, moment_tensor, pair_pull, pair_sum, prefers_moments
 from poc_book.sphere import uniform
 
 pytestmark = pytest.mark.slow
-
-EVEN, FOURTH = DotProduct((2, 4, 6), (0.5, 1.0, 0.25)), DotProduct((4,), (1.0,))
-
-
-@pytest.mark.parametrize("dtype, near", [(jnp.float64, 1e-14), (jnp.float32, 2e-6)])
-def test_moment_tensors_and_pairs_give_the_same_numbers(monkeypatch, dtype, near):
-    w, v = (uniform(jax.random.key(i), size, 4, dtype) for i, size in enumerate((700, 3000)))
-    charge = jnp.asarray(np.random.default_rng(1).normal(size=3000) / 3000, dtype)
-    found = []
-    for way in (True, False):
-        monkeypatch.setattr(model, "prefers_moments", lambda *_, way=way: way)
-        found.append(
-            jax.jit(lambda w, v, c: (pair_sum(EVEN, w, v, c), pair_pull(EVEN, w, v, c)))(
-                w, v, charge
-            )
-        )
-    s = np.asarray(w, float) @ np.asarray(v, float).T
-    exact = (
-        EVEN(s) @ np.asarray(charge, float),
-        (EVEN.slope(s) * np.asarray(charge, float)) @ np.asarray(v, float),
-    )
-    for by_way in found:
-        for value, brute in zip(by_way, exact):
-            assert value.dtype == dtype and np.abs(value - brute).max() < near * max(
-                1, np.abs(exact[1]).max()
-            )
-
-
-def test_the_moment_tensor_of_one_neuron_is_its_power():
-    w, v = (np.asarray(uniform(jax.random.key(i), 1, 5)) for i in (0, 1))
-    T = moment_tensor(jnp.asarray(v), jnp.ones(1), 3)
-    phi = np.asarray(model.features(jnp.asarray(w), 3))[:, 0]
-    assert phi @ T @ phi == pytest.approx(float((w @ v.T)[0, 0]) ** 6, rel=1e-12)
-
-
-def test_moments_are_for_many_neurons_of_even_kernels():
-    assert not prefers_moments(FOURTH, 512, 512, 16) and prefers_moments(FOURTH, 4096, 4096, 16)
-    assert not prefers_moments(DotProduct((3,), (1.0,)), 10**6, 10**6, 3)
-    fused = [prefers_moments(FOURTH, m, m, 32, fused=True) for m in (2**16, 2**17)]
-    assert fused == [False, True]  # as measured on an H200 at 2^16
-    widths = [
-        next(m for m in (2 ** np.arange(30)).tolist() if prefers_moments(FOURTH, m, m, d))
-        for d in (8, 16, 32, 64)
-    ]
-    assert widths == sorted(widths)  # the break-even width grows with the dimension
 
 
 RUN = dict(
@@ -181,65 +132,6 @@ def test_four_devices_give_what_one_gives(tmp_path, alone):
         if "histogram" in name:
             continue  # counts: a neuron at an edge may fall to either side
         assert np.abs(one[name] - four[name]).max() < 1e-9, name
-
-
-def test_a_function_is_compiled_once_for_a_shape():
-    compiled = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, seconds, **_: (
-            compiled.append(event) if event.endswith("backend_compile_duration") else None
-        )
-    )
-
-    def all_three(seed, t):
-        problem, w0 = problems.he(4, 7), uniform(jax.random.key(seed), 40, 7)
-        flow(problem, w0, [0.5, t])
-        mean_field.solve(problem, [0.5, t]).transport(w0)
-
-    all_three(0, 1.0)
-    assert compiled
-    compiled.clear()
-    all_three(1, 1.5)  # other neurons, other times, same shapes
-    assert compiled == []
-
-
-POLYNOMIAL, SOFTPLUS = problems.misspecified().activation, problems.xor().activation
-
-
-@pytest.mark.parametrize(
-    "n, m, dim, act, exact",
-    [
-        (300, 1000, 32, POLYNOMIAL, False),
-        (300, 1000, 32, SOFTPLUS, True),
-        (7, 33, 5, POLYNOMIAL, True),
-        (7, 33, 5, SOFTPLUS, False),
-    ],
-    ids=["polynomial", "softplus-exact", "few-polynomial-exact", "few-softplus"],
-)
-def test_fused_sums_are_sums_over_pairs(n, m, dim, act, exact):
-    rng = np.random.default_rng(0)
-    w, v = rng.normal(size=(n, dim)) / dim**0.5, rng.normal(size=(m, dim))
-    if exact:
-        v = np.sign(v)
-    w, v, c, b = (
-        np.asarray(a, np.float32) for a in (w, v, rng.normal(size=m) / m, rng.normal(size=n) / n)
-    )
-    slope = lambda z: jax.jvp(act, (z,), (jnp.ones_like(z),))[1]
-    z = w.astype(float) @ v.astype(float).T
-    pairs = (
-        (
-            fused_pull(slope, w, v, c, exact),
-            (np.asarray(slope(z)) * c.astype(float)) @ v.astype(float),
-        ),
-        (fused_sum(act, v, w, b, exact), np.asarray(act(z.T)) @ b.astype(float)),
-    )
-    plain = (slope(w @ v.T) * c) @ v, act(v @ w.T) @ b  # as single precision rounds
-    for (found, brute), rounded in zip(pairs, plain):
-        assert found.dtype == rounded.dtype == jnp.float32
-        assert (
-            np.abs(found - brute).max()
-            < 2 * np.abs(rounded - brute).max() + 1e-7 * np.abs(brute).max()
-        )
 
 
 FUSED = """

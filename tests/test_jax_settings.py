@@ -15,7 +15,6 @@ from poc_book import problems
 from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.finite_width import sgd_step
-from poc_book.mean_field import solve
 from poc_book.model import pair_pull, pair_sum, series
 from poc_book.sphere import project
 
@@ -130,20 +129,6 @@ def test_products_in_single_precision_are_precise(name):
             assert found and set(found) == {(jax.lax.Precision.HIGHEST,) * 2}, found
     plain = products(jax.make_jaxpr(lambda w: w @ w.T)(points(problem)).jaxpr)
     assert plain == [None]  # the reader's own product is left alone
-
-
-def test_where_jax_is_told_to_promote_nothing_the_library_works():
-    "In full: tests/test_fuzz.py."
-    problem, w = problems.he4(4), np.eye(4)
-    ask = lambda: [
-        problem.risk(problem.measure(w)),
-        problem.velocity(w, problem.measure(w)),
-        solve(problem, [0.5]).risk,
-    ]
-    known = ask()
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        found = ask()
-    assert all(np.array_equal(x, y) for x, y in zip(known, found))
 
 
 @pytest.mark.skipif(not TYPES, reason="POC_BOOK_TYPES is not set")
