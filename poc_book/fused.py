@@ -34,7 +34,7 @@ def parts(x: Float[Array, "n d"], count: int = 3) -> Float[Array, "k n d"]:
     return jnp.stack(found).astype(jnp.bfloat16)
 
 
-def product(a: Sequence[Array], b: Sequence[Array]):
+def product(a: Sequence[Array], b: Sequence[Array]) -> Any:
     "$\\sum_{ij}a_ib_j$ over the pairs of parts that count in single precision, the smallest first."
     pairs = [(i, j) for i in range(len(a)) for j in range(len(b)) if i + j < max(len(a), len(b))]
     return sum(
@@ -45,11 +45,11 @@ def product(a: Sequence[Array], b: Sequence[Array]):
 # %% ../nbs/96_fused.ipynb #cd9c9233
 def contract(
     phi: Callable, pull: bool, columns: int, w_ref: Any, v_ref: Any, charge_ref: Any, out_ref: Any
-):
+) -> None:
     """What one program does: the sum for its rows over its share of the columns, `columns` at a
     time."""
 
-    def add(j: jax.Array | int, total: Array):
+    def add(j: jax.Array | int, total: Array) -> Array:
         at = pl.ds(j * columns, columns)
         v = [v_ref[i, at, :] for i in range(v_ref.shape[0])]
         p = phi(product(w, [part.T for part in v])) * charge_ref[at][None, :]
@@ -105,7 +105,7 @@ def call(
     w: Float[Array, "k n d"],
     v: Float[Array, "l m d"],
     charge: Float[Array, " m"],
-):
+) -> Array:
     "`contract` on all strips of the rows w and shares of the columns v; interpreted on a CPU."
     n, dim = w.shape[1:]
     m = v.shape[1]
@@ -152,7 +152,7 @@ def fused_sum(
     v: Float[Array, "m d"],
     charge: Float[Array, " m"],
     exact: bool = False,
-):
+) -> Float[Array, " n"]:
     """For single precision: $\\sum_jc_j\\varphi(w_i\\cdot v_j)$, shape (n,), for a function that
     Triton knows.
 
@@ -166,7 +166,7 @@ def fused_pull(
     v: Float[Array, "m d"],
     charge: Float[Array, " m"],
     exact: bool = False,
-):
+) -> Float[Array, "n d"]:
     """For single precision: $\\sum_jc_j\\varphi(w_i\\cdot v_j)v_j$, shape (n, d), for a function
     that Triton knows.
 
