@@ -37,9 +37,10 @@ def codes(notebook, tag=None) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", sorted({*NOTEBOOKS} - {*CHAPTERS}), ids=lambda p: p.stem)
-def test_a_notebook_of_the_engine_runs(notebook):
+def test_a_notebook_of_the_engine_runs(notebook, monkeypatch):
     """As `nbdev-test` does it, here where libraries are imported; chapters run at smoke size in a
     batch."""
+    monkeypatch.delenv("POC_BOOK_TEMPLATE", raising=False)  # of the tiny books
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         assert nbdev.test_nb(notebook)[0]
