@@ -1158,7 +1158,8 @@ def character_nodes(d: int, beta: float, tol: float) -> tuple[np.ndarray, np.nda
     step = 2 * np.pi / (reach - np.log(tol) / beta)
     end = -np.log(tol) / np.pi - 1  # in units of beta: there q / xi^2 has fallen to tol
     xi = np.arange(1, int(end * beta / step)) * step
-    return xi, step / beta / np.sinh(np.pi * xi / beta) / xi, step
+    # a plain number: it leaves single precision as it is
+    return xi, step / beta / np.sinh(np.pi * xi / beta) / xi, float(step)
 
 
 def character_correlation(
@@ -1195,7 +1196,7 @@ def character_correlation(
     F, slope = jax.lax.scan(add, start, (weights, xi.astype(w.dtype)))[0][2:]
     sign = -((-1) ** (len(chosen) // 2))
     if not chosen:  # at xi = 0 there is |w|^2 / 2
-        return np.log(2) / beta + step / np.pi / 4 * jnp.sum(
+        return float(np.log(2)) / beta + step / np.pi / 4 * jnp.sum(
             w * w, -1
         ) + sign * F, sign * slope + step / np.pi / 2 * w
     if len(chosen) > 2:

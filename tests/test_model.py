@@ -373,6 +373,15 @@ def test_the_teachers_force_on_a_large_cube_is_exact():
     )
 
 
+def test_velocities_on_a_large_cube_keep_single_precision():
+    teacher = Monomials(((0,), (0, 1, 2, 3), (), (1, 2)), (0.25, 0.75, 0.1, 0.3))
+    problem = Problem(Boolean(16), SoftPlus(16.0), teacher, 8.0, True)
+    w = uniform(own_key(0), 6, 16)
+    exact, single = (problem.velocity(x, problem.measure(x)) for x in (w, w.astype(np.float32)))
+    assert single.dtype == np.float32
+    assert np.abs(single - exact).max() < 1e-5 * np.abs(exact).max()
+
+
 def test_a_teacher_of_named_directions_is_as_by_brute_force():
     """By brute force over Gaussian samples, by differences, and against atoms where they say the
     same."""
