@@ -25,12 +25,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from poc_book import __version__, model
+from poc_book import __version__, pairs
 from poc_book.checks import BadInput, check_name
 from poc_book.finite_width import flow, required_memory, sgd_step
 from poc_book.fluctuations import function_error_law
 from poc_book.mean_field import solve
-from poc_book.model import pair_pull, prefers_moments, series
+from poc_book.model import series
+from poc_book.pairs import pair_pull, prefers_moments
 from poc_book.problems import he
 from poc_book.results import git_commit
 from poc_book.site import measured
@@ -60,13 +61,13 @@ def pull_by(moments: bool, blocks: bool = False):
     function."""
 
     def pull(K, w):
-        chosen, fused = model.prefers_moments, model.fuses
-        model.prefers_moments = lambda *_: moments
-        model.fuses = (lambda *_: False) if blocks else fused
+        chosen, fused = pairs.prefers_moments, pairs.fuses
+        pairs.prefers_moments = lambda *_: moments
+        pairs.fuses = (lambda *_: False) if blocks else fused
         try:
             return pair_pull(K, w, w, jnp.full(len(w), 1 / len(w), w.dtype))
         finally:
-            model.prefers_moments, model.fuses = chosen, fused
+            pairs.prefers_moments, pairs.fuses = chosen, fused
 
     return jax.jit(pull, static_argnums=0)
 
@@ -86,13 +87,13 @@ def velocity_against_matrix_products():
             (lambda: pull_by(False)(K, w)),
             (lambda: pull_by(True)(K, w)),
         )
-        gemm, pairs, moments = clock(*ways, repeats=repeats)
+        gemm, by_pairs, moments = clock(*ways, repeats=repeats)
         yield (
             f"pairs, m = {m}: share of the rate of a matrix product",
-            4 * m**2 * 32 / pairs / (2 * size**3 / gemm),
+            4 * m**2 * 32 / by_pairs / (2 * size**3 / gemm),
         )
-        yield f"moments, m = {m}: speed over pairs", pairs / moments
-        fused = clock(lambda: pull_by(False, blocks=True)(K, w))[0] / pairs if GPU else None
+        yield f"moments, m = {m}: speed over pairs", by_pairs / moments
+        fused = clock(lambda: pull_by(False, blocks=True)(K, w))[0] / by_pairs if GPU else None
         yield f"fused, m = {m}: speed over blocks by XLA", fused
 
 
@@ -106,7 +107,7 @@ def chosen_way_against_the_better_one():
                 continue  # pairs take a minute each time
             K, w = series(he(k, d))[0], uniform(jax.random.key(0), m, d, F32)
             both = clock(lambda: pull_by(False)(K, w), lambda: pull_by(True)(K, w))
-            yield name, both[prefers_moments(K, m, m, d, model.fuses(K, w))] / min(both)
+            yield name, both[prefers_moments(K, m, m, d, pairs.fuses(K, w))] / min(both)
 
 
 def growth_of_cost():

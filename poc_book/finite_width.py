@@ -31,6 +31,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
+from .activations import derivative
 from poc_book.checks import (
     NotResolved,
     check_concrete,
@@ -43,7 +44,8 @@ from poc_book.checks import (
     require,
 )
 from .fused import fused_pull, fused_sum
-from .model import Boolean, Problem, Sample, derivative, elsewhere, fuses, on_devices, shard
+from .model import Boolean, Problem, Sample, elsewhere
+from .pairs import fuses, on_devices, shard
 from .results import write_atomic
 from poc_book.sphere import (
     Array,

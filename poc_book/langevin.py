@@ -30,7 +30,8 @@ from poc_book.checks import (
 )
 from .fluctuations import Side, blocks
 from .mean_field import Radial, horner, radial
-from .model import Problem, pair_sum, series
+from .model import Problem, series
+from .pairs import pair_sum
 from poc_book.sphere import (
     Array,
     Number,

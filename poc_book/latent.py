@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import interpolate, special
 
+from .activations import character_correlation, expand, reduced
 from .checks import BadInput, NotResolved, require
 from poc_book.model import (
     Atoms,
@@ -32,17 +33,11 @@ from poc_book.model import (
     Monomials,
     Problem,
     SoftPlus,
-    character_correlation,
-    expand,
-    feature_gradient,
-    features,
-    in_blocks,
     output,
-    pair_sum,
-    reduced,
     series,
     teacher_norm,
 )
+from .pairs import feature_gradient, features, in_blocks, pair_sum
 from poc_book.sphere import (
     Array,
     Number,

@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from scipy import interpolate, special
 
+from .activations import character_correlation, character_nodes
 from .checks import BadInput, NotResolved, check_integer, check_positive, require
 from poc_book.fluctuations import (
     degree,
@@ -37,15 +38,8 @@ from poc_book.fluctuations import (
 )
 from .latent import NODES, Cube, Latent, MomentLimit, hermite, scrambled
 from .mean_field import MeanField
-from poc_book.model import (
-    Boolean,
-    Problem,
-    character_correlation,
-    character_nodes,
-    features,
-    monomials,
-    series,
-)
+from .model import Boolean, Problem, series
+from .pairs import features, monomials
 from .sphere import Array, Number, compiled, normalise, project, solve_ode
 
 # %% ../nbs/11_latent_law.ipynb #11a00011

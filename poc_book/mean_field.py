@@ -36,16 +36,8 @@ from poc_book.checks import (
     check_times,
 )
 from .latent import Carried, Cube, Latent, MomentLimit, cube, hermite, latent, solve_moments
-from poc_book.model import (
-    Atoms,
-    DotProduct,
-    Measure,
-    Problem,
-    elsewhere,
-    pair_sum,
-    series,
-    teacher_norm,
-)
+from .model import Atoms, Measure, Problem, elsewhere, series, teacher_norm
+from .pairs import DotProduct, pair_sum
 from .problems import Labels
 from poc_book.sphere import (
     Array,

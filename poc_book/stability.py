@@ -39,7 +39,8 @@ from poc_book.mean_field import (
     latitudes,
     slopes,
 )
-from .model import Atoms, DotProduct, Measure, Problem, series
+from .model import Atoms, Measure, Problem, series
+from .pairs import DotProduct
 from poc_book.sphere import (
     Array,
     Number,

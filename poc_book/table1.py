@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
+from .activations import character_correlation
 from poc_book.checks import (
     BadInput,
     check_finite,
@@ -39,16 +40,7 @@ from poc_book.latent import (
     spread,
 )
 from .mean_field import LEVELS, MeanField, RadialLimit, follow, radial, rough, solve
-from poc_book.model import (
-    Atoms,
-    Gaussian,
-    Measure,
-    Monomials,
-    Problem,
-    SoftPlus,
-    character_correlation,
-    series,
-)
+from .model import Atoms, Gaussian, Measure, Monomials, Problem, SoftPlus, series
 from .single_index import crossing, descend, stability
 from .sphere import Array, Numbers, compiled, own_key, padded, project, uniform
 from .stability import interaction_hessian, is_even, outside, propagated, tangent

@@ -137,7 +137,7 @@ def test_four_devices_give_what_one_gives(tmp_path, alone):
 FUSED = """
 import sys
 import jax, jax.numpy as jnp, numpy as np
-from poc_book import finite_width, model, problems
+from poc_book import finite_width, pairs, problems
 from poc_book.finite_width import batch_gradient
 from poc_book.sphere import uniform
 out = {}
@@ -147,7 +147,7 @@ for name, problem in (("misspecified", problems.misspecified(40)), ("xor", probl
     rho = problem.measure(w)
     out |= {name: jax.jit(lambda: batch_gradient(problem, w, x, y))(), name + "_velocity": problem.velocity(w, rho, rho.signs)}
     w, x, y = (jnp.asarray(a, jnp.float32) for a in (w, x, y))
-    model.fuses = finite_width.fuses = lambda f, w: w.dtype == jnp.float32
+    pairs.fuses = finite_width.fuses = lambda f, w: w.dtype == jnp.float32
     jax.clear_caches()
     rho = problem.measure(w)
     out |= {name + "_fused": jax.jit(lambda: batch_gradient(problem, w, x, y))(),

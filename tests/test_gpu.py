@@ -14,7 +14,7 @@ from conftest import CHECKOUT
 from poc_book import problems
 from poc_book.checks import BadInput
 from poc_book.finite_width import batch_gradient, sgd
-from poc_book.model import fuses
+from poc_book.pairs import fuses
 from poc_book.sphere import uniform
 
 pytestmark = pytest.mark.skipif(jax.default_backend() != "gpu", reason="no GPU")

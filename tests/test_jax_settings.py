@@ -15,7 +15,8 @@ from poc_book import problems
 from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.finite_width import sgd_step
-from poc_book.model import pair_pull, pair_sum, series
+from poc_book.model import series
+from poc_book.pairs import pair_pull, pair_sum
 from poc_book.sphere import project
 
 IMPORT = """

@@ -1,5 +1,5 @@
 """What the parts of a problem must be, and its forces and risk: closed forms against quadrature and
-samples, gradients against differences, every way of a sum over pairs."""
+samples, gradients against differences."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from annotated import any_type
 
-from poc_book import model
+from poc_book.activations import expand
 from poc_book.checks import BadInput
 from poc_book.diagnose import diagnose, lowest_degree
 from poc_book.finite_width import flow, sgd, sgd_step
@@ -20,7 +20,6 @@ from poc_book.mean_field import solve
 from poc_book.model import (
     Atoms,
     Boolean,
-    DotProduct,
     Gaussian,
     Hermite,
     Measure,
@@ -29,13 +28,6 @@ from poc_book.model import (
     Problem,
     Sample,
     SoftPlus,
-    character_correlation,
-    expand,
-    moment_tensor,
-    pair_pull,
-    pair_sum,
-    paired,
-    prefers_moments,
 )
 from poc_book.problems import PROBLEMS, Labels, he
 from poc_book.sphere import integrate, module_of, own_key, uniform
@@ -106,10 +98,6 @@ H4, LINE = Hermite(4, 1.0), np.eye(1, 4)
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda: Hermite([2, 2], [1.0, 0.5]), "degrees = (2, 2): distinct degrees"),
-        (lambda: Hermite([2, 4], [1.0]), "degrees = (2, 4)"),
-        (lambda: Hermite([2.5], [1.0]), "degree = 2.5"),
-        (lambda: Hermite([2], [np.nan]), "coefficients = "),
         (lambda: Atoms(2 * LINE, [1.0], H4), "teacher = 'row of norm 2'"),
         (lambda: Atoms(LINE, [1.0, 1.0], H4), "teacher.weights.shape = (2,): one per atom"),
         (lambda: Atoms(LINE, [np.inf], H4), "teacher.weights = "),
@@ -120,7 +108,7 @@ H4, LINE = Hermite(4, 1.0), np.eye(1, 4)
         (lambda: Monomials(((0, 1),), (1.0, 2.0)), "coefficients = (1.0, 2.0): a tuple"),
         (lambda: Sample(np.ones(3)), "points.shape = (3,)"),
     ],
-    ids=range(13),
+    ids=range(9),
 )
 def test_parts_of_a_problem_that_do_not_fit_are_refused(make, words):
     with pytest.raises(BadInput) as error:
@@ -207,28 +195,8 @@ def test_a_problem_whose_numbers_are_traced_is_refused_where_its_limit_is_solved
 
 
 RELU, ERF, SIGN = jax.nn.relu, jax.scipy.special.erf, jnp.sign
-
-
-PLAIN = {
-    "relu": RELU,
-    "leaky": jax.nn.leaky_relu,
-    "abs": jnp.abs,
-    "tanh": jnp.tanh,
-    "erf": ERF,
-    "silu": jax.nn.silu,
-    "elu": jax.nn.elu,
-    "soft": SoftPlus(16.0),
-    "shifted kink": lambda z: jnp.maximum(z - 0.3, 0),
-    "hard tanh": lambda z: jnp.clip(z, -1, 1),
-    "h0 + h4": Hermite([0, 4], [0.5, 1.0]),
-    "cubic": lambda z: z**3 + 2,
-    "constant": lambda z: 0 * z + 2.0,
-    "sign": SIGN,
-    "step": lambda z: jnp.where(z > 0, 1.0, 0.0),
-}
-
-
-KINKS = "shifted kink", "hard tanh"
+HARD_TANH = lambda z: jnp.clip(z, -1, 1)
+STEP = lambda z: jnp.where(z > 0, 1.0, 0.0)
 
 
 def learner(activation, link, dim: int = 24, points=None, weights=(1.0,)) -> Problem:
@@ -239,77 +207,6 @@ def learner(activation, link, dim: int = 24, points=None, weights=(1.0,)) -> Pro
     )
 
 
-def mean_of(f, g, s: float) -> float:
-    """E f(u) g(v) for Gaussians of correlation s by polar coordinates: exact across kinks at zero,
-    which are rays there."""
-    theta = np.arccos(s)
-    edges = np.sort(
-        np.mod(np.array([0.5, 1.5, 0.5, 1.5]) * np.pi + np.array([0, 0, theta, theta]), 2 * np.pi)
-    )
-    edges = np.append(edges, edges[0] + 2 * np.pi)
-    x, weight = np.polynomial.legendre.leggauss(40)
-    phi = (edges[:-1, None] + np.diff(edges)[:, None] * (1 + x) / 2).ravel()
-    along = (np.diff(edges)[:, None] / 2 * weight).ravel() / (2 * np.pi)
-    cells = np.linspace(0, 12, 25)
-    r = (cells[:-1, None] + np.diff(cells)[:, None] * (1 + x) / 2).ravel()
-    out = (np.diff(cells)[:, None] / 2 * weight).ravel() * r * np.exp(-r * r / 2)
-    u, v = r * np.cos(phi)[:, None], r * np.cos(phi - theta)[:, None]
-    return float(along @ (np.asarray(f(u), float) * np.asarray(g(v), float)) @ out)
-
-
-@pytest.mark.parametrize("first", PLAIN)
-def test_pairs_of_activations_and_links_have_the_mean_by_polar_coordinates(first):
-    for second in ("relu", "h0 + h4", "sign", first):
-        f, g, found = (
-            PLAIN[first],
-            PLAIN[second],
-            paired(expand(PLAIN[first]), expand(PLAIN[second])),
-        )
-        # the reference has no panels at these, and the series is cut off
-        rough = first in KINKS or second in KINKS
-        for s in (-0.95, -0.3, 0.0, 0.5, 0.9):
-            assert found(s) == pytest.approx(mean_of(f, g, s), abs=3e-4 if rough else 3e-7), (
-                first,
-                second,
-                s,
-            )
-
-
-def test_kernels_are_the_known_ones_and_say_what_they_leave_out():
-    s = np.linspace(-1, 1, 41)
-    theta = np.arccos(s)
-    relu, erf, sign = (paired(expand(f), expand(f)) for f in (RELU, ERF, SIGN))
-    np.testing.assert_allclose(
-        relu(s), (np.sin(theta) + (np.pi - theta) * np.cos(theta)) / (2 * np.pi), atol=1e-14
-    )
-    np.testing.assert_allclose(relu.slope(s), (np.pi - theta) / (2 * np.pi), atol=1e-14)
-    np.testing.assert_allclose(erf(s), 2 / np.pi * np.arcsin(2 * s / 3), atol=1e-12)
-    np.testing.assert_allclose(
-        erf.bend(s), np.pi**-1 * 16 * s / 27 / (1 - 4 * s**2 / 9) ** 1.5, atol=1e-9
-    )
-    np.testing.assert_allclose(sign(s), 2 / np.pi * np.arcsin(s), atol=1e-14)
-    tight, kinked, stepped = (
-        expand(f) for f in (jnp.tanh, PLAIN["shifted kink"], lambda z: jnp.floor(2 * z))
-    )
-    assert tight.certified and abs(tight.rest) < 1e-14 and abs(tight.slope_rest) < 1e-14
-    assert kinked.certified and 1e-6 < kinked.rest < 1e-4  # about (kink)^2 / 512^(3/2)
-    assert not stepped.certified and expand(jnp.log) is None and expand(np.tanh) is None
-
-
-def test_shifted_kink_has_its_known_coefficients():
-    k = np.arange(2, 40)
-    known = (
-        np.exp(-0.045)
-        / np.sqrt(2 * np.pi)
-        * np.array([Hermite(int(j) - 2, 1.0)(0.3) for j in k])
-        / np.sqrt(k * (k - 1))
-    )
-    found = dict(
-        zip(expand(PLAIN["shifted kink"]).degrees, expand(PLAIN["shifted kink"]).coefficients)
-    )
-    np.testing.assert_allclose([found[int(j)] for j in k], known, atol=1e-14)
-
-
 def test_a_closed_form_says_what_samples_and_differences_say():
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(100_000, 6)), uniform(own_key(1), 30, 6)
@@ -317,7 +214,7 @@ def test_a_closed_form_says_what_samples_and_differences_say():
         (RELU, jnp.tanh),
         (jnp.tanh, SIGN),
         (Hermite([0, 3], [0.3, 1.0]), RELU),
-        (PLAIN["hard tanh"], ERF),
+        (HARD_TANH, ERF),
     ):
         problem = learner(activation, link, 6, np.eye(2, 6), (0.7, 0.3))
         assert problem.closed_form and not problem.sampled
@@ -344,7 +241,7 @@ def test_the_risk_of_kinked_neurons_can_be_differentiated():
 
 def test_a_jump_has_no_slope_to_follow():
     w = uniform(own_key(0), 8, 24)
-    for jumps in (SIGN, PLAIN["step"], lambda z: jnp.floor(2 * z + 0.5)):
+    for jumps in (SIGN, STEP, lambda z: jnp.floor(2 * z + 0.5)):
         problem = learner(jumps, RELU)
         for ask in (
             lambda: problem.velocity(w, problem.measure(w)),
@@ -445,62 +342,3 @@ def test_what_is_no_function_of_each_number_is_refused():
             learner(wrong, RELU)
     constant = Problem(Boolean(14), SoftPlus(), Monomials(((),), (1.0,)))
     assert constant.risk(constant.measure(uniform(own_key(0), 4, 14))) > 0
-
-
-def test_the_gradient_of_a_character_is_that_of_a_sum_over_the_cube():
-    w = jnp.asarray(uniform(own_key(0), 3, 6))
-    cube, plus = Boolean(6).nodes(), SoftPlus(16.0)
-    for chosen in ((), (1,), (0, 4), (0, 1, 2, 3)):
-        known = jax.grad(
-            lambda w, s=chosen: (plus(w @ cube.T) @ cube[:, list(s)].prod(1) / 64).sum()
-        )(w)
-        np.testing.assert_allclose(character_correlation(w, chosen, 16.0)[1], known, atol=1e-11)
-
-
-EVEN, FOURTH = DotProduct((2, 4, 6), (0.5, 1.0, 0.25)), DotProduct((4,), (1.0,))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype, near", [(jnp.float64, 1e-14), (jnp.float32, 2e-6)])
-def test_moment_tensors_and_pairs_give_the_same_numbers(monkeypatch, dtype, near):
-    w, v = (uniform(jax.random.key(i), size, 4, dtype) for i, size in enumerate((700, 3000)))
-    charge = jnp.asarray(np.random.default_rng(1).normal(size=3000) / 3000, dtype)
-    found = []
-    for way in (True, False):
-        monkeypatch.setattr(model, "prefers_moments", lambda *_, way=way: way)
-        found.append(
-            jax.jit(lambda w, v, c: (pair_sum(EVEN, w, v, c), pair_pull(EVEN, w, v, c)))(
-                w, v, charge
-            )
-        )
-    s = np.asarray(w, float) @ np.asarray(v, float).T
-    exact = (
-        EVEN(s) @ np.asarray(charge, float),
-        (EVEN.slope(s) * np.asarray(charge, float)) @ np.asarray(v, float),
-    )
-    for by_way in found:
-        for value, brute in zip(by_way, exact):
-            assert value.dtype == dtype and np.abs(value - brute).max() < near * max(
-                1, np.abs(exact[1]).max()
-            )
-
-
-@pytest.mark.slow
-def test_the_moment_tensor_of_one_neuron_is_its_power():
-    w, v = (np.asarray(uniform(jax.random.key(i), 1, 5)) for i in (0, 1))
-    T = moment_tensor(jnp.asarray(v), jnp.ones(1), 3)
-    phi = np.asarray(model.features(jnp.asarray(w), 3))[:, 0]
-    assert phi @ T @ phi == pytest.approx(float((w @ v.T)[0, 0]) ** 6, rel=1e-12)
-
-
-@pytest.mark.slow
-def test_moments_are_for_many_neurons_of_even_kernels():
-    assert not prefers_moments(FOURTH, 512, 512, 16) and prefers_moments(FOURTH, 4096, 4096, 16)
-    assert not prefers_moments(DotProduct((3,), (1.0,)), 10**6, 10**6, 3)
-    fused = [prefers_moments(FOURTH, m, m, 32, fused=True) for m in (2**16, 2**17)]
-    assert fused == [False, True]  # as measured on an H200 at 2^16
-    widths = [
-        next(m for m in (2 ** np.arange(30)).tolist() if prefers_moments(FOURTH, m, m, d))
-        for d in (8, 16, 32, 64)
-    ]
-    assert widths == sorted(widths)  # the break-even width grows with the dimension
