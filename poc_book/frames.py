@@ -107,6 +107,6 @@ def thumbnail(folder: Path, name: str, files: Path) -> dict[str, Any]:
         small = png.convert("RGB").resize((SMALL, height), Image.Resampling.LANCZOS)
     small.quantize(64, dither=Image.Dither.NONE).convert("RGB").save(place, quality=60, method=6)
     alt = json.loads((folder / f"{name}.json").read_text())["alt"]
-    words = re.split(r"(?<=[.:;])\s", alt)[0].rstrip(".:;") + "."
+    words = re.split(r"(?<=[.;])\s", alt)[0].rstrip(".;") + "."
     url = f"files/gallery/{place.name}"
     return dict(chapter=folder.name, name=name, url=url, alt=alt, words=words, height=height)
