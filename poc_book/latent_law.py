@@ -23,7 +23,14 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from scipy import special
 
-from .checks import BadInput, NotResolved, check_integer, check_positive, require
+from poc_book.checks import (
+    BadInput,
+    NotResolved,
+    check_integer,
+    check_positive,
+    check_times,
+    require,
+)
 from poc_book.fluctuations import (
     degree,
     displaced,
@@ -637,9 +644,13 @@ def _observed(panel: Panel) -> tuple[list, float, np.ndarray]:
 # %% ../nbs/11_latent_law.ipynb #11a00039
 def symmetry_unused(problem: Problem, times: Numbers, tol: float, seed: int = 0) -> MeanField:
     """The limit of a closed-form problem by moments of several directions, also where one radius
-    would do: what is found from it can be held against what is exact."""
+    would do: what is found from it can be held against what is exact.
+
+    Raises `BadInput` where the moments are too many."""
     view = latent(problem, teacher_span(problem))
-    hours = np.asarray(times, float)
+    if view is None:
+        raise BadInput("problem", problem.name, "a short kernel, teachers of few directions")
+    hours = check_times(times)
     through, risk, error, words = solve_moments(problem, view, hours, tol, seed)
     return MeanField(problem, hours, risk, error, words, True, through)
 
