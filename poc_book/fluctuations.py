@@ -943,7 +943,7 @@ def risk_correction(
     starts (`latent_correction`, to which the resolution does not apply), `NotResolved` where their
     claimed error is above a tenth of the largest correction."""
     if isinstance(limit.limit, MomentLimit):
-        from poc_book.latent_law import latent_correction  # here, as it is built on this module
+        from poc_book.latent_risk import latent_correction  # here, as it is built on this module
 
         by_starts = latent_correction(limit)
         return within(
