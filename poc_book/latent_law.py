@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from scipy import special
 
+from .activations import character_correlation, character_nodes
 from poc_book.checks import (
     BadInput,
     NotResolved,
@@ -52,7 +53,6 @@ from poc_book.latent import (
 )
 from .mean_field import MeanField, teacher_span
 from .model import Atoms, Boolean, Gaussian, Hermite, Problem, series
-from .activations import character_correlation, character_nodes
 from .pairs import features, monomials
 from .problems import random_teachers
 from .sphere import Array, Number, Numbers, compiled, normalise, project, solve_ode
