@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TOP', 'Part', 'BLOCK', 'POINTS', 'LATE', 'SCRAMBLINGS', 'QUANTILE', 'Harmonic', 'harmonics_around', 'taught',
            'Characters', 'beyond', 'characters', 'by_moments', 'Starts', 'drawn', 'with_jacobians', 'read_and_push',
-           'shown_by', 'panel', 'parts_of', 'Answer', 'Panel', 'neurons_and_sources', 'followed', 'Scrambling',
+           'shown_by', 'panel', 'parts_of', 'Answer', 'Crossing', 'neurons_and_sources', 'followed', 'Scrambling',
            'one_scrambling', 'symmetry_unused', 'Runs', 'runs_of', 'LatentLaw', 'latent_law']
 
 # %% ../nbs/11_latent_law.ipynb #11a00006
@@ -484,7 +484,7 @@ class Answer(NamedTuple):
         return self.onward[k] @ found
 
 
-class Panel(NamedTuple):
+class Crossing(NamedTuple):
     """Of one scrambling, between two times: whether the end was `asked` for, its nodes in flow
     `times` (K + 1,), the last one the end, their `rule` and its `length`, `path` and Jacobians J of
     the N starts at the nodes, the `answers` of all blocks, and the displacements `moved` (N, w, S)
@@ -525,8 +525,8 @@ LATE = "times up to which the law stays finite"
 
 def followed(
     limit: MeanField, size: int, seed: list[int], longest: float | None = None, times_more: int = 0
-) -> Iterator[Panel]:
-    """Panel by panel, from time 0 on (a panel of length 0); see `neurons_and_sources`, and
+) -> Iterator[Crossing]:
+    """Crossing by panel, from time 0 on (a panel of length 0); see `neurons_and_sources`, and
     `one_scrambling` for the rest."""
     exact, view = by_moments(limit)
     problem = limit.problem
@@ -544,7 +544,7 @@ def followed(
     shown = [shown_by(b, sources, sources.y)[None] for b in parts]
     answers = [Answer(b, X, nothing, nothing, still, D) for b, X, D in zip(parts, shown, moved)]
     at_once = np.broadcast_to(np.eye(n), (1, N, n, n))
-    yield Panel(
+    yield Crossing(
         0 in limit.times,
         np.zeros(1),
         0.0,
@@ -575,7 +575,7 @@ def followed(
         moved = [answer.displacement(rule, POINTS) for answer in answers]
         starts = starts._replace(y=path[-1])
         sources = sources._replace(y=path[-1, -S:])
-        yield Panel(
+        yield Crossing(
             b in limit.times, times[1:], length, rule, starts, sources, path, J, answers, moved
         )
 
@@ -615,7 +615,7 @@ def one_scrambling(
     return Scrambling(shares.T, coupling, first, carried)
 
 
-def _observed(panel: Panel) -> tuple[list, float, np.ndarray]:
+def _observed(panel: Crossing) -> tuple[list, float, np.ndarray]:
     """At the end of a panel: the law by degree, the coupling error, and what each source carries of
     the law."""
     starts = panel.starts

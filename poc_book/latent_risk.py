@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STEP', 'TIMES_MORE', 'FINITE', 'excess', 'Spread', 'spread_at', 'bent', 'limit_aside', 'answered_aside', 'Forces',
-           'forces', 'grown', 'Second', 'Correction', 'one_correction', 'latent_correction']
+           'forces', 'grown', 'SecondOrder', 'Correction', 'one_correction', 'latent_correction']
 
 # %% ../nbs/11_latent_risk.ipynb #11b00006
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from scipy import interpolate
 from .checks import NotResolved, require
 from .fluctuations import displaced, solve_panel
 from .latent import Cube, Latent, MomentLimit
-from .latent_law import TOP, Characters, Panel, Part, by_moments, followed, runs_of
+from .latent_law import TOP, Characters, Crossing, Part, by_moments, followed, runs_of
 from .mean_field import MeanField
 from .pairs import features
 from .sphere import normalise, project
@@ -77,7 +77,7 @@ class Spread(NamedTuple):
     pairs: list[np.ndarray]
 
 
-def spread_at(panel: Panel, k: int) -> Spread:
+def spread_at(panel: Crossing, k: int) -> Spread:
     "At node k of a panel."
     n = panel.path.shape[2]
     along = np.zeros(())
@@ -160,7 +160,7 @@ class Forces(NamedTuple):
     slope: np.ndarray
 
 
-def forces(panel: Panel, k: int, scale: float, at: int, gap: Float[np.ndarray, " f"]) -> Forces:
+def forces(panel: Crossing, k: int, scale: float, at: int, gap: Float[np.ndarray, " f"]) -> Forces:
     "At node k, where block `at` holds $f_{MF}-f^*$, `gap` (f,)."
     y = panel.path[k]
     starts = panel.starts
@@ -190,7 +190,7 @@ def grown(
     before: Float[np.ndarray, "n i"],
     force: Float[np.ndarray, "J n i"],
     J: Float[np.ndarray, "J n i i"],
-    panel: Panel,
+    panel: Crossing,
 ) -> Float[np.ndarray, "K n i"]:
     """At the nodes of a panel, what was `before` at its start, carried, and driven by a `force` (K
     + 1, n, i)."""
@@ -199,19 +199,19 @@ def grown(
     return np.einsum("knij,knj->kni", J, before + since)
 
 # %% ../nbs/11_latent_risk.ipynb #11a00081
-class Second:
+class SecondOrder:
     """Means of second order from panel to panel: displacements of neurons `twice` (N, n), of each
     source by itself, `alone` (S, n), times its sign, and of neurons by the mean shift, `shifted`
     (N, n), but for their signs."""
 
-    def __init__(self, limit: MeanField, first: Panel):
+    def __init__(self, limit: MeanField, first: Crossing):
         exact, view = by_moments(limit)
         self.scale = float(view.scale)
         self.at, self.excess = excess(exact, [answer.block for answer in first.answers])
         self.twice, self.shifted = np.zeros((2, *first.starts.y.shape))
         self.alone = np.zeros_like(first.sources.y)
 
-    def step(self, panel: Panel) -> Float[np.ndarray, " f"]:
+    def step(self, panel: Crossing) -> Float[np.ndarray, " f"]:
         "The mean shift b at the end of the panel, in the features of the limit's block."
         gaps = self.excess(panel.times)
         S = len(self.alone)
@@ -256,7 +256,7 @@ def one_correction(
     second = None
     for panel in followed(limit, size, seed, longest, TIMES_MORE):
         if second is None:
-            second = Second(limit, panel)
+            second = SecondOrder(limit, panel)
             shift = 0.0
         else:
             try:
