@@ -135,7 +135,7 @@ def harmonics_around(problem: Problem, q: int) -> list[Harmonic]:
 
 # %% ../nbs/11_latent_law.ipynb #11a00009
 def taught(count: int, dim: int) -> Problem:
-    """He_4 with `count` >= 1 teachers: orthogonal ones of unequal weights, at most `dim`; or the six
+    """He_4 with `count` >= 1 teachers: at most `dim` orthogonal ones of unequal weights, or the six
     that the paper draws at random."""
     count = check_integer("count", count)
     if count == 6:
