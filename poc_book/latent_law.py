@@ -126,10 +126,12 @@ def harmonics_around(problem: Problem, q: int) -> list[Harmonic]:
 
 # %% ../nbs/11_latent_law.ipynb #11a00009
 def taught(count: int, dim: int) -> Problem:
-    """He_4 with `count` teachers: orthogonal ones of unequal weights, or the six that the paper
-    draws at random."""
+    """He_4 with `count` >= 1 teachers: at most `dim` orthogonal ones of unequal weights, or the six
+    that the paper draws at random."""
+    count = check_integer("count", count)
     if count == 6:
         return random_teachers(dim)
+    dim = check_integer("dim", dim, max(3, count))
     h = Hermite(4, 1.0)
     weights = np.arange(count, 0, -1) / (count * (count + 1) / 2)
     teachers = Atoms(np.eye(count, dim), weights, h)

@@ -19,6 +19,7 @@ from poc_book.latent_law import (
     latent_law,
     one_scrambling,
     symmetry_unused,
+    taught,
 )
 from poc_book.mean_field import several, solve
 from poc_book.model import Atoms, Boolean, Gaussian, Hermite, Monomials, Problem, SoftPlus
@@ -167,3 +168,8 @@ def test_the_law_of_a_problem_is_found_by_its_limit_or_refused(monkeypatch):
 def test_a_limit_that_has_no_moments_is_refused():
     with pytest.raises(BadInput, match="problem = 'one neuron'"):
         symmetry_unused(ONE_LATITUDE, [0.0, 1.0], 1e-3)
+
+
+def test_more_teachers_than_dimensions_are_refused():
+    with pytest.raises(BadInput, match="dim = 4"):
+        taught(5, 4)
