@@ -528,7 +528,7 @@ LATE = "times up to which the law stays finite"
 def followed(
     limit: MeanField, size: int, seed: list[int], longest: float | None = None, times_more: int = 0
 ) -> Iterator[Crossing]:
-    """Crossing by panel, from time 0 on (a panel of length 0); see `neurons_and_sources`, and
+    """A crossing a panel, from time 0 on (a panel of length 0); see `neurons_and_sources`, and
     `one_scrambling` for the rest."""
     exact, view = by_moments(limit)
     problem = limit.problem
