@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['ORDER', 'STENCIL', 'CHEBYSHEV', 'TO_COEFFICIENTS', 'TO_POWERS', 'NEIGHBOURS', 'MODES', 'Limit', 'LEVELS', 'Radial',
            'teacher_span', 'average_kernel', 'radial', 'horner', 'waiting_clock', 'log_odds', 'interpolate', 'slopes',
-           'clock_rate', 'advance', 'worst', 'feet', 'survive', 'Path', 'anderson', 'lowest', 'Grid', 'panel', 'follow',
-           'RadialLimit', 'hessian_scalars', 'carry', 'latitudes', 'legendre_coefficients', 'OneLatitude',
+           'clock_rate', 'advance', 'worst', 'feet', 'survive', 'Moments', 'anderson', 'lowest', 'Grid', 'panel',
+           'follow', 'RadialLimit', 'hessian_scalars', 'carry', 'latitudes', 'legendre_coefficients', 'OneLatitude',
            'one_latitude', 'coarser', 'Network', 'particle_velocity', 'ParticleLimit', 'Own', 'particle_rates',
            'follow_particles', 'solve_radial', 'particle_risk', 'particle_risks', 'solve_particles', 'solve_latitudes',
            'compared', 'MeanField', 'limit_velocity', 'limit_error', 'tabulated', 'has_one_direction', 'proxy',
@@ -289,7 +289,7 @@ def survive(
     return interpolate(survival, xi[0], xi[1] - xi[0], origin, q)
 
 # %% ../nbs/04_mean_field.ipynb #718c51e9
-class Path(eqx.Module):
+class Moments(eqx.Module):
     """Moments of the limit in flow time: panel edges (P + 1,) and values (P, ORDER + 1, h) at their
     Chebyshev times.
 
@@ -407,7 +407,7 @@ def panel(
 
 def follow(
     reduction: Radial, dim: int, end: float, tol: float, dx: float, until: float = -np.inf
-) -> Path:
+) -> Moments:
     """The moments of the limit on [0, end] (flow time), panel by panel, to about `tol`; `dx` is the
     grid step in log-odds.
 
@@ -443,7 +443,7 @@ def follow(
     whole = padded(values[1:], 256)
     whole[len(values) - 1 :] = values[-1][-1]  # behind the end nothing moves
     past = edges[-1] * (2.0 + np.arange(len(whole) + 1 - len(edges)))
-    return Path(np.append(edges, past), whole, np.asarray(edges[-1]))
+    return Moments(np.append(edges, past), whole, np.asarray(edges[-1]))
 
 # %% ../nbs/04_mean_field.ipynb #e5423f8e
 class RadialLimit(eqx.Module):
@@ -451,7 +451,7 @@ class RadialLimit(eqx.Module):
 
     problem: Problem
     reduction: Radial
-    path: Path
+    path: Moments
 
     def velocity(
         self, t: Number, w: Float[Array, "m d"], signs: Number = 1.0
@@ -494,7 +494,7 @@ def hessian_scalars(reduction: Radial, M: Float[Array, " h"], y: Number) -> tupl
 # %% ../nbs/04_mean_field.ipynb #e17c52f8
 @compiled
 def carry(
-    reduction: Radial, path: Path, xi: Array, start: Number, times: Float[Array, " times"]
+    reduction: Radial, path: Moments, xi: Array, start: Number, times: Float[Array, " times"]
 ) -> tuple[Array, Array]:
     "`latitudes` of neighbours, which share their steps."
     p = reduction.exponent

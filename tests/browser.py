@@ -246,6 +246,28 @@ def test_the_reader_moves_degree_dimension_and_width(browser, site):
     assert len({curve for curve, _ in before}) == len({words for _, words in before}) == 4
 
 
+def test_the_reader_chooses_cards_by_verdict_and_chapter(browser, site):
+    with browser.new_context(viewport=PHONE) as context:
+        page = context.new_page()
+        page.goto(f"{site[1]}/theorem_map.html")
+        cards = page.locator(".card")
+        fails = page.locator(".card[data-verdict=fails]").count()
+        assert cards.count() > 40 and 0 < fails < 20
+        page.locator(".choose select").nth(1).select_option("fails")
+        assert page.locator(".card:visible").count() == fails
+        assert page.locator(".choose output").inner_text() == f"{fails} of {cards.count()}"
+        page.goto(f"{site[1]}/gallery.html")
+        page.locator(".choose select").select_option("06_coupling")
+        shown = page.locator(".card:visible a").evaluate_all("links => links.map(a => a.href)")
+        assert shown and all("/06_coupling.html#figure-" in link for link in shown)
+
+
+def test_a_public_name_in_prose_leads_to_its_entry(seen):
+    links = {link.rpartition("/")[2] for link in seen["06_coupling.html"]["links"]}
+    links |= {link.rpartition("/")[2] for link in seen["09_single_index.html"]["links"]}
+    assert any(re.search(r"\.html#poc_book\.\w+\.\w+$", link) for link in links)
+
+
 def test_answers_are_folded_until_asked_for(browser, site):
     with browser.new_context() as context:
         page = context.new_page()
