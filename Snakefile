@@ -7,10 +7,12 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from poc_book.batch import expected_seconds, mark
+from poc_book.batch import expected_seconds, follow, mark
 from poc_book.settings import open_book, select, sweep_runs
 from poc_book.sources import needs, sweep_fingerprint
 
+if master := os.environ.get("POC_BOOK_PARENT"):
+    follow(int(master))  # `make figures` is gone: nothing of it goes on
 book = open_book(Path(workflow.basedir))
 here = lambda path: os.path.relpath(path, book.root / "build")  # in a whole path braces would be wildcards
 made = cache(lambda profile, chapter: here(mark(book, profile, chapter)))

@@ -3,6 +3,7 @@
 Title and description are those of _quarto.yml; the pages come from poc_book.site.
 """
 
+import re
 import unicodedata
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,7 +64,10 @@ def link_names(app, doctree, docname):
         for i in range(len(parts)):
             meant.setdefault(".".join(parts[i:]), set()).add(full)
     for literal in list(doctree.findall(nodes.literal)):
-        full = meant.get(literal.astext().removeprefix("poc_book.").removesuffix("()"), set())
+        text = literal.astext()
+        if not re.search(r"[._(]", text):  # a word of its own may mean anything
+            continue
+        full = meant.get(text.removeprefix("poc_book.").removesuffix("()"), set())
         inside = isinstance(literal.parent, nodes.reference | addnodes.pending_xref)
         if len(full) != 1 or inside or docname.startswith("api/"):
             continue

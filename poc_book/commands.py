@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .batch import ChapterFailed, make_figures, make_sweep, run_chapter
-from .checks import BadInput, check_name, require, tell
+from .checks import check_name, require, tell
 from .settings import open_book, run_path, sweep_runs
 
 # %% ../nbs/92_commands.ipynb #92c00005
@@ -59,9 +59,10 @@ def told(name: str) -> Iterator[None]:
     "Tell the batch how a job of a sweep ends."
     try:
         yield
-    except BadInput as error:
+    except Exception as error:
         tell(name, "failed", f"with {type(error).__name__}: {error}")
         raise
+    tell(name, "step", "1")
     tell(name, "done")
 
 

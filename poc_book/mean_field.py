@@ -868,7 +868,7 @@ class MeanField(eqx.Module):
     def transport(self, w0: Float[Array, "m d"]) -> Float[Array, "times m d"]:
         """Unit `w0` (m, d), signed as the problem's first m neurons, carried by the limit to
         `times`: (times, m, d)."""
-        w0 = np.asarray(check_sphere("w0", w0, self.problem.dim))
+        w0 = np.asarray(check_sphere("w0", w0, self.problem.dim), np.float64)
         carried = self.limit.transport(w0, self.times, self.problem.signs(len(w0)))
         if not np.all(np.isfinite(carried)):
             raise NotResolved("times", self.times, "times up to which neurons can be carried")

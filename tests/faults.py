@@ -79,6 +79,18 @@ def test_kill_9_at_a_random_moment(made: TinyBook, seed):
     completes(made)
 
 
+def test_a_batch_that_follows_a_killed_one_at_once_keeps_what_it_makes(made: TinyBook):
+    "What the killed one had started, Snakemake too, ends with it."
+    made.settings("[smoke]\nseed = 200\n")
+    batch = made.start(*FIGURES)
+    assert until(lambda: list(made.home.glob(".partial-*")))
+    batch.kill()
+    batch.wait()
+    run = made.run(*FIGURES)
+    assert run.returncode == 0, run.stderr
+    assert until(lambda: not processes(made), 30) and stale(made) == set() and sound(made)
+
+
 def mounted(folder: Path, *options: str) -> None:
     "Mount on a folder, or skip where that is not allowed."
     if subprocess.run(["mount", *options, str(folder)], capture_output=True).returncode:
@@ -102,6 +114,35 @@ def test_a_full_disk(made: TinyBook, request, size):
     assert sound(made)
     subprocess.run(["mount", "-o", "remount,size=200m", str(made.root / "build")], check=True)
     completes(made)
+
+
+SWEEP = """
+import numpy as np
+import xarray as xr
+DIMS = ("problem", "dim", "width", "seed", "time")
+def run_one(problem, dim, width, seed, times):
+    labels = dict(problem=[problem], dim=[dim], width=[width], seed=[seed], time=times)
+    return xr.Dataset(dict(risk=(DIMS, np.full((1, 1, 1, 1, len(times)), float(width)))), labels)
+def merge(paths): return xr.combine_by_coords([xr.load_dataset(p, engine="h5netcdf") for p in paths], combine_attrs="drop")
+"""
+
+
+def test_a_killed_sweep_completes(book: TinyBook):
+    book.module("sweep", SWEEP)
+    book.settings("[smoke]\n[smoke:sweep]\nproblems = [he4]\nwidths = [1, 2, 3]\nseeds = [0]\n")
+    batch = book.start("sweep", "--profile", "smoke")
+    time.sleep(2)
+    os.kill(batch.pid, signal.SIGKILL)
+    batch.communicate(timeout=60)
+    assert batch.returncode == -signal.SIGKILL and until(lambda: not processes(book), 30)
+    for path in book.home.rglob("*.nc"):
+        load(path)
+    run = book.run("sweep", "--profile", "smoke")
+    assert run.returncode == 0 and load(book.home / "sweep.nc").width.values.tolist() == [
+        1,
+        2,
+        3,
+    ], run.stderr
 
 
 TRAIN = """

@@ -26,6 +26,7 @@ ENGINE = {
     "chapter",
     "commands",
     "figures",
+    "frames",
     "settings",
     "site",
     "sources",
@@ -110,6 +111,7 @@ def test_the_library_is_imported_without_the_extra():
 
 COMMANDS = (
     "figures",
+    "frames",
     "sweep",
     "site",
     "profiles",
