@@ -63,7 +63,7 @@ def test_kill_9_at_a_random_moment(made: TinyBook, seed):
     if kind != "batch":
         assert until(lambda: found.append(victim(made, kind)) or found[-1], 60)
     # sooner than any of them ends
-    time.sleep(draw.uniform(0, 3) if kind == "batch" else draw.uniform(0, 0.3))
+    time.sleep(draw.uniform(0, 2) if kind == "batch" else draw.uniform(0, 0.3))
     os.kill(batch.pid if kind == "batch" else found[-1], signal.SIGKILL)
     _, said = batch.communicate(timeout=120)
     # a shell's worker may end its work

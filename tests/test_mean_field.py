@@ -213,3 +213,10 @@ def test_what_a_series_leaves_out_is_claimed(link, norm):
     missing = norm - float(teacher_norm(problem))
     print(f"left out {missing:.1e}, claimed {limit.risk_error[0]:.1e}")
     assert 0 < missing < limit.risk_error[0] < 30 * missing
+
+
+def test_neurons_in_single_precision_are_carried_on_the_cube_too():
+    limit = solve(xor(8), [0.0, 0.5], 0.2)
+    w = np.asarray(uniform(own_key(0), 4, 8))
+    found = limit.transport(w.astype(np.float32))
+    assert found.dtype == np.float64 and np.abs(found - limit.transport(w)).max() < 1e-5

@@ -148,7 +148,7 @@ def test_what_runs_the_book_may_write_nothing():
 
 def test_no_checkout_leaves_a_token():
     checkouts = [step for step in STEPS if "actions/checkout@" in step.get("uses", "")]
-    assert checkouts and all(s["with"] == {"persist-credentials": False} for s in checkouts)
+    assert checkouts and all(s["with"]["persist-credentials"] is False for s in checkouts)
 
 
 def test_no_failure_is_green_and_no_release_is_of_a_cache():

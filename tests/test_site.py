@@ -98,6 +98,7 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
     old = (site / "index.html").read_bytes()
     write(tiny, "index", "# Tiny\n> A book.", "Read [nothing](03_none.ipynb).")
     (tiny.home / ".partial-site-killed" / "pages").mkdir(parents=True)
+    (tiny.home / ".partial-site-killed" / ".lock").touch()
     broken = tiny.run("site", "--profile", "smoke")
     assert broken.returncode == 1 and "03_none.ipynb" in broken.stderr
     assert (site / "index.html").read_bytes() == old
