@@ -262,10 +262,11 @@ def test_the_reader_chooses_cards_by_verdict_and_chapter(browser, site):
         assert shown and all("/06_coupling.html#figure-" in link for link in shown)
 
 
-def test_a_public_name_in_prose_leads_to_its_entry(seen):
-    links = {link.rpartition("/")[2] for link in seen["06_coupling.html"]["links"]}
-    links |= {link.rpartition("/")[2] for link in seen["09_single_index.html"]["links"]}
-    assert any(re.search(r"\.html#poc_book\.\w+\.\w+$", link) for link in links)
+def test_a_public_name_in_prose_leads_to_its_entry_and_a_word_nowhere(seen):
+    leads = lambda page: {link.rpartition("/")[2] for link in seen[page]["links"]}
+    assert "table1.html#poc_book.table1.reduced_limit" in leads("10_table1.html")
+    words = leads("05_finite_width.html")  # which speaks of batches that are `drawn`
+    assert not [link for link in words if "#poc_book.latent_law" in link]
 
 
 def test_answers_are_folded_until_asked_for(browser, site):
