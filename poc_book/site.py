@@ -58,7 +58,7 @@ def _fold(code: str, tags: list[str]) -> str:
         return "How this is made"
     if all(isinstance(line, ast.Import | ast.ImportFrom) for line in parsed(code).body):
         return "Imports"
-    return "Setting up" if "Chapter(" in code else ""
+    return "Setting up" if "Chapter.of(" in code else ""
 
 # %% ../nbs/94_site.ipynb #7cb881e0
 def _readable(cell: NotebookNode) -> NotebookNode | None:
