@@ -149,4 +149,5 @@ def sweep_fingerprint(book: Book, profile: str) -> str:
     "One SHA-256 of what all runs of a profile's sweep depend on; their names hold their labels."
     found, _ = reached(book, [understood("import poc_book.sweep")])
     used = {path.name: sha for path, sha in found.items()}
-    return digest(json.dumps([book.sweeps[profile]["times"], used], sort_keys=True).encode())
+    all_of_it = [book.sweeps[profile]["times"], used, versions()]
+    return digest(json.dumps(all_of_it, sort_keys=True).encode())
