@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from poc_book.batch import expected_seconds, follow, mark
+from poc_book.batch import MARK, expected_seconds, follow, mark
 from poc_book.settings import open_book, select, sweep_runs
 from poc_book.sources import needs, sweep_fingerprint
 
@@ -47,7 +47,7 @@ rule chapter:
     input:
         lambda w: [made(w.profile, name) for name in needs(book, w.chapter)],
     output:
-        "{profile}/{chapter}/.made-of-{fingerprint}",
+        "{profile}/{chapter}/" + MARK + "{fingerprint}",
     priority: lambda w: expected(w.profile).get(w.chapter, 0)  # the longest first, so that no core waits at the end
     shell:
         "mkdir -p {wildcards.profile:q}/logs && "

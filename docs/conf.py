@@ -57,6 +57,8 @@ class Folded(SearchEnglish):
 
 def link_names(app, doctree, docname):
     "A public name in the prose of a page leads to its entry in the reference, where it means one."
+    if docname.startswith("api/"):
+        return
     objects = app.env.domains["py"].objects
     meant = {}
     for full in objects:
@@ -69,7 +71,7 @@ def link_names(app, doctree, docname):
             continue
         full = meant.get(text.removeprefix("poc_book.").removesuffix("()"), set())
         inside = isinstance(literal.parent, nodes.reference | addnodes.pending_xref)
-        if len(full) != 1 or inside or docname.startswith("api/"):
+        if len(full) != 1 or inside:
             continue
         (name,) = full
         entry = objects[name]

@@ -27,7 +27,7 @@ from nbformat import NotebookNode, from_dict, read, write
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 import poc_book
-from .batch import clean_up, locked, make_figures, swap, workplace
+from .batch import clean_up, locked, make_figures, read_json, swap, workplace
 from .checks import BadInput, require
 from .figures import TITLES
 from .frames import copy_files, figure_records, filled, frame, framed, thumbnail
@@ -242,12 +242,6 @@ def _borrowed(pages: Mapping[str, NotebookNode], name: str, part: str) -> str:
     return next(text for text in texts if part in text)
 
 
-def _margins(folder: Path) -> dict[str, dict]:
-    "The results that a chapter recorded in its folder."
-    path = folder / "margins.json"
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
 def _pictures(book: Book, profile: str, files: Path) -> dict[tuple[str, str], dict[str, Any]]:
     "Every figure, small, by chapter and name."
     found = {}
@@ -284,7 +278,7 @@ def _write_pages(book: Book, profile: str, folder: Path) -> None:
         picture=_borrowed(found, "06_coupling", 'id="figure-moving_picture"'),
         table=_borrowed(found, "10_table1", "| problem |"),
         pictures=pictures,
-        margins={c: _margins(book.home(profile) / c) for c in book.chapters},
+        margins={c: read_json(book.home(profile) / c / "margins.json") for c in book.chapters},
         parameters=book.profiles[profile],
     )
     first.insert(start, new_markdown_cell(landing))

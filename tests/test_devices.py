@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -110,17 +111,16 @@ def test_two_hosts_give_what_one_gives(tmp_path, alone):
     assert np.array_equal(np.load(paths[0])["sgd"], np.load(paths[1])["sgd"])
 
 
+def on_four_devices(program: str, place: Path) -> np.lib.npyio.NpzFile:
+    "What a program saves at `place`, run where JAX sees four devices."
+    four = dict(XLA_FLAGS="--xla_force_host_platform_device_count=4", JAX_PLATFORMS="cpu")
+    command = [sys.executable, "-c", program, str(place)]
+    subprocess.run(command, env=os.environ | four, check=True, cwd=CHECKOUT)
+    return np.load(place)
+
+
 def test_four_devices_give_what_one_gives(tmp_path, alone):
-    env = os.environ | dict(
-        XLA_FLAGS="--xla_force_host_platform_device_count=4", JAX_PLATFORMS="cpu"
-    )
-    subprocess.run(
-        [sys.executable, "-c", DEVICES, str(tmp_path / "four.npz")],
-        env=env,
-        check=True,
-        cwd=CHECKOUT,
-    )
-    four = np.load(tmp_path / "four.npz")
+    four = on_four_devices(DEVICES, tmp_path / "four.npz")
     assert (jax.device_count(), int(four["devices"])) == (1, 4)
     one = {"sgd_" + name: value.values for name, value in alone[1].data_vars.items()}
     for name, found in dict(
@@ -157,16 +157,7 @@ np.savez(sys.argv[1], **out)
 
 
 def test_a_gpu_s_way_to_the_gradient_on_four_devices(tmp_path):
-    env = os.environ | dict(
-        XLA_FLAGS="--xla_force_host_platform_device_count=4", JAX_PLATFORMS="cpu"
-    )
-    subprocess.run(
-        [sys.executable, "-c", FUSED, str(tmp_path / "found.npz")],
-        env=env,
-        check=True,
-        cwd=CHECKOUT,
-    )
-    found = np.load(tmp_path / "found.npz")
+    found = on_four_devices(FUSED, tmp_path / "found.npz")
     for name in [n for n in found.files if not n.endswith("_fused")]:
         assert (
             np.abs(found[name + "_fused"] - found[name]).max() < 3e-6 * np.abs(found[name]).max()
