@@ -29,7 +29,7 @@ nb_merge_streams = True
 nb_output_stderr = "remove"  # what a run says of itself: it stays in the notebooks
 nb_execution_mode = "off"  # the chapters were executed by `make figures`
 nb_render_markdown_format = "myst"
-bibtex_bibfiles = ["references.bib"]
+bibtex_bibfiles = [str(quarto.parent / "poc_book/data/references.bib")]
 
 # MathJax from the site itself, in parts: two thirds of the size of the whole, which stays behind
 mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static"
