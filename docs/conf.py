@@ -4,6 +4,7 @@ Title and description are those of _quarto.yml; the pages come from poc_book.sit
 """
 
 import re
+import sys
 import unicodedata
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,8 @@ project = html_title = website["title"]
 author = "The poc_book authors"
 language = "en"
 
-extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinxcontrib.bibtex"]
+sys.path.insert(0, str(Path(__file__).parent))
+extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinxcontrib.bibtex", "_listings"]
 myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath"]
 myst_dmath_double_inline = True  # $$ within a paragraph is display mathematics, as in JupyterLab
 myst_heading_anchors = 4

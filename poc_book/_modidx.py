@@ -353,6 +353,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'poc_book.frames.filled': ('frames.html#filled', 'poc_book/frames.py'),
                                  'poc_book.frames.frame': ('frames.html#frame', 'poc_book/frames.py'),
                                  'poc_book.frames.framed': ('frames.html#framed', 'poc_book/frames.py'),
+                                 'poc_book.frames.social_card': ('frames.html#social_card', 'poc_book/frames.py'),
                                  'poc_book.frames.thumbnail': ('frames.html#thumbnail', 'poc_book/frames.py')},
             'poc_book.fused': { 'poc_book.fused.Tile': ('fused.html#tile', 'poc_book/fused.py'),
                                 'poc_book.fused.Tile.memory': ('fused.html#tile.memory', 'poc_book/fused.py'),

@@ -30,7 +30,15 @@ import poc_book
 from .batch import clean_up, locked, make_figures, read_json, swap, workplace
 from .checks import BadInput, require
 from .figures import TITLES
-from .frames import copy_files, figure_records, filled, frame, framed, thumbnail
+from poc_book.frames import (
+    copy_files,
+    figure_records,
+    filled,
+    frame,
+    framed,
+    social_card,
+    thumbnail,
+)
 from .settings import Book, Page, open_book
 from .sources import parsed
 
@@ -269,6 +277,7 @@ def _write_pages(book: Book, profile: str, folder: Path) -> None:
     pictures = _pictures(book, profile, files)
     gallery = filled("gallery.md", profile=profile, pictures=pictures.values())
     (pages / "gallery.md").write_text(gallery, encoding="utf-8")
+    social_card(book.home(profile) / "06_coupling" / "moving_picture.png", files / "card.png")
 
     first = found["index"].cells
     start = next((i for i, cell in enumerate(first) if cell.source.startswith("## ")), len(first))

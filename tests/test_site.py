@@ -24,6 +24,7 @@ def tiny(made: TinyBook) -> TinyBook:
     for name in ("site", "figures"):
         shutil.copy(CHECKOUT / "poc_book" / f"{name}.py", made.root / "poc_book")
     shutil.copytree(CHECKOUT / "docs", made.root / "docs")
+    shutil.copytree(CHECKOUT / "poc_book" / "data", made.root / "poc_book" / "data")
     (made.root / "README.md").write_text("# Tiny\n## What to expect\nSeconds.\n")
     contents = {
         "website": {
@@ -88,6 +89,7 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
         "Tiny" in (site / "index.html").read_text()
         and "Seconds." in (site / "expect.html").read_text()
     )
+    assert "- [02_square](02_square.html): A chapter." in (site / "llms.txt").read_text()
 
     path = tiny.root / "nbs" / "01_line.ipynb"
     path.write_text(path.read_text().replace("A chapter.", "A line, and what it is."))
@@ -153,6 +155,9 @@ def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_f
     page = (tiny.home / "site" / "01_line.html").read_text()
     assert "mybinder.org/v2/gh/somebody/book/main?labpath=nbs/01_line.ipynb" in page
     assert "colab" not in page.lower()  # which has no step that installs the book
+    address = "https://somebody.github.io/book/"
+    assert f'<meta property="og:url" content="{address}01_line.html">' in page
+    assert f"<loc>{address}02_square.html</loc>" in (tiny.home / "site/sitemap.xml").read_text()
 
 
 def test_a_site_of_an_unknown_profile_is_refused_in_one_line(book):
