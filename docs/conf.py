@@ -11,7 +11,9 @@ from pathlib import Path
 
 import yaml
 from docutils import nodes
+from pygments.formatters import HtmlFormatter
 from sphinx import addnodes
+from sphinx.highlighting import PygmentsBridge
 from sphinx.search.en import SearchEnglish
 from sphinx.util.nodes import make_refnode
 
@@ -55,6 +57,22 @@ class Folded(SearchEnglish):
     def split(self, input: str) -> list[str]:
         letters = (c for c in unicodedata.normalize("NFD", input) if not unicodedata.combining(c))
         return super().split("".join(letters))
+
+
+class Hanging(HtmlFormatter):
+    "Code whose lines know their indentation: one too long for a phone or paper goes on below it."
+
+    def wrap(self, source):
+        return super().wrap(self._line(*one) for one in source)
+
+    def _line(self, kind, line):
+        text = re.sub("<[^>]*>", "", line)
+        indent = len(text) - len(text.lstrip(" "))
+        code = line.rstrip("\n")
+        return kind, f'<span class="line" style="--indent:{indent}ch">{code}</span>\n'
+
+
+PygmentsBridge.html_formatter = Hanging
 
 
 def link_names(app, doctree, docname):
