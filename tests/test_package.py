@@ -27,10 +27,11 @@ ENGINE = {
     "commands",
     "figures",
     "frames",
+    "pdf",
     "settings",
     "site",
     "sources",
-}  # what needs the extra [book] to be imported
+}  # what needs the extra [book] to be imported, or [site]
 OWNERS = packages_distributions()
 
 
@@ -75,6 +76,9 @@ def test_the_library_declares_what_it_imports_and_nothing_else():
 def test_the_extra_of_the_book_is_what_the_engine_imports_or_runs():
     base, book = names(PROJECT["dependencies"]), names(EXTRAS["book"])
     ever = set().union(*(imports(c, False) for c in MODULES.values()))
+    printed = imports(MODULES["pdf"], False)
+    assert printed - base - book <= names(EXTRAS["site"])
+    ever -= printed - book
     assert not base & book and ever - base <= book
     assert book - ever == {"ipykernel", "snakemake"}  # programs of their own
     assert '"ipykernel_launcher"' in MODULES["warm_start"] and '"snakemake"' in MODULES["batch"]
@@ -113,6 +117,7 @@ COMMANDS = (
     "figures",
     "sweep",
     "site",
+    "pdf",
     "profiles",
     "chapter 01_sphere",
     "orders he4",
