@@ -86,6 +86,7 @@ def test_the_extra_of_the_book_is_what_the_engine_imports_or_runs():
 
 PLACES = "Makefile CONTRIBUTING.md .ci/run docs/conf.py poc_book/site.py profiles/slurm/config.yaml"
 AS = {
+    "beautifulsoup4": "bs4",
     "pytest-xdist": "numprocesses",
     "setuptools": "no-build-isolation",
     "snakemake-executor-plugin-slurm": "executor: slurm",
