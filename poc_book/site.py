@@ -32,6 +32,7 @@ from .checks import BadInput, require
 from .figures import TITLES
 from poc_book.frames import (
     copy_files,
+    figure_numbers,
     figure_records,
     filled,
     frame,
@@ -182,9 +183,11 @@ def signature(part: griffe.Class | griffe.Function) -> str:
     return f"{name}({', '.join(_field(one) for one in fields if one.annotation)})"
 
 # %% ../nbs/94_site.ipynb #ebf8948a
-def write_page(book: Book, profile: str, name: str, place: Path) -> NotebookNode:
-    """The page of a chapter, or of a notebook of the engine; what it offers for download goes to
-    the folder `place`."""
+def write_page(
+    book: Book, profile: str, name: str, place: Path, numbers: Mapping[tuple[str, str], str]
+) -> NotebookNode:
+    """The page of a chapter, its figures with their `numbers`, or of a notebook of the engine; what
+    it offers for download goes to the folder `place`."""
     if name not in book.chapters:
         notebook = book.root / "nbs" / f"{name}.ipynb"
         place.mkdir(parents=True)
@@ -198,7 +201,7 @@ def write_page(book: Book, profile: str, name: str, place: Path) -> NotebookNode
     shown.cells = _as_it_is_now(read(page.notebook, 4).cells, shown.cells)
     write(shown, place / f"{name}.ipynb")
 
-    frames = {path.stem: frame(folder, place, path.stem) for path in figure_records(folder)}
+    frames = {n: frame(folder, place, n, of) for (c, n), of in numbers.items() if c == name}
     return _as_page(shown.cells, _meta(page.notebook, name, folder), frames, _label(page))
 
 # %% ../nbs/94_site.ipynb #b147fdc4
@@ -249,35 +252,27 @@ def _borrowed(pages: Mapping[str, NotebookNode], name: str, part: str) -> str:
     texts = chain.from_iterable(output.get("data", {}).values() for output in outputs)
     return next(text for text in texts if part in text)
 
-
-def _pictures(book: Book, profile: str, files: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    "Every figure, small, by chapter and name."
-    found = {}
-    for chapter in book.chapters:
-        folder = book.home(profile) / chapter
-        for record in figure_records(folder):
-            found[chapter, record.stem] = thumbnail(folder, record.stem, files)
-    return found
-
 # %% ../nbs/94_site.ipynb #a0e8413f
 def _write_pages(book: Book, profile: str, folder: Path) -> None:
     """Write all sources of the site into `folder/pages`, and what it offers for download into
     `folder/files`."""
     pages, files = folder / "pages", folder / "files"
     sections = _navigation(book.root)
+    numbers = figure_numbers(book, profile, chain(*sections.values()))
     _write_reference(book.root, pages)
     found: dict[str, NotebookNode] = {}
     for name in chain(*sections.values()):
         parts = {c: page for c, page in book.chapters.items() if page.notebook.stem == name}
         for part in parts or [name]:
-            found[part] = write_page(book, profile, part, files / part)
+            found[part] = write_page(book, profile, part, files / part, numbers)
         if parts and name not in parts:
             found[name] = _hub(parts)
 
-    pictures = _pictures(book, profile, files)
+    home = book.home(profile)
+    pictures = {at: thumbnail(home / at[0], at[1], files, of) for at, of in numbers.items()}
     gallery = filled("gallery.md", profile=profile, pictures=pictures.values())
     (pages / "gallery.md").write_text(gallery, encoding="utf-8")
-    social_card(book.home(profile) / "06_coupling" / "moving_picture.png", files / "card.png")
+    social_card(home / "06_coupling" / "moving_picture.png", files / "card.png")
 
     first = found["index"].cells
     start = next((i for i, cell in enumerate(first) if cell.source.startswith("## ")), len(first))
@@ -287,7 +282,7 @@ def _write_pages(book: Book, profile: str, folder: Path) -> None:
         picture=_borrowed(found, "06_coupling", 'id="figure-moving_picture"'),
         table=_borrowed(found, "10_table1", "| problem |"),
         pictures=pictures,
-        margins={c: read_json(book.home(profile) / c / "margins.json") for c in book.chapters},
+        margins={c: read_json(home / c / "margins.json") for c in book.chapters},
         parameters=book.profiles[profile],
     )
     first.insert(start, new_markdown_cell(landing))
