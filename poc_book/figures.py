@@ -178,7 +178,7 @@ SAME = {  # on every run
     "svg.fonttype": "path",
     "figure.autolayout": False,
     "figure.constrained_layout.use": False,
-    "axes.formatter.min_exponent": 2,  # 0.02 and 5 on logarithmic axes, not 2e-2 and 5e0
+    "axes.formatter.min_exponent": 3,  # 0.02 and 50 on logarithmic axes, not powers of ten
 }
 
 
