@@ -125,8 +125,7 @@ def give_ids(doctree) -> None:
             formula["ids"].append(f"eq-{tag[1]}")
     for strong in doctree.findall(nodes.strong):
         name, rest = strong.astext(), strong.parent.astext()
-        stated = STATED.match(f"**{name}**{rest.removeprefix(name)}")
-        if stated and strong.parent.index(strong) == 0:
+        if stated := STATED.match(f"**{name}**{rest.removeprefix(name)}"):
             strong.parent["ids"].append(nodes.make_id(" ".join(filter(None, stated.groups()))))
 
 
