@@ -23,7 +23,9 @@ TAG = re.compile(r"\\tag\{(\d+\.\d+)\}")
 CARD = re.compile(r'<div class="card" id="([^"]+)"[^>]*>\s*\*\*(.+?)\*\*')
 FIGURE = re.compile(r'<figure[^>]* id="([^"]+)"(?:(?!</figure>).)*?(Figure \d+\.\d+)', re.S)
 STATED = re.compile(r"\*\*(?:(\w+ \d+)\*\* \(in our words|(Assumption) \((\w+)\)\.\*\*)")
-NUMBERED = re.compile(r"(Theorem|Lemma|Definition|Remark|Proposition|Equation|Inequality|Figure) \S")
+NUMBERED = re.compile(
+    r"(Theorem|Lemma|Definition|Remark|Proposition|Equation|Inequality|Figure) \S"
+)
 
 
 def texts(page: Path) -> Iterator[str]:
@@ -80,7 +82,7 @@ def targets(pages: list[Path]) -> dict[str, Place]:
 
 
 def works(entries: Mapping[str, Entry]) -> dict[str, str]:
-    'The keys of works by how prose cites them: "A and B (2003)", "A, B and C 2005", "A et al. 2024".'
+    'Works by how prose cites them: "A and B (2003)", "A, B and C 2005", "A and others 2024".'
     found = {}
     for key, entry in entries.items():
         last = [Text.from_latex(" ".join(one.last_names)) for one in entry.persons["author"]]
@@ -119,7 +121,7 @@ def pattern(known: dict[str, Place]) -> re.Pattern:
 
 
 def give_ids(doctree) -> None:
-    "An id to every equation with a tag, and to the paragraph that states an assumption or a theorem."
+    "An id to every equation with a tag, and to each paragraph that states a theorem."
     for formula in doctree.findall(nodes.math_block):
         if tag := TAG.search(formula.astext()):
             formula["ids"].append(f"eq-{tag[1]}")

@@ -19,7 +19,7 @@ language = "en"
 
 sys.path.insert(0, str(Path(__file__).parent))
 extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinxcontrib.bibtex", "_links", "_listings"]
-myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath"]
+myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath", "fieldlist"]
 myst_dmath_double_inline = True  # $$ within a paragraph is display mathematics, as in JupyterLab
 myst_heading_anchors = 4
 myst_html_meta = {"description": website["description"]}
