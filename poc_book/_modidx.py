@@ -741,6 +741,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'poc_book.quarto._options': ('quarto.html#_options', 'poc_book/quarto.py'),
                                  'poc_book.quarto._outputs': ('quarto.html#_outputs', 'poc_book/quarto.py'),
                                  'poc_book.quarto._prose': ('quarto.html#_prose', 'poc_book/quarto.py'),
+                                 'poc_book.quarto._words': ('quarto.html#_words', 'poc_book/quarto.py'),
                                  'poc_book.quarto.filtered': ('quarto.html#filtered', 'poc_book/quarto.py'),
                                  'poc_book.quarto.fold': ('quarto.html#fold', 'poc_book/quarto.py'),
                                  'poc_book.quarto.make_quarto': ('quarto.html#make_quarto', 'poc_book/quarto.py'),

@@ -48,26 +48,38 @@ _PAGE = re.compile(r"\]\((\w+)\.html(?=[#)])")  # a link that a chapter has made
 
 
 def _outputs(cell: dict[str, Any]) -> list[dict[str, Any]]:
-    "What Quarto shows under a cell."
+    "What Quarto shows under a cell; all that it prints in one piece."
     shown = [one for one in cell.get("outputs", []) if one.get("name") != "stderr"]
-    for output in shown:
-        data = output.get("data", {})
-        if html := data.get("text/html"):
-            raw = f"```{{=html}}\n{''.join(html)}\n```\n"
-            output["data"] = {"text/markdown": raw}
+    printed = [one for one in shown if "data" not in one]
+    for one in printed[1:]:
+        printed[0]["text"] = "".join([*printed[0]["text"], *one["text"]])
+        shown.remove(one)
+    for data in (one["data"] for one in shown if "data" in one):
+        if html := data.pop("text/html", None):
+            data["text/markdown"] = f"```{{=html}}\n{''.join(html)}\n```\n"
         elif text := data.get("text/markdown"):
             data["text/markdown"] = _PAGE.sub(r"](\1.ipynb", "".join(text))
     return shown
 
+# %% ../nbs/96_quarto.ipynb #96a00018
+def _words(outputs: list[dict[str, Any]]) -> dict[str, list[str]]:
+    "The words of the pictures among `outputs`; a caption that stands under one leaves its place."
+    alts = [one.get("metadata", {}).get("image/png", {}).get("alt", "") for one in outputs]
+    captions = [""] * len(outputs)
+    for i, under in enumerate(outputs[1:]):
+        text = "".join(under.get("data", {}).get("text/markdown", ""))
+        caption, fold, rest = text.partition("\n\n<details>")
+        if alts[i] and fold:
+            captions[i] = caption
+            under["data"]["text/markdown"] = f"<details>{rest}"
+    taken = [text for text, one in zip(captions, outputs) if "data" in one]
+    return {"fig-alt": alts, "fig-cap": taken}
+
 
 def _options(label: str, outputs: list[dict[str, Any]]) -> str:
-    "The options of Quarto for a cell: folded under its label, each of its figures in words."
-    found: dict[str, Any] = {}
-    if label:
-        found = {"code-fold": True, "code-summary": label}
-    words = [one.get("metadata", {}).get("image/png", {}).get("alt") for one in outputs]
-    if any(words):
-        found["fig-alt"] = words if len([*filter(None, words)]) > 1 else max(filter(None, words))
+    "The options of Quarto for a cell: folded under its label, its figures in words."
+    found: dict[str, Any] = {"code-fold": True, "code-summary": label} if label else {}
+    found |= {key: words for key, words in _words(outputs).items() if any(words)}
     lines = [f"#| {key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in found.items()]
     return "".join(lines)
 

@@ -30,7 +30,7 @@ KNOWN = {  # the keys of Quarto's reference for websites that this file may use
     "format": {"html"},
     "format.html": {"theme", "toc", "html-math-method"},
 }
-OPTIONS = {"code-fold", "code-summary", "fig-alt"}  # of a cell
+OPTIONS = {"code-fold", "code-summary", "fig-alt", "fig-cap"}  # of a cell
 
 
 def read(name: str) -> dict:
@@ -118,18 +118,28 @@ def test_the_filter_runs_as_a_program_with_the_standard_library_alone():
 
 def test_outputs_have_words_and_no_scripts_from_elsewhere():
     picture, meta = DisplayFormatter().format(Image(b"\x89PNG", format="png", alt="It's a line."))
+    shown = lambda meta=(), **data: dict(output_type="display_data", data=data, metadata=dict(meta))
     outputs = [
         dict(output_type="stream", name="stderr", text="noise"),
-        dict(output_type="display_data", data=picture, metadata=meta),
-        dict(output_type="execute_result", data={"text/html": ["<b>", "x</b>"]}, metadata={}),
-        dict(output_type="execute_result", data={"text/markdown": "[A](01_x.html#c)"}, metadata={}),
+        dict(output_type="stream", name="stdout", text=["one\n", "two\n"]),
+        shown(meta, **picture),
+        shown(**{"text/markdown": ["Falls like $1/m$.", "\n\n<details>", "commit</details>"]}),
+        dict(output_type="stream", name="stdout", text="three\n"),
+        shown(**{"text/html": ["<b>", "x</b>"]}),
+        shown(**{"text/markdown": "[A](01_x.html#c)"}),
     ]
     cell = dict(cell_type="code", id="c", source="f()", metadata={}, outputs=outputs)
     (cell,) = quarto.readable([cell])
-    assert cell["source"] == '#| fig-alt: "It\'s a line."\nf()'
-    first, *others = [one["data"] for one in cell["outputs"]]
-    assert first is picture
-    assert others == [
+    options = yaml.safe_load(cell["source"].replace("#| ", "").removesuffix("f()"))
+    assert options == {
+        "fig-alt": ["", "It's a line.", "", "", ""],
+        "fig-cap": ["Falls like $1/m$.", "", "", ""],
+    }
+    printed, *others = cell["outputs"]
+    assert printed["text"] == "one\ntwo\nthree\n"
+    assert [one["data"] for one in others] == [
+        picture,
+        {"text/markdown": "<details>commit</details>"},
         {"text/markdown": "```{=html}\n<b>x</b>\n```\n"},
         {"text/markdown": "[A](01_x.ipynb#c)"},
     ]
@@ -171,7 +181,7 @@ def test_one_command_prepares_what_was_executed_and_calls_quarto(made, tmp_path)
     assert sources(made) == before
     code = codes(json.loads((folder / "01_line.ipynb").read_text())["cells"])
     assert all(c.startswith("#| code-fold: true\n") for c in code)
-    assert '\n#| fig-alt: "A line."\n' in code[-1]
+    assert '\n#| fig-alt: ["A line.", ""]\n' in code[-1]
     assert "steps = 3" in code[0] and "\nseed = 0" in code[1]
     listed = yaml.safe_load((folder / "_quarto.yml").read_text())
     assert "ipynb-filters" not in listed
