@@ -7,7 +7,7 @@ CONSTRAINTS ?= constraints.txt
 READY := .venv/.ready
 LAB := .venv/.lab
 
-.PHONY: help figures lab sweep profiles site pdf check test benchmark lint sync constraints clean
+.PHONY: help figures lab sweep profiles site pdf quarto check test benchmark lint sync constraints clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -25,6 +25,9 @@ site: $(READY)  ## figures, then the site in build/PROFILE/site: PROFILE=reader|
 
 pdf: $(READY)  ## the site, and the book and each chapter as PDF, printed by Chromium: PROFILE=reader|smoke
 	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book pdf --profile '$(PROFILE)'
+
+quarto: $(READY)  ## figures, then the same pages with nbdev and Quarto, where Quarto is installed: PROFILE=reader|smoke
+	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book quarto --profile '$(PROFILE)'
 
 sweep: $(READY)  ## make what is missing of the sweep of a profile: PROFILE=reader|smoke|paper
 	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book sweep --profile '$(PROFILE)'

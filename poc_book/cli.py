@@ -75,6 +75,7 @@ def parser() -> Parser:
     pages = command("site", "render the executed chapters as a site, after `figures`")
     pages.add_argument("--serve", action="store_true", help="then serve it, to this machine only")
     command("pdf", "make the site, and of its pages the book as PDF, with Chromium")
+    command("quarto", "render them with nbdev and Quarto instead, where there is one")
     command("profiles", "list the profiles and the parameters of each chapter", profile=False)
 
     card = command("diagnose", "the report card of a problem", profile=False)
