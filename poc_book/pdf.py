@@ -7,6 +7,7 @@ __all__ = ['LEFT_OUT', 'KEPT', 'Press', 'article', 'print_view', 'contents', 'pr
            'make_pdf']
 
 # %% ../nbs/95_pdf.ipynb #95d00004
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,13 +37,18 @@ def _soup(path: Path) -> Any:
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
-def article(page: Any, name: str) -> str:
-    "What is printed of the page of this `name`."
+def article(page: Any, name: str, seen: set[str]) -> str:
+    "What is printed of the page of this `name`, without the code that was `seen`."
     whole = page.article
     for part in whole.select(_UNPRINTED):
         part.decompose()
     for fold in whole.select("details"):
         fold["open"] = ""
+    for code in whole.select("div.cell_input"):
+        if code.get_text() in seen:
+            (code.find_parent("details") or code).decompose()
+        else:
+            seen.add(code.get_text())
     for line in whole.select(".line"):
         line.string = line.get_text()
     for part in whole.select("[id]"):
@@ -52,12 +58,12 @@ def article(page: Any, name: str) -> str:
     return whole.decode_contents()
 
 
-def print_view(page: Any, name: str, start: int) -> str:
+def print_view(page: Any, name: str, start: int, seen: set[str]) -> str:
     "The document that is printed of a page, whose first page has the number `start`."
     head = page.select("head link[rel=stylesheet], head style")
     head += [one for one in page.select("script") if "mathjax" in str(one).lower()]
     title = page.h1.get_text().rstrip("#¶")
-    text = article(page, name)
+    text = article(page, name, seen)
     anchors = [name, *(part["id"] for part in page.article.select("[id]"))]
     shown = dict(name=name, title=title, head=head, text=text, anchors=anchors, start=start)
     return filled("print.html", **shown)
@@ -147,22 +153,24 @@ def lead(pages: PdfWriter, online: str | None) -> None:
 def print_book(site: Path) -> dict[str, int]:
     """Print every chapter of a site to `files/CHAPTER/CHAPTER.pdf` and all to `poc_book.pdf`; the
     number of the page on which each begins."""
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # Chromium counts its objects wrongly
     index = _soup(site / "index.html")
     canonical = index.select_one('link[rel="canonical"]')
     online = canonical and canonical["href"].removesuffix("index.html")
     sections = contents(site)
     titles = {name: title for pages in sections.values() for name, title in pages.items()}
+    seen: set[str] = set()  # code
     first, parts, number = {}, {}, 1
     with press(site) as printed:
         for name in titles:
-            parts[name] = printed(print_view(_soup(site / f"{name}.html"), name, number))
+            parts[name] = printed(print_view(_soup(site / f"{name}.html"), name, number, seen))
             first[name] = number
             number += len(parts[name].pages)
         about = index.select_one('meta[name="description"]')["content"]
         index.article.clear()
         text = filled("print_contents.html", about=about, sections=sections, first=first)
         index.article.append(BeautifulSoup(text, "html.parser"))
-        front = printed(print_view(index, "contents", 1))
+        front = printed(print_view(index, "contents", 1, seen))
 
     whole = PdfWriter()
     whole.append(front, import_outline=False)
