@@ -27,6 +27,7 @@ ENGINE = {
     "commands",
     "figures",
     "frames",
+    "reference",
     "settings",
     "site",
     "sources",
