@@ -84,6 +84,9 @@ def _options(label: str, outputs: list[dict[str, Any]]) -> str:
     return "".join(lines)
 
 # %% ../nbs/96_quarto.ipynb #96a0000b
+_TAG = re.compile(r"\\tag\{([^}]*)\}")
+
+
 def _prose(cell: dict[str, Any], part: str, text: str) -> dict[str, Any]:
     "A cell of markdown beside one of code."
     own = copy.copy(cell)
@@ -98,6 +101,7 @@ def readable(cells: list[Any]) -> list[Any]:
         written = "".join(cell["source"])
         code = DIRECTIVE.sub("", written)
         if cell["cell_type"] != "code":
+            cell["source"] = _TAG.sub(r"\\qquad(\1)", written)
             found.append(cell)
         elif code.strip() and "hide" not in DIRECTIVE.findall(written):
             tags = cell["metadata"].get("tags", [])
