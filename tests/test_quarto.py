@@ -181,7 +181,7 @@ def test_one_command_prepares_what_was_executed_and_calls_quarto(made, tmp_path)
     assert sources(made) == before
     code = codes(json.loads((folder / "01_line.ipynb").read_text())["cells"])
     assert all(c.startswith("#| code-fold: true\n") for c in code)
-    assert '\n#| fig-alt: ["A line.", ""]\n' in code[-1]
+    assert '\n#| fig-alt: ["A line.", ""]\n#| fig-cap: ["**Figure 1.1.** ' in code[-1]
     assert "steps = 3" in code[0] and "\nseed = 0" in code[1]
     listed = yaml.safe_load((folder / "_quarto.yml").read_text())
     assert "ipynb-filters" not in listed
