@@ -43,7 +43,7 @@ def chapters(quarto: Path) -> dict[str, Place]:
     found = {}
     for part in contents:
         for name in part["contents"] if isinstance(part, dict) else [part]:
-            if number := re.match(r"\d+", name):
+            if number := re.match(r"\d+", Path(name).stem):
                 found.setdefault(f"Chapter {int(number[0])}", (Path(name).stem, ""))
     return found
 
