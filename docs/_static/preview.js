@@ -64,6 +64,10 @@ document.addEventListener("DOMContentLoaded", () => {
     tip.hidden = false;
     link.setAttribute("aria-describedby", tip.id);
     await window.MathJax?.typesetPromise?.([tip]);
+    for (const formula of tip.querySelectorAll("mjx-container[display]")) {  // smaller where it would be too wide
+      const fit = Math.max(0.6, formula.clientWidth / formula.scrollWidth);
+      if (fit < 1) formula.style.fontSize = `${fit * parseFloat(getComputedStyle(formula).fontSize)}px`;
+    }
     place(link);
   };
   const ask = (link, after) => {
