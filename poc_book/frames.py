@@ -20,6 +20,7 @@ from PIL import Image
 
 import poc_book
 from .batch import MARK
+from .explore import moving
 from .results import load
 
 # %% ../nbs/93_frames.ipynb #93f00007
@@ -29,6 +30,7 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+TEMPLATES.policies["json.dumps_kwargs"] = {}  # in the order of the data, not of the alphabet
 
 
 def filled(template: str, **values: Any) -> str:
@@ -69,18 +71,8 @@ def frame(folder: Path, place: Path, name: str) -> str:
         alt=json.loads((place / f"{name}.json").read_text())["alt"],
         width=width,
         height=height,
-        cases=_interactive(place / f"{name}.nc") if name == "explorer" else [],
+        page=moving(load(place / f"{name}.nc")),
     )
-
-# %% ../nbs/93_frames.ipynb #2ce070f3
-def _interactive(data: Path) -> list[dict[str, Any]]:
-    "The cases of a dataset, to four digits, for the script that draws them."
-    numbers = load(data)
-    cases = [
-        {str(name): values.values.tolist() for name, values in one.variables.items()}
-        for one in (numbers.isel(case=i) for i in range(numbers.sizes["case"]))
-    ]
-    return json.loads(json.dumps(cases), parse_float=lambda x: float(f"{float(x):.4g}"))
 
 # %% ../nbs/93_frames.ipynb #71b7266e
 _CAPTION = re.compile(r"\*\*(\w+)\*\* · profile ")

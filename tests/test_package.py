@@ -25,6 +25,7 @@ ENGINE = {
     "batch",
     "chapter",
     "commands",
+    "explore",
     "figures",
     "frames",
     "settings",
@@ -110,6 +111,7 @@ def test_the_library_is_imported_without_the_extra():
 
 
 COMMANDS = (
+    "explore",
     "figures",
     "sweep",
     "site",
