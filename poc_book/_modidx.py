@@ -222,7 +222,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'poc_book.explore.explorable': ('explore.html#explorable', 'poc_book/explore.py'),
                                   'poc_book.explore.moving': ('explore.html#moving', 'poc_book/explore.py'),
                                   'poc_book.explore.rounded': ('explore.html#rounded', 'poc_book/explore.py'),
-                                  'poc_book.explore.still': ('explore.html#still', 'poc_book/explore.py')},
+                                  'poc_book.explore.still_picture': ('explore.html#still_picture', 'poc_book/explore.py')},
             'poc_book.figures': { 'poc_book.figures.by_width': ('figures.html#by_width', 'poc_book/figures.py'),
                                   'poc_book.figures.collapse': ('figures.html#collapse', 'poc_book/figures.py'),
                                   'poc_book.figures.label': ('figures.html#label', 'poc_book/figures.py'),

@@ -111,7 +111,6 @@ def test_the_library_is_imported_without_the_extra():
 
 
 COMMANDS = (
-    "explore",
     "figures",
     "sweep",
     "site",
