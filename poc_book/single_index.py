@@ -115,11 +115,26 @@ def crossing(limit: MeanField, risk: float) -> tuple[float, float]:
 
 
 def time_to_risk(problem: Problem, risk: float, tol: float = 1e-5) -> float:
-    """For single-index problems and 0 < risk < initial risk: the flow time T(risk) of the exact
-    mean field.
+    """The flow time at which the exact mean field of a single-index problem reaches a risk.
+    Theorem 9 bounds it from above.
 
-    `tol` bounds the error in the risk. Raises `BadInput` or `NotResolved` as `descend`. Theorem 9
-    bounds T from above."""
+    Args:
+        problem: A single-index problem.
+        risk: A risk between 0 and the initial one.
+        tol: The error in the risk.
+
+    Returns:
+        The flow time.
+
+    Raises:
+        BadInput: another problem, a risk outside that range.
+        NotResolved: a risk that is not reached within the longest horizon.
+
+    Examples:
+        >>> from poc_book import problems, single_index
+        >>> round(single_index.time_to_risk(problems.he(4, dim=8), risk=0.5), 2)
+        1.16
+    """
     return crossing(descend(problem, risk, tol), risk)[0]
 
 # %% ../nbs/09_single_index.ipynb #4dd57ed5

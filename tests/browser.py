@@ -221,7 +221,7 @@ def test_the_reader_moves_degree_dimension_and_width(browser, site):
             place.locator("p[aria-live]").inner_text(),
         )
         assert (
-            page.locator("#figure-explorer").is_hidden()
+            page.locator("#figure-explorer > a").is_hidden()
             and place.locator("[data-curve]").count() == 4
         )
         before = [seen()]

@@ -28,6 +28,7 @@ ENGINE = {
     "explore",
     "figures",
     "frames",
+    "reference",
     "settings",
     "site",
     "sources",

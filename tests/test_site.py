@@ -24,6 +24,7 @@ def tiny(made: TinyBook) -> TinyBook:
     for name in ("site", "figures"):
         shutil.copy(CHECKOUT / "poc_book" / f"{name}.py", made.root / "poc_book")
     shutil.copytree(CHECKOUT / "docs", made.root / "docs")
+    shutil.copytree(CHECKOUT / "poc_book" / "data", made.root / "poc_book" / "data")
     (made.root / "README.md").write_text("# Tiny\n## What to expect\nSeconds.\n")
     contents = {
         "website": {
@@ -79,6 +80,9 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
         and "from poc_book.curve import value" in re.sub("<[^>]*>", "", page)
     )
     assert "said of itself" in page and "noise of a run" not in page
+    words = re.sub(r"\s+", " ", re.sub("<[^>]*>", "", page))
+    assert r"Figure 1.1. Values \(y\) at steps." in words  # and no dollars
+    assert "Figure 2.1." in (site / "gallery.html").read_text()
     for kind in ("svg", "nc", "json"):
         assert f'href="files/01_line/line.{kind}"' in page
     assert (site / "files/01_line/line.nc").read_bytes() == (
@@ -88,11 +92,14 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
         "Tiny" in (site / "index.html").read_text()
         and "Seconds." in (site / "expect.html").read_text()
     )
+    assert "- [02_square](02_square.html): A chapter." in (site / "llms.txt").read_text()
 
     path = tiny.root / "nbs" / "01_line.ipynb"
     path.write_text(path.read_text().replace("A chapter.", "A line, and what it is."))
     assert fresh(open_book(tiny.root), "smoke", "01_line")  # prose runs nothing
-    now = write_page(open_book(tiny.root), "smoke", "01_line", tiny.root / "page")["cells"]
+    numbers = {("01_line", "line"): "Figure 1.1"}
+    place = tiny.root / "page"
+    now = write_page(open_book(tiny.root), "smoke", "01_line", place, numbers)["cells"]
     assert "what it is" in str(now[0]) and "said of itself" in str(now[-1])
 
     old = (site / "index.html").read_bytes()
@@ -143,7 +150,7 @@ def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_f
     path = tiny.root / "nbs" / "01_line.ipynb"
     notebook = json.loads(path.read_text())
     for cell in notebook["cells"]:
-        cell["source"] = cell["source"].replace("A line.", HOSTILE)
+        cell["source"] = cell["source"].replace("A line.", HOSTILE).replace("at steps.", HOSTILE)
     path.write_text(json.dumps(notebook))
     monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/book")
     assert tiny.run("site", "--profile", "smoke").returncode == 0
@@ -153,6 +160,9 @@ def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_f
     page = (tiny.home / "site" / "01_line.html").read_text()
     assert "mybinder.org/v2/gh/somebody/book/main?labpath=nbs/01_line.ipynb" in page
     assert "colab" not in page.lower()  # which has no step that installs the book
+    address = "https://somebody.github.io/book/"
+    assert f'<meta property="og:url" content="{address}01_line.html">' in page
+    assert f"<loc>{address}02_square.html</loc>" in (tiny.home / "site/sitemap.xml").read_text()
 
 
 def test_a_site_of_an_unknown_profile_is_refused_in_one_line(book):

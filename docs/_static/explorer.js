@@ -163,7 +163,8 @@ function explore(place) {
     }
     width.tell();
     const by = (name) => (about.curves[name].per_width ? width.value() : 1);
-    const curves = Object.entries(left[0].curves).map(([name, values]) => [name, values.map((v) => (v === null ? v : v / by(name)))]);
+    const known = Object.entries(left[0].curves).filter(([, values]) => values.some((v) => v !== null));
+    const curves = known.map(([name, values]) => [name, values.map((v) => (v === null ? v : v / by(name)))]);
     show({ x: left[0].x, curves: Object.fromEntries(curves) });
   }
   draw();
