@@ -43,7 +43,7 @@ def chapters(quarto: Path) -> dict[str, Place]:
     found = {}
     for part in contents:
         for name in part["contents"] if isinstance(part, dict) else [part]:
-            if number := re.match(r"\d+", name):
+            if number := re.match(r"\d+", Path(name).stem):
                 found.setdefault(f"Chapter {int(number[0])}", (Path(name).stem, ""))
     return found
 
@@ -155,15 +155,17 @@ def link_phrases(app, doctree, docname) -> None:
             text.parent.replace(text, [*parts, nodes.Text(text[end:])])
 
 
-IMPORTED = re.compile(r"^from poc_book\.(\w+) import \(?([\w,\s]+?)(?:\)|$)", re.M)
+IMPORTED = re.compile(r"^from poc_book\.(\w+) import (?:\(([^)]*)\)|(.*))", re.M)
 DEFINED = re.compile(r"^(?:def|class) (\w+)", re.M)
 
 
-def used(doctree) -> set[str]:
-    "The names of the library that the code of a page imports or defines."
+def used(doctree) -> dict[str, str]:
+    "The names that the code of a page imports, with their modules, and those that it defines."
     code = "\n".join(block.astext() for block in doctree.findall(nodes.literal_block))
-    imported = {name.strip() for _, names in IMPORTED.findall(code) for name in names.split(",")}
-    return imported | set(DEFINED.findall(code))
+    names = dict.fromkeys(DEFINED.findall(code), "")
+    for module, many, few in IMPORTED.findall(code):
+        names |= dict.fromkeys(re.findall(r"\w+", many or few), f"poc_book.{module}")
+    return names
 
 
 def link_names(app, doctree, docname) -> None:
@@ -171,18 +173,24 @@ def link_names(app, doctree, docname) -> None:
     own may mean anything, but what the code of the page calls by it."""
     objects = app.env.domains["py"].objects
     meant = {}
-    for full in objects:
+    for full, entry in objects.items():
         parts = full.split(".")[1:]  # without the package
         for i in range(len(parts)):
-            meant.setdefault(".".join(parts[i:]), set()).add(full)
+            meant.setdefault(".".join(parts[i:]), {})[full] = entry
     own = used(doctree)
     for literal in list(doctree.findall(nodes.literal)):
-        text = literal.astext()
-        full = meant.get(text.removeprefix("poc_book.").removesuffix("()"), set())
+        name, call, _ = literal.astext().removeprefix("poc_book.").partition("(")
+        found = meant.get(name, {})
+        if call:
+            found = {full: one for full, one in found.items() if one.objtype != "module"}
+        if len(found) > 1 and own.get(name):
+            full = f"{own[name]}.{name}"
+            found = {full: found[full]} if full in found else {}
         inside = isinstance(literal.parent, nodes.reference | addnodes.pending_xref)
-        if len(full) != 1 or inside or not (text in own or re.search(r"[._(]", text)):
+        word = re.fullmatch(r"[A-Za-z]+", literal.astext()) and name not in own
+        if len(found) != 1 or inside or word:
             continue
-        entry = objects[min(full)]
+        (entry,) = found.values()
         place = entry.docname, entry.node_id
         literal.replace_self(make_refnode(app.builder, docname, *place, literal.deepcopy()))
 

@@ -3,12 +3,15 @@
 Title and description are those of _quarto.yml; the pages come from poc_book.site.
 """
 
+import re
 import sys
 import unicodedata
 from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
+from pygments.formatters import HtmlFormatter
+from sphinx.highlighting import PygmentsBridge
 from sphinx.search.en import SearchEnglish
 
 quarto = Path(__file__).resolve().parents[1] / "_quarto.yml"
@@ -51,6 +54,22 @@ class Folded(SearchEnglish):
     def split(self, input: str) -> list[str]:
         letters = (c for c in unicodedata.normalize("NFD", input) if not unicodedata.combining(c))
         return super().split("".join(letters))
+
+
+class Hanging(HtmlFormatter):
+    "Code whose lines know their indentation: one too long for a phone or paper goes on below it."
+
+    def wrap(self, source):
+        return super().wrap(self._line(*one) for one in source)
+
+    def _line(self, kind, line):
+        text = re.sub("<[^>]*>", "", line)
+        indent = len(text) - len(text.lstrip(" "))
+        code = line.rstrip("\n")
+        return kind, f'<span class="line" style="--indent:{indent}ch">{code}</span>\n'
+
+
+PygmentsBridge.html_formatter = Hanging
 
 
 def setup(app):

@@ -72,8 +72,8 @@ def shown_at(part: griffe.Object, notebook: Path) -> str:
 
 
 def links(part: griffe.Object, root: Path, pages: Mapping[str, str]) -> dict[str, str]:
-    """Where a name is defined and where it is shown, as addresses from the page of a module. `pages`
-    knows the page of a notebook that is executed for several problems."""
+    """Where a name is defined and where it is shown, as addresses from the page of a module.
+    `pages` knows the page of a notebook that is executed for several problems."""
     name, cell = origin(part)
     notebook = root / "nbs" / f"{name}.ipynb"
     if not notebook.is_file():

@@ -115,6 +115,7 @@ COMMANDS = (
     "figures",
     "sweep",
     "site",
+    "quarto",
     "profiles",
     "chapter 01_sphere",
     "orders he4",

@@ -14,6 +14,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const page = async url => {
     const address = url.origin + url.pathname;
     if (address === location.origin + location.pathname) return document;
+    if (location.protocol === "file:") return document.createDocumentFragment();
     if (!pages.has(address)) pages.set(address, fetch(address).then(answer => answer.text()));
     return new DOMParser().parseFromString(await pages.get(address), "text/html");
   };
@@ -24,7 +25,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const first = place => place.querySelector(":scope > p:not(.meta)");
     if (!target) return [];
     if (!id) return [article.querySelector("h1"), [...article.querySelectorAll("p")].find(p => p.innerText.startsWith("Question."))
-      || first(article.querySelector("section"))];
+      || article.querySelector("section > :is(blockquote, p:not(.meta))")];
     if (target.matches("section")) return [target.querySelector("h1, h2, h3, h4"), first(target)];
     if (target.matches("dt")) return [target, first(target.nextElementSibling)];
     return [target.matches("div:empty") ? target.nextElementSibling : target];
@@ -66,14 +67,17 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   const ask = (link, after) => {
     clearTimeout(timer);
-    if (link === over) return;
+    if (link === over && !tip.hidden) return;
     hide();
     over = link;
     timer = setTimeout(show, after, link);
   };
 
   const leads = `article a[href*=".html"]:not(:has(img)):not([download]), article a[href^="#"]:not(.headerlink)`;
-  const near = event => event.target.closest?.(leads);
+  const near = event => {
+    const link = event.target.closest?.(leads);
+    return link?.host === location.host ? link : null;  // nothing is asked of another site
+  };
   const away = () => { clearTimeout(timer); timer = setTimeout(hide, 200); };  // time to reach what is shown
   document.addEventListener("pointerover", event => {
     if (tip.contains(event.target)) clearTimeout(timer);
