@@ -65,8 +65,11 @@ def figure_records(folder: Path) -> list[Path]:
 
 
 def copy_files(folder: Path, place: Path) -> None:
-    "Copy what a chapter left in `folder` to `place`; the pixels of a heavy SVG go with it as WebP."
+    """Copy what a chapter left in `folder` to `place`; the pixels of a heavy SVG go with it as
+    WebP, the first frame of an animation as PNG."""
     shutil.copytree(folder, place, ignore=shutil.ignore_patterns("*.png", f"{MARK}*"))
+    for animation in folder.glob("*.webp"):
+        shutil.copy(animation.with_suffix(".png"), place)
     for svg in place.glob("*.svg"):
         if svg.stat().st_size > _LIGHT:
             with Image.open(folder / f"{svg.stem}.png") as png:

@@ -287,6 +287,17 @@ def test_every_figure_that_moves_follows_each_control_by_keyboard(browser, site)
                     assert after[1] == pytest.approx(stored(data, chosen), rel=6e-3), what
 
 
+def test_an_animation_stands_still_for_who_asks_for_less_motion(browser, site):
+    shown = {}
+    for motion in ("reduce", "no-preference"):
+        with browser.new_context(reduced_motion=motion) as context:
+            page = context.new_page()
+            page.goto(f"{site[1]}/06_coupling.html")
+            picture = page.locator("#figure-moving_picture img")
+            shown[motion] = picture.evaluate("e => e.currentSrc.split('.').at(-1)")
+    assert shown == {"reduce": "png", "no-preference": "webp"}
+
+
 @pytest.mark.parametrize("without", ["JavaScript", "a screen"])
 def test_a_figure_that_moves_is_a_still_picture_without(without, browser, site):
     folder, url = site
