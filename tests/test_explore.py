@@ -53,5 +53,5 @@ def test_the_still_picture_is_the_first_choice_at_the_first_width(grid):
     "wrong", [dict(x="hour"), dict(choose=dict(speed="speed")), dict(start={}), dict(edit="H")]
 )
 def test_what_the_data_lack_is_refused(grid, wrong):
-    with pytest.raises(BadInput, match="one of error, line|a value of each of"):
+    with pytest.raises(BadInput, match=r"one of error, line|a value of each of"):
         told(grid, **wrong)
