@@ -221,7 +221,7 @@ def test_the_reader_moves_degree_dimension_and_width(browser, site):
             place.locator("p[aria-live]").inner_text(),
         )
         assert (
-            page.locator("#figure-explorer").is_hidden()
+            page.locator("#figure-explorer > a").is_hidden()
             and place.locator("[data-curve]").count() == 4
         )
         before = [seen()]
@@ -267,6 +267,45 @@ def test_a_public_name_in_prose_leads_to_its_entry_and_a_word_nowhere(seen):
     assert "table1.html#poc_book.table1.reduced_limit" in leads("10_table1.html")
     words = leads("05_finite_width.html")  # which speaks of batches that are `drawn`
     assert not [link for link in words if "#poc_book.latent_law" in link]
+
+
+PREVIEWS = [  # a page, where one of its links leads, and words of what is shown beside it
+    ("06_coupling", "#eq-6.2", "source"),
+    ("11_latent_risk", "11_latent_law.html#eq-11.7", "(11.7)"),
+    ("10_table1", "#theorem-7", "Assume regularity"),
+    ("07_stability", "theorem_map.html#lemma-49", "achieved"),
+    ("12_langevin", "bibliography.html#", "Improved particle approximation error"),
+    ("07_stability", "#poc_book.mean_field.hessian_scalars", "hessian_scalars("),
+    ("10_table1", "09_single_index.html", "Question."),
+]
+
+
+@pytest.mark.parametrize(("page", "leads", "words"), PREVIEWS, ids=lambda x: x)
+def test_a_link_shows_what_it_leads_to(browser, site, page, leads, words):
+    """By pointer and by keyboard, typeset, within a phone's width, until Escape; not where one
+    follows links with a finger."""
+    with browser.new_context(viewport=PHONE) as context:
+        one = context.new_page()
+        one.goto(f"{site[1]}/{page}.html")
+        one.evaluate("MathJax.startup.promise.then(() => 1)")
+        link = one.locator(f'article a[href*="{leads}"]:visible').first
+        shown = one.locator("#preview")
+        for point in (link.hover, lambda: (one.keyboard.press("Tab"), link.focus())):
+            point()
+            shown.get_by_text(words).first.wait_for(timeout=20_000)
+            one.wait_for_function(
+                "!document.querySelector('#preview .math:not(:has(mjx-container))')"
+            )
+            assert shown.locator("mjx-merror").count() == 0
+            box = shown.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+            one.keyboard.press("Escape")
+            assert shown.is_hidden()
+            one.mouse.move(0, 0)
+    with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
+        one = context.new_page()
+        one.goto(f"{site[1]}/{page}.html")
+        assert one.locator("#preview").count() == 0
 
 
 def test_answers_are_folded_until_asked_for(browser, site):
