@@ -9,7 +9,7 @@ document.addEventListener("DOMContentLoaded", () => {
   dialog.setAttribute("aria-label", "A figure, enlarged");
   close.textContent = "Close";
   place.textContent = "its place in its chapter";
-  dialog.append(close, place, picture);
+  dialog.append(close, place);
   document.body.append(dialog);
   dialog.addEventListener("click", (event) => { if (event.target !== place) dialog.close(); });
 
@@ -21,6 +21,7 @@ document.addEventListener("DOMContentLoaded", () => {
     picture.alt = link.firstElementChild.alt;
     picture.onerror = file && (() => { picture.onerror = null; picture.src = `${file}.webp`; });  // a moving one
     picture.src = file ? `${file}.svg` : link.href;
+    dialog.append(picture);
     place.hidden = !chapter;
     place.href = link.href;
     dialog.showModal();
