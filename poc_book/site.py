@@ -38,6 +38,7 @@ from poc_book.frames import (
     framed,
     social_card,
     thumbnail,
+    together,
 )
 from .quarto import DIRECTIVE, fold
 from .reference import described, links, signature
@@ -133,14 +134,16 @@ def _label(page: Page) -> str:
     return TITLES[page.problem].replace("$", "") if page.problem else ""
 
 
-def _hub(chapters: Mapping[str, Page]) -> NotebookNode:
+def _hub(chapters: Mapping[str, Page], files: Path, pictures: Mapping) -> NotebookNode:
     """The page of a notebook that is executed for several problems: its question, its rough answer,
-    and the list of its chapters."""
+    its chapters and their `pictures` at the paper's sizes."""
     notebook = next(iter(chapters.values())).notebook
     title, start = [c for c in read(notebook, 4).cells if c.cell_type == "markdown"][:2]
     question = "\n\n".join(start.source.split("\n\n")[:2])
     pages = {name: _label(page) for name, page in chapters.items()}
-    text = new_markdown_cell(filled("hub.md", question=question, pages=pages))
+    page = together({label: files / name / "paper_scale.nc" for name, label in pages.items()})
+    shown = dict(question=question, pages=pages, page=page, pictures=pictures)
+    text = new_markdown_cell(filled("hub.md", **shown))
     line = f"[executed](runs.md) for {len(chapters)} problems · [symbols](glossary.md)"
     return _as_page([title, text], line, {})
 
@@ -225,6 +228,8 @@ def _write_pages(book: Book, profile: str, folder: Path) -> None:
     pages, files = folder / "pages", folder / "files"
     sections = _navigation(book.root)
     numbers = figure_numbers(book, profile, chain(*sections.values()))
+    home = book.home(profile)
+    pictures = {at: thumbnail(home / at[0], at[1], files, of) for at, of in numbers.items()}
     _write_reference(book, pages)
     found: dict[str, NotebookNode] = {}
     for name in chain(*sections.values()):
@@ -232,10 +237,8 @@ def _write_pages(book: Book, profile: str, folder: Path) -> None:
         for part in parts or [name]:
             found[part] = write_page(book, profile, part, files / part, numbers)
         if parts and name not in parts:
-            found[name] = _hub(parts)
+            found[name] = _hub(parts, files, pictures)
 
-    home = book.home(profile)
-    pictures = {at: thumbnail(home / at[0], at[1], files, of) for at, of in numbers.items()}
     gallery = filled("gallery.md", profile=profile, pictures=pictures.values())
     (pages / "gallery.md").write_text(gallery, encoding="utf-8")
     social_card(home / "06_coupling" / "moving_picture.png", files / "card.png")

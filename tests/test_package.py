@@ -25,6 +25,7 @@ ENGINE = {
     "batch",
     "chapter",
     "commands",
+    "explore",
     "figures",
     "frames",
     "reference",
