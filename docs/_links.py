@@ -140,7 +140,9 @@ def link_phrases(app, doctree, docname) -> None:
     closed |= nodes.math_block | nodes.raw | nodes.citation | addnodes.desc_signature
     for text in list(doctree.findall(nodes.Text)):
         parent, parts, end = text.parent, [], 0
-        while parent is not None and not isinstance(parent, closed):
+        while parent is not None and not (
+            isinstance(parent, closed) or "meta" in parent["classes"]
+        ):
             parent = parent.parent
         if parent is not None:
             continue

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from html import escape
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -19,7 +20,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jinja2 import Environment, FileSystemLoader, select_autoescape
-from markupsafe import Markup, escape
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from PIL import Image, ImageOps
@@ -46,10 +46,10 @@ def filled(template: str, **values: Any) -> str:
     return TEMPLATES.get_template(template).render(values)
 
 # %% ../nbs/93_frames.ipynb #6b8d1c02
-def worded(text: str) -> Markup:
+def worded(text: str) -> str:
     "A sentence with mathematics between dollars as markdown without HTML."
     parts = re.split(r"(\$[^$]+\$)", text)
-    return Markup("").join(Markup(p) if i % 2 else escape(p) for i, p in enumerate(parts))
+    return "".join(part if i % 2 else escape(part) for i, part in enumerate(parts))
 
 # %% ../nbs/93_frames.ipynb #736e7afe
 _LIGHT = 50_000  # bytes

@@ -4,6 +4,7 @@ link is seen in `test_site.py` and `browser.py`."""
 import re
 import sys
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 import yaml
@@ -20,11 +21,12 @@ import _links
 WEBSITE = yaml.safe_load((CHECKOUT / "_quarto.yml").read_text())["website"]
 FIRST, *SECTIONS = WEBSITE["sidebar"]["contents"]
 ORDER = [FIRST, *(name for section in SECTIONS for name in section["contents"])]
+NOTEBOOKS = [CHECKOUT / "nbs" / Path(name).name for name in ORDER]
 PROSE = {
-    name: "\n\n".join(
-        cell["source"] for cell in read_cells(CHECKOUT / "nbs" / name) if cell["type"] == "markdown"
+    notebook.stem: "\n\n".join(
+        cell["source"] for cell in read_cells(notebook) if cell["type"] == "markdown"
     )
-    for name in ORDER
+    for notebook in NOTEBOOKS
 } | {"glossary": (CHECKOUT / "docs/glossary.md").read_text()}
 CODE = {path.stem: path.read_text() for path in (CHECKOUT / "poc_book").glob("*.py")}
 TAGS = {name: _links.TAG.findall(text) for name, text in PROSE.items()}

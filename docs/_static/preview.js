@@ -60,9 +60,14 @@ document.addEventListener("DOMContentLoaded", () => {
     const found = parts(await page(url).catch(() => document.createDocumentFragment()), decodeURIComponent(url.hash.slice(1)));
     if (over !== link || !found.some(Boolean)) return;
     tip.replaceChildren(...found.filter(Boolean).map(part => clean(part, url)));
+    if (!window.MathJax && tip.querySelector(".math")) return;
     tip.hidden = false;
     link.setAttribute("aria-describedby", tip.id);
     await window.MathJax?.typesetPromise?.([tip]);
+    for (const formula of tip.querySelectorAll("mjx-container[display]")) {  // smaller where it would be too wide
+      const fit = Math.max(0.6, formula.clientWidth / formula.scrollWidth);
+      if (fit < 1) formula.style.fontSize = `${fit * parseFloat(getComputedStyle(formula).fontSize)}px`;
+    }
     place(link);
   };
   const ask = (link, after) => {
@@ -86,5 +91,5 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   document.addEventListener("focusin", event => near(event)?.matches(":focus-visible") ? ask(near(event), 0) : hide());
   document.addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
-  document.addEventListener("scroll", hide, { passive: true });
+  document.addEventListener("scroll", () => { if (!tip.hidden) place(over); }, { passive: true });
 });
