@@ -230,7 +230,7 @@ def read(place) -> tuple[dict, dict, str]:
     curves = {one.get_attribute("data-curve"): one.get_attribute("d") for one in drawn}
     words = place.locator("[aria-live]").inner_text()
     _, _, list_ = words.rpartition(": ")
-    numbers = dict(part.rsplit(" ", 1) for part in list_.removesuffix(".").split("; "))
+    numbers = dict(part.rsplit(" = ", 1) for part in list_.removesuffix(".").split("; "))
     return curves, {label: number(value) for label, value in numbers.items()}, words
 
 
