@@ -41,7 +41,7 @@ def explorable(
     up: str,
     start: Mapping[str, Any],
     scales: Sequence[str] = ("linear", "linear"),
-    limits: Sequence[float] | None = None,
+    limits: Sequence[float | None] = (None, None),
     edit: str = "",
 ) -> xr.Dataset:
     """`data` with what a page needs to draw the variables `curves` along `x`, the words at the two
@@ -49,7 +49,7 @@ def explorable(
 
     `choose` has the words of each coordinate that the reader chooses, all of them dimensions or all
     along the dimension `case`, and `start` the values shown first. `limits` are those of the
-    upright axis; without them it follows the curves. `edit` is a square matrix that the reader
+    upright axis; an end that is None follows the curves. `edit` is a square matrix that the reader
     edits instead, where a script of its own computes the curves from it."""
     for name in (x, *choose, *curves, *filter(None, [edit])):
         require(name in data.variables, "explore", name, f"one of {', '.join(map(str, data))}")
@@ -63,7 +63,7 @@ def explorable(
         up=up,
         start=dict(start),
         scales=list(scales),
-        limits=list(limits) if limits else None,
+        limits=list(limits),
         width=FIRST_WIDTH,
         edit=edit,
     )

@@ -126,7 +126,7 @@ _LOOKS = {
     "least": Curve("least of our runs", COLOURS[0], ":"),
     "most": Curve("largest of our runs", COLOURS[0], ":"),
     "published": Curve("published", GREY, "--"),
-    "limit": Curve("mean field", COLOURS[5]),
+    "limit": Curve("mean field", COLOURS[2], "-."),
 }
 
 

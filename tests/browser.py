@@ -279,7 +279,7 @@ def read(place) -> tuple[dict, dict, str]:
     curves = {one.get_attribute("data-curve"): one.get_attribute("d") for one in drawn}
     words = place.locator("[aria-live]").inner_text()
     _, _, list_ = words.rpartition(": ")
-    numbers = dict(part.rsplit(" ", 1) for part in list_.removesuffix(".").split("; "))
+    numbers = dict(part.rsplit(" = ", 1) for part in list_.removesuffix(".").split("; "))
     return curves, {label: number(value) for label, value in numbers.items()}, words
 
 
@@ -434,6 +434,7 @@ PREVIEWS = [  # a page, one of its links, and words of what is shown beside it
     ("12_langevin", "[href*='bibliography.html#']", "Improved particle approximation error"),
     ("07_stability", "[href$='.hessian_scalars']", "hessian_scalars("),
     ("10_table1", "[href='09_single_index.html']", "Question."),
+    ("93_frames", "[href$='#figure-linear_coupling']", "Figure 6.2."),
 ]
 SAYS = "words => document.querySelector('#preview:not([hidden])')?.textContent.includes(words)"
 TYPESET = "() => !document.querySelector('#preview .math:not(:has(mjx-container))')"
@@ -445,7 +446,7 @@ def test_a_link_shows_what_it_leads_to(browser, site, page, leads, words):
     with browser.new_context(viewport=PHONE) as context:
         one = context.new_page()
         one.goto(f"{site[1]}/{page}.html")
-        one.evaluate("MathJax.startup.promise.then(() => 1)")
+        one.evaluate("window.MathJax?.startup.promise.then(() => 1)")
         link, shown = one.locator(f"article a{leads}:visible").first, one.locator("#preview")
         for point in (link.hover, lambda: (one.keyboard.press("Tab"), link.focus())):
             point()

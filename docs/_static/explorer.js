@@ -37,10 +37,11 @@ function ticks(scale, low, high, most) {
   return multiples([1, 2, 5, 10].map((u) => u * unit).find((u) => u >= rough), low, high);
 }
 
-// An axis of so many pixels around the numbers it shows (and zero, if it is linear), or between its own `limits`.
+// An axis of so many pixels around the numbers it shows (and zero, if it is linear), or between its own `limits` where it has them.
 function axis(scale, numbers, limits, length) {
   const seen = numbers.filter((v) => Number.isFinite(v) && (scale === "linear" || v > 0)), empty = seen.length === 0;
-  let [low, high] = limits || (empty ? [1, 10] : [Math.min(...seen, ...(scale === "linear" ? [0] : [])), Math.max(...seen)]);
+  const around = empty ? [1, 10] : [Math.min(...seen, ...(scale === "linear" ? [0] : [])), Math.max(...seen)];
+  let [low, high] = around.map((end, i) => limits[i] ?? end);
   if (low === high) [low, high] = [low / 2, low * 2 || 1];
   const to = scale === "log" ? Math.log10 : Number;
   const place = (v) => (length * (to(v) - to(low))) / (to(high) - to(low));
@@ -65,7 +66,7 @@ function stroke(curve) {
 // Axes, curves and a mark at the place where they are read.
 function drawing(about, one, at, size) {
   const wide = size - MARGIN.left - MARGIN.right, high = HEIGHT - MARGIN.top - MARGIN.bottom, curves = Object.entries(one.curves);
-  const x = axis(about.scales[0], one.x, null, wide), up = axis(about.scales[1], curves.flatMap(([, v]) => v), about.limits, high);
+  const x = axis(about.scales[0], one.x, [], wide), up = axis(about.scales[1], curves.flatMap(([, v]) => v), about.limits, high);
   const y = { ...up, place: (v) => high - up.place(v) };
   const words = (text, left, top, anchor, more = {}) => element("text", { x: left, y: top, "text-anchor": anchor, ...more }, text);
   const all = element("g", { transform: `translate(${MARGIN.left} ${MARGIN.top})` });
@@ -132,8 +133,8 @@ function chart(about, place) {
       return element("span", {}, key, ` ${about.curves[name].label}`);
     }));
     const numbers = shown.map((name) => [about.curves[name].label, one.curves[name][at.index()]]);
-    const said = numbers.map(([label, v]) => `${label} ${v === null ? "not known" : short(v)}`).join("; ");
-    words.textContent = one ? `${before}At ${about.across} ${short(one.x[at.index()])}: ${said}.` : before;
+    const said = numbers.map(([label, v]) => `${label} ${v === null ? "is not known" : `= ${short(v)}`}`).join("; ");
+    words.textContent = one ? `${before}At ${about.across} = ${short(one.x[at.index()])}: ${said}.` : before;
     picture.setAttribute("aria-label", words.textContent);
   }
   return (next, sentence = "") => {
