@@ -356,6 +356,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'poc_book.fluctuations.wave': ('fluctuations.html#wave', 'poc_book/fluctuations.py'),
                                        'poc_book.fluctuations.within': ('fluctuations.html#within', 'poc_book/fluctuations.py')},
             'poc_book.frames': { 'poc_book.frames._one_panel': ('frames.html#_one_panel', 'poc_book/frames.py'),
+                                 'poc_book.frames._page': ('frames.html#_page', 'poc_book/frames.py'),
                                  'poc_book.frames.copy_files': ('frames.html#copy_files', 'poc_book/frames.py'),
                                  'poc_book.frames.figure_numbers': ('frames.html#figure_numbers', 'poc_book/frames.py'),
                                  'poc_book.frames.figure_records': ('frames.html#figure_records', 'poc_book/frames.py'),
