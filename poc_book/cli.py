@@ -69,12 +69,12 @@ def parser() -> Parser:
     one = command("figures", "execute the chapters that are out of date")
     which = "one chapter, such as 04_mean_field, or all pages of 10_experiments"
     one.add_argument("--only", metavar="CHAPTER", help=which)
-    killed = "continue what was killed from its checkpoints"
-    one.add_argument("--resume", action="store_true", help=killed)
+    one.add_argument("--resume", action="store_true", help="continue what was killed")
 
     command("sweep", "make and merge the runs of [PROFILE:sweep]")
     pages = command("site", "render the executed chapters as a site, after `figures`")
     pages.add_argument("--serve", action="store_true", help="then serve it, to this machine only")
+    command("pdf", "make the site, and of its pages the book as PDF, with Chromium")
     command("quarto", "render them with nbdev and Quarto instead, where there is one")
     command("profiles", "list the profiles and the parameters of each chapter", profile=False)
 

@@ -111,14 +111,13 @@ LINES = ("-", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 def by_width(ax: Axes, data: xr.Dataset, name: str) -> None:
     """A panel of an experiment: a variable by width with bands over seeds, the published curves
-    behind it where they are known, until the last time of the data."""
-    end = float(data.time.max())
+    behind it where they are known, at the times of the data."""
     if f"published_{name}" in data:
-        known = data[f"published_{name}"].sel(published_time=slice(None, end))
+        known = data[f"published_{name}"].interp(published_time=data.time)
         for i, m in enumerate(data.published_width.values):
             curve = known.sel(published_width=m)
             ax.plot(
-                curve.published_time,
+                data.time,
                 curve,
                 "--",
                 color="#b0b0b0",
@@ -129,7 +128,7 @@ def by_width(ax: Axes, data: xr.Dataset, name: str) -> None:
         curve = data[name].sel(width=m)
         if bool(curve.notnull().all()):
             seeds(ax, curve, ls=line, color=COLOURS[i], label=f"$m={m}$")
-    ax.set_xlim(0, end)
+    ax.set_xlim(0, float(data.time.max()))
     ax.ticklabel_format(axis="y", scilimits=(-3, 4))
 
 

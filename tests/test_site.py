@@ -85,9 +85,10 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
         and "from poc_book.curve import value" in re.sub("<[^>]*>", "", page)
     )
     assert "said of itself" in page and "noise of a run" not in page
-    words = re.sub(r"\s+", " ", re.sub("<[^>]*>", "", page))
-    assert r"Figure 1.1. Values \(y\) at steps." in words  # and no dollars
-    assert "Figure 2.1." in (site / "gallery.html").read_text()
+    words = lambda page: re.sub(r"\s+", " ", re.sub("<[^>]*>", "", page))
+    caption = r"Values \(y\) at steps."  # and no dollars
+    assert f"Figure 1.1. {caption}" in words(page)
+    assert f"Figure 2.1. {caption}" in words((site / "gallery.html").read_text())
     for kind in ("svg", "nc", "json"):
         assert f'href="files/01_line/line.{kind}"' in page
     assert (site / "files/01_line/line.nc").read_bytes() == (

@@ -64,10 +64,9 @@ document.addEventListener("DOMContentLoaded", () => {
     tip.hidden = false;
     link.setAttribute("aria-describedby", tip.id);
     await window.MathJax?.typesetPromise?.([tip]);
-    for (const formula of tip.querySelectorAll("mjx-container[display]")) {  // smaller where it would be too wide
-      const fit = Math.max(0.6, formula.clientWidth / formula.scrollWidth);
-      if (fit < 1) formula.style.fontSize = `${fit * parseFloat(getComputedStyle(formula).fontSize)}px`;
-    }
+    const fit = Math.max(0.6, tip.clientWidth / tip.scrollWidth);  // formulas are smaller where they would be too wide
+    if (fit < 1) for (const formula of tip.querySelectorAll("mjx-container[display]"))
+      formula.style.fontSize = `${fit * parseFloat(getComputedStyle(formula).fontSize)}px`;
     place(link);
   };
   const ask = (link, after) => {
@@ -91,5 +90,6 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   document.addEventListener("focusin", event => near(event)?.matches(":focus-visible") ? ask(near(event), 0) : hide());
   document.addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
+  tip.addEventListener("load", () => { if (over) place(over); }, true);  // of a picture
   document.addEventListener("scroll", () => { if (!tip.hidden) place(over); }, { passive: true });
 });
