@@ -519,8 +519,8 @@ def test_the_book_on_paper_has_all_chapters_and_every_word_of_their_code(seen, s
 
     alone = pypdf.PdfReader(folder / "files/09_single_index/09_single_index.pdf")
     words = "".join(
-        re.sub(r"\d+\s*$", "", page.extract_text()) for page in alone.pages
-    )  # no footer
+        re.sub(r"\A\d+\n", "", page.extract_text()) for page in alone.pages
+    )  # but their numbers
     bare = lambda text: re.sub(r"\s", "", text)
     html = (folder / "09_single_index.html").read_text()
     lines = re.findall(r'<span class="line"[^>]*>(.*?)</span>\n', html)
@@ -545,5 +545,5 @@ def test_the_inspection_sees_each_fault(browser, tmp_path):
     )
     assert page["foreign"] == ["http://localhost:9/elsewhere.js"]
     assert "390: the page" in page["overflow"] and "1280: the page" not in page["overflow"]
-    assert len(page["faint"]) == 1 and "hardly there, 1.32" in page["faint"][0]
+    assert len(page["faint"]) == 2 and all("hardly there, 1.36" in one for one in page["faint"])
     assert not any("scrolls" in e for e in page["overflow"])

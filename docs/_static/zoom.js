@@ -1,7 +1,7 @@
 // A picture that the reader clicks fills the window; Escape or a click closes it. Without this script its link leads to the file.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
-  const links = document.querySelectorAll("figure.picture > a, .card a:has(> img)");
+  const links = document.querySelectorAll("figure.picture > a, .cards:not(.findings) .card a:has(> img)");
   if (!links.length) return;
   const dialog = document.createElement("dialog"), picture = new Image();
   const close = document.createElement("button"), place = document.createElement("a");
