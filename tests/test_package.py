@@ -27,6 +27,7 @@ ENGINE = {
     "commands",
     "figures",
     "frames",
+    "paper",
     "settings",
     "site",
     "sources",
@@ -116,6 +117,7 @@ COMMANDS = (
     "profiles",
     "chapter 01_sphere",
     "orders he4",
+    "paper",
     "run he4 8 16 0",
     "merge",
 )

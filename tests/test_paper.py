@@ -1,0 +1,187 @@
+"A profile made until a deadline, and its results from one machine to another."
+
+import json
+import re
+import shutil
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import HEAD, TinyBook
+from test_batch import LIGHT, processes, stale, until
+
+from poc_book import batch, paper, sources
+from poc_book.batch import provenance, seal
+from poc_book.checks import BadInput, versions
+from poc_book.paper import left_by, pack, take_in
+from poc_book.results import load
+from poc_book.settings import open_book
+
+pytestmark = pytest.mark.slow
+
+PAPER = ("paper", "--profile", "smoke", "--seconds")
+LONG = "import time; time.sleep(60)"
+# as an experiment does: what is kept goes to results at once, and to a checkpoint
+EXPERIMENT = """
+import time
+from pathlib import Path
+from poc_book.chapter import Chapter
+chapter = Chapter.of("03_run", globals())
+mark = chapter.checkpoint("run")
+kept = Path("../results/smoke/run.nc")
+kept.parent.mkdir(parents=True, exist_ok=True)
+print("goes on" if mark.exists() else "starts")
+if not mark.exists():
+    mark.write_text("half way")
+    kept.write_text("one")
+    time.sleep(60)
+"""
+
+
+def expects(book: TinyBook, **seconds: float) -> None:
+    (book.root / "benchmarks").mkdir(exist_ok=True)
+    table = {"smoke": {name: {"seconds": value} for name, value in seconds.items()}}
+    (book.root / "benchmarks" / "chapters.json").write_text(json.dumps(table))
+
+
+def states(said: str) -> dict[str, str]:
+    "The table at the end, by chapter."
+    rows = said.partition("chapter  ")[2].splitlines()[1:-1]
+    return {row[:28].strip(): row[28:39].strip() for row in rows}
+
+
+def packed(out: Path) -> set[str]:
+    return {n for path in out.glob("*.zip") for n in zipfile.ZipFile(path).namelist()}
+
+
+def test_it_stops_at_the_deadline_goes_on_and_repeats_nothing(made: TinyBook):
+    made.notebook("03_run", HEAD, EXPERIMENT)
+    made.notebook("05_long", HEAD, LIGHT)
+    expects(made, **{"03_run": 1, "05_long": 900})
+    before = made.files()
+    out, seconds = made.root / "out", 12
+    begun = time.monotonic()
+    first = made.run(*PAPER, str(seconds), "--out", str(out))
+    assert first.returncode == 0 and time.monotonic() - begun < seconds, first.stderr
+    kept = {"02_square": "kept", "01_line": "kept"}
+    assert states(first.stdout) == kept | {"03_run": "cut", "05_long": "not begun"}
+    assert "2 of 4 chapters are up to date" in first.stdout and made.files() == before
+    assert packed(out) == {"results/smoke/run.nc"}  # kept at once, as its run was whole
+
+    second = made.run(*PAPER, "300")
+    assert second.returncode == 0 and stale(made) == {"05_long"}, second.stderr
+    assert states(second.stdout) == kept | {"03_run": "made", "05_long": "not begun"}
+    assert "goes on" in (made.home / "03_run" / "03_run.ipynb").read_text()
+    assert made.files() == before
+
+
+def test_a_kill_loses_nothing_whole_and_a_failure_stops_no_other(book: TinyBook):
+    book.notebook("01_line", HEAD, LONG)
+    book.notebook("02_square", HEAD, LIGHT)
+    book.notebook("04_wrong", HEAD, "1 / 0")
+    out = book.root / "out"
+    batch = book.start(*PAPER, "300", "--out", str(out))
+    assert until(lambda: "build/smoke/02_square/provenance.json" in packed(out))
+    batch.kill()
+    batch.wait()
+    names = packed(out)
+    assert {n.split("/")[2] for n in names} == {"02_square", "failed"}
+    assert "build/smoke/failed/04_wrong.ipynb" in names and stale(book) == {"01_line", "04_wrong"}
+    assert until(lambda: not processes(book), 20)
+
+    book.notebook("01_line", HEAD, LIGHT)
+    again = book.run(*PAPER, "300")
+    found = {"04_wrong": "failed", "02_square": "kept", "01_line": "made"}
+    assert again.returncode == 1 and states(again.stdout) == found, again.stderr
+    assert "with ZeroDivisionError: division by zero" in again.stdout
+    assert not list(book.home.glob(".partial-*"))
+
+
+@pytest.fixture
+def archives(made: TinyBook, tmp_path: Path, monkeypatch) -> Path:
+    "Both chapters of a book and a kept result, packed by a machine with another JAX."
+    opened = open_book(made.root)
+    with monkeypatch.context() as there:
+        for module in (sources, batch):
+            there.setattr(module, "versions", lambda: versions() | {"jax": "0.0"})
+        for chapter in opened.chapters:
+            folder = made.home / chapter
+            for old in folder.glob(".made-of-*"):
+                old.unlink()
+            (folder / "provenance.json").unlink()
+            seal(folder, provenance(opened, "smoke", chapter))
+    kept = made.root / "results" / "smoke" / "line.nc"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"new")
+    for paths in (*(left_by(opened, "smoke", c, "made") for c in opened.chapters), [kept]):
+        assert pack(tmp_path / "out", "smoke", made.root, paths)
+    shutil.rmtree(made.home)
+    shutil.rmtree(kept.parent)
+    return tmp_path / "out"
+
+
+def test_what_another_machine_made_is_taken_with_its_provenance(made: TinyBook, archives, capsys):
+    kept = made.root / "results" / "smoke" / "line.nc"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"old")
+    assert take_in(made.root, "smoke", archives) == 0
+    assert stale(made) == set() and load(made.home / "01_line" / "line.nc").sizes["x"] == 3
+    record = json.loads((made.home / "01_line" / "provenance.json").read_text())
+    assert record["versions"]["jax"] == "0.0"
+    assert kept.read_bytes() == b"new" and kept.with_name("line.before.nc").read_bytes() == b"old"
+    assert "line.before.nc is what it replaces" in capsys.readouterr().out
+
+    assert take_in(made.root, "smoke", archives) == 0  # again: nothing changes
+    assert kept.with_name("line.before.nc").read_bytes() == b"old"
+    kept.write_bytes(b"third")
+    assert take_in(made.root, "smoke", archives) == 1 and kept.read_bytes() == b"third"
+
+
+def test_what_is_made_of_other_code_or_is_not_whole_is_not_taken(made: TinyBook, archives, capsys):
+    made.module("curve", "def value(i): return 2 * i\n")
+    assert take_in(made.root, "smoke", archives) == 1
+    assert stale(made) == {"01_line"}
+    assert re.search("^01_line +not taken: made of other code", capsys.readouterr().out, re.M)
+
+    made.module("curve", "def value(i): return i\n")
+    (damaged,) = archives.iterdir()
+    with zipfile.ZipFile(damaged, "a") as archive:
+        archive.writestr("build/smoke/01_line/line.nc", b"damaged")
+    assert take_in(made.root, "smoke", archives) == 1
+    assert stale(made) == {"01_line"}
+    assert re.search("^01_line +not taken: not whole", capsys.readouterr().out, re.M)
+
+
+@pytest.mark.parametrize("name", ["../x", "build/smoke/../x", "build/paper/x/y", "/tmp/x", "x"])
+def test_an_archive_writes_below_its_profile_only(book: TinyBook, tmp_path: Path, name):
+    with zipfile.ZipFile(tmp_path / "smoke-1.zip", "w") as archive:
+        archive.writestr(name, b"out of place")
+    with pytest.raises(BadInput, match="below build or results/smoke"):
+        take_in(book.root, "smoke", tmp_path)
+    assert not [*tmp_path.rglob("x")]
+
+
+def test_what_is_no_archive_is_refused_in_one_line(book: TinyBook, tmp_path, monkeypatch, capsys):
+    take = ("paper", "--profile", "smoke", "--take", str(tmp_path))
+    assert "a folder with smoke-1.zip" in book.refused(monkeypatch, capsys, *take)
+    (tmp_path / "smoke-1.zip").write_bytes(b"no archive")
+    assert "a whole one" in book.refused(monkeypatch, capsys, *take)
+    bad = book.refused(monkeypatch, capsys, *PAPER, "-3")
+    assert bad == "poc-book: seconds = -3.0: a finite number > 0\n"
+
+
+def test_archives_obey_their_limits(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(paper, "LIMIT", 3000)
+    files = []
+    for i in range(6):
+        files.append(tmp_path / f"{i}.nc")
+        files[-1].write_bytes(np.random.default_rng(i).bytes(1200))
+    out = tmp_path / "out"
+    assert all(pack(out, "paper", tmp_path, [path]) for path in files)
+    assert len([*out.iterdir()]) == 3 and packed(out) == {path.name for path in files}
+    assert not any(path.stat().st_size > 3000 for path in out.iterdir())
+    assert not pack(out, "paper", tmp_path, files)  # too large for any
+    assert pack(out, "paper", tmp_path, files[:2]) and not pack(out, "paper", tmp_path, files[:2])
+    assert len([*out.iterdir()]) == 4
