@@ -727,6 +727,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'poc_book.paper.attempt': ('paper.html#attempt', 'poc_book/paper.py'),
                                 'poc_book.paper.goes_on': ('paper.html#goes_on', 'poc_book/paper.py'),
                                 'poc_book.paper.in_order': ('paper.html#in_order', 'poc_book/paper.py'),
+                                'poc_book.paper.lanes': ('paper.html#lanes', 'poc_book/paper.py'),
                                 'poc_book.paper.left_by': ('paper.html#left_by', 'poc_book/paper.py'),
                                 'poc_book.paper.make_paper': ('paper.html#make_paper', 'poc_book/paper.py'),
                                 'poc_book.paper.pack': ('paper.html#pack', 'poc_book/paper.py'),

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['WORTH', 'SPARE', 'FIRST', 'ARCHIVES', 'LIMIT', 'in_order', 'Outcome', 'goes_on', 'run_until', 'attempt', 'pack',
-           'results', 'left_by', 'show', 'make_paper', 'unpacked', 'take_chapter', 'take_kept', 'take_in']
+           'results', 'left_by', 'show', 'lanes', 'make_paper', 'unpacked', 'take_chapter', 'take_kept', 'take_in']
 
 # %% ../nbs/99_paper.ipynb #99a00004
+import os
 import re
 import subprocess
 import sys
@@ -84,13 +85,13 @@ def run_until(
     "Run a chapter in an environment; it is cut at the time `last` of the monotonic clock."
     begun = time.monotonic()
     logs = book.home(profile) / "logs"
-    told = logs / "progress"
+    told = logs / f"{chapter}.progress"
     told.write_text("")
     own = {"POC_BOOK_PROGRESS": str(told), "POC_BOOK_RESUME": "1"}
     command = [sys.executable, "-m", "poc_book", "chapter", chapter, "--profile", profile]
     with open(logs / f"{chapter}.log", "w") as log:
-        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-        process = subprocess.Popen(command, env={**given, **own}, **streams)
+        places = {"cwd": book.root, "env": {**given, **own}, "stdin": subprocess.DEVNULL}
+        process = subprocess.Popen(command, stdout=log, stderr=log, **places)  # type: ignore
     timer = threading.Timer(last - begun, process.kill)
     timer.start()
     try:
@@ -180,6 +181,11 @@ def show(book: Book, profile: str, found: Mapping[str, Outcome], expected: Mappi
     print(f"{there} of {len(found)} chapters are up to date")
 
 
+def lanes() -> int:
+    "How many chapters run side by side: a core waits for the GPU, the others trace and compile."
+    return max(1, min(4, (os.cpu_count() or 1) // 4))
+
+
 def make_paper(root: Path, profile: str, seconds: float, out: Path | None = None) -> int:
     """Make the chapters of a profile in the order of their worth, as many as fit into `seconds`,
     and add what is made to archives in `out`; the exit code of the command."""
@@ -187,22 +193,50 @@ def make_paper(root: Path, profile: str, seconds: float, out: Path | None = None
     book = open_book(root)
     check_name("profile", profile, book.profiles)
     expected = expected_seconds(book, profile)
-    found: dict[str, Outcome] = {}
+    order = in_order(book)
+    found = dict.fromkeys(order, Outcome("failed", why="as its lane ended"))
+    turn = threading.Lock()
+    seen = results(book, profile)
+
+    def run(chapter: str) -> None:
+        one = attempt(book, profile, chapter, last, given, expected[chapter])
+        with turn:
+            found[chapter] = one
+            new = [p for p, sha in results(book, profile).items() if seen.get(p) != sha]
+            seen.update(results(book, profile))
+            new += left_by(book, profile, chapter, one.state)
+            if out and not pack(out, profile, root, new):
+                print(f"{chapter} does not fit into the archives", file=sys.stderr)
+
+    def lane(todo: list[str], aside: bool) -> None:
+        while True:
+            with turn:
+                mine = next((c for c in todo if not (aside and goes_on(book, c))), None)
+                if mine is None:
+                    return
+                todo.remove(mine)
+            run(mine)
+
     with locked(book):
         (book.home(profile) / "logs").mkdir(parents=True, exist_ok=True)
-        # of two kernels on a GPU one may not have ended yet
-        given = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | environment(book, 1)
+        # side by side on a GPU none may take all of its memory
+        given = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | environment(book, lanes())
         there = given.get("POC_BOOK_TEMPLATE")
         with nullcontext(there) if there else template(given) as address:
             given["POC_BOOK_TEMPLATE"] = address
-            for chapter in in_order(book):
-                before = results(book, profile)
-                one = attempt(book, profile, chapter, last, given, expected[chapter])
-                found[chapter] = one
-                new = [p for p, sha in results(book, profile).items() if before.get(p) != sha]
-                new += left_by(book, profile, chapter, one.state)
-                if out and not pack(out, profile, root, new):
-                    print(f"{chapter} does not fit into the archives", file=sys.stderr)
+            readers = [chapter for chapter in order if needs(book, chapter)]
+            todo = [chapter for chapter in order if chapter not in readers]
+            # an interrupt ends them with this process, and their chapters follow it
+            sides = [
+                threading.Thread(target=lane, args=(todo, True), daemon=True)
+                for _ in range(lanes() - 1)
+            ]
+            for side in sides:
+                side.start()
+            lane(todo, aside=False)
+            for side in sides:
+                side.join()
+            lane(readers, aside=False)
     show(book, profile, found, expected)
     return int(any(one.state == "failed" for one in found.values()))
 

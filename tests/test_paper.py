@@ -15,7 +15,7 @@ from test_batch import LIGHT, processes, stale, until
 from poc_book import batch, paper, sources
 from poc_book.batch import provenance, seal
 from poc_book.checks import BadInput, versions
-from poc_book.paper import left_by, pack, take_in
+from poc_book.paper import left_by, make_paper, pack, take_in
 from poc_book.results import load
 from poc_book.settings import open_book
 
@@ -185,3 +185,18 @@ def test_archives_obey_their_limits(tmp_path: Path, monkeypatch):
     assert not pack(out, "paper", tmp_path, files)  # too large for any
     assert pack(out, "paper", tmp_path, files[:2]) and not pack(out, "paper", tmp_path, files[:2])
     assert len([*out.iterdir()]) == 4
+
+
+def test_experiments_follow_each_other_beside_the_others(book: TinyBook, monkeypatch, capsys):
+    wait = "import time\nfrom pathlib import Path\nwhile not Path('go').exists(): time.sleep(0.1)"
+    after = (
+        "from pathlib import Path\nassert (Path(out).parents[1] / '10_experiments_he4').exists()"
+    )
+    experiment = "# chapter.checkpoint"
+    book.notebook("10_experiments_he4", HEAD, wait, experiment)
+    book.notebook("10_experiments_xor4", HEAD, after, experiment)
+    book.notebook("01_line", HEAD, "from pathlib import Path\nPath('go').touch()")
+    (book.root / "nbs" / "02_square.ipynb").unlink()
+    monkeypatch.setattr(paper, "lanes", lambda: 2)
+    assert make_paper(book.root, "smoke", 300.0) == 0
+    assert set(states(capsys.readouterr().out).values()) == {"made"} and stale(book) == set()
