@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shutil
 import time
 import zipfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HEAD, TinyBook
+from conftest import CHECKOUT, HEAD, TinyBook
 from test_batch import LIGHT, processes, stale, until
 
 from poc_book import batch, paper, sources
@@ -20,6 +21,8 @@ from poc_book.results import load
 from poc_book.settings import open_book
 
 pytestmark = pytest.mark.slow
+
+MODEL = runpy.run_path(str(CHECKOUT / "benchmarks" / "paper.py"))
 
 PAPER = ("paper", "--profile", "smoke", "--seconds")
 LONG = "import time; time.sleep(60)"
@@ -200,3 +203,17 @@ def test_experiments_follow_each_other_beside_the_others(book: TinyBook, monkeyp
     monkeypatch.setattr(paper, "lanes", lambda: 2)
     assert make_paper(book.root, "smoke", 300.0) == 0
     assert set(states(capsys.readouterr().out).values()) == {"made"} and stale(book) == set()
+
+
+def test_every_chapter_has_an_estimate_for_the_sizes_it_has():
+    known = json.loads((CHECKOUT / "benchmarks" / "chapters.json").read_text())["paper"]
+    assert known == MODEL["table"](open_book(CHECKOUT)), "run benchmarks/paper.py"
+    assert min(row["seconds"] for row in known.values()) >= MODEL["START"]
+
+
+def test_the_estimate_of_a_run_is_near_what_was_measured():
+    book = open_book(CHECKOUT)
+    # on an H200, of three repeats beside other runs: README, seconds between kept results
+    for problem, measured in dict(misspecified=54, circle=102, random66=142, xor4=165).items():
+        run = dict(MODEL["estimate"](book, f"10_experiments_{problem}"))["run"]
+        assert 0.6 < run / measured < 1.6, (problem, run)
