@@ -8,12 +8,15 @@ __all__ = ['figures', 'sweep', 'profiles', 'chapter', 'paper', 'orders', 'told',
 # %% ../nbs/92_commands.ipynb #92c00003
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from .batch import ChapterFailed, make_figures, make_sweep, run_chapter
-from .checks import check_name, require, tell
+from .checks import check_name, check_positive, require, tell
 from .settings import open_book, run_path, sweep_runs
 
 # %% ../nbs/92_commands.ipynb #92c00005
@@ -51,7 +54,9 @@ def paper(root: Path, profile: str, seconds: float, out: str | None, take: str |
 
     if take:
         return take_in(root, profile, Path(take))
-    return make_paper(root, profile, seconds, Path(out) if out else None)
+    check_positive("seconds", seconds)
+    since = time.time() - psutil.Process().create_time()  # this process began
+    return make_paper(root, profile, seconds - since, Path(out) if out else None)
 
 
 def orders(root: Path, problem: str, alone: bool) -> int:
