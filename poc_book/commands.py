@@ -50,7 +50,8 @@ def chapter(root: Path, profile: str, name: str) -> int:
 
 def paper(root: Path, profile: str, seconds: float, out: str | None, take: str | None) -> int:
     "Make the chapters of a profile until a deadline, or take in what another machine has made."
-    from poc_book.paper import make_paper, take_in  # here, as few commands need it
+    from poc_book.archives import take_in  # here, as few commands need them
+    from poc_book.paper import make_paper
 
     if take:
         return take_in(root, profile, Path(take))

@@ -22,6 +22,7 @@ PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 MODULES = {p.stem: p.read_text() for p in (CHECKOUT / "poc_book").glob("[!_]*.py")}
 ENGINE = {
+    "archives",
     "batch",
     "chapter",
     "commands",
