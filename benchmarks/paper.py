@@ -82,7 +82,7 @@ TERMS = {
     "03_problems": lambda p: [("samples", 2e-6 * p["draws"])],
     "04_mean_field": lambda p: [
         flows("networks", 6 * p["draws"], p["time"], p["wide"], p["dim"], 1e-7),
-        ("SciPy", 6.0 * (p["order"] / 64) ** 2 * p["time"] / 8),
+        ("SciPy", 15.0 * (p["order"] / 64) ** 2 * p["time"] / 8),
         chain("limits", 5.0, len(p["dims"]) / 2),
     ],
     "04_latent": lambda p: [
