@@ -12,12 +12,13 @@ from conftest import TinyBook
 from test_batch import stale
 from test_paper import packed
 
+import poc_book
 from poc_book import archives as boxes
 from poc_book import batch, sources
 from poc_book.archives import left_by, pack, take_in
 from poc_book.batch import provenance, seal
 from poc_book.checks import BadInput, versions
-from poc_book.results import load
+from poc_book.results import git_commit, load
 from poc_book.settings import open_book
 
 pytestmark = pytest.mark.slow
@@ -107,3 +108,10 @@ def test_archives_obey_their_limits(tmp_path: Path, monkeypatch):
     assert not pack(out, "paper", tmp_path, files)  # too large for any
     assert pack(out, "paper", tmp_path, files[:2]) and not pack(out, "paper", tmp_path, files[:2])
     assert len([*out.iterdir()]) == 4
+
+
+def test_a_copy_without_git_is_told_its_commit(book: TinyBook, monkeypatch):
+    monkeypatch.setattr(poc_book, "__file__", str(book.root / "poc_book" / "__init__.py"))
+    assert git_commit() == ("unknown", False)
+    monkeypatch.setenv("POC_BOOK_COMMIT", "0123abcd-dirty")
+    assert git_commit() == ("0123abcd", True)
