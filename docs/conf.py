@@ -10,10 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
-from docutils import nodes
-from sphinx import addnodes
+from pygments.formatters import HtmlFormatter
+from sphinx.highlighting import PygmentsBridge
 from sphinx.search.en import SearchEnglish
-from sphinx.util.nodes import make_refnode
 
 quarto = Path(__file__).resolve().parents[1] / "_quarto.yml"
 website = yaml.safe_load(quarto.read_text(encoding="utf-8"))["website"]
@@ -22,8 +21,8 @@ author = "The poc_book authors"
 language = "en"
 
 sys.path.insert(0, str(Path(__file__).parent))
-extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinxcontrib.bibtex", "_listings"]
-myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath"]
+extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinxcontrib.bibtex", "_links", "_listings"]
+myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath", "fieldlist"]
 myst_dmath_double_inline = True  # $$ within a paragraph is display mathematics, as in JupyterLab
 myst_heading_anchors = 4
 myst_html_meta = {"description": website["description"]}
@@ -43,7 +42,7 @@ html_theme_options = {"light_css_variables": {"font-stack": "system-ui, sans-ser
 html_static_path = ["_static", str(mathjax)]
 exclude_patterns = ["mathjax/*-*.js", "mathjax/sre", "mathjax/ui", "mathjax/output/svg*"]
 html_css_files = ["book.css"]
-html_js_files = ["search.js", "cards.js"]
+html_js_files = ["search.js", "cards.js", "explorer.js", "preview.js"]
 html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_copyright = html_show_sourcelink = False
@@ -57,31 +56,21 @@ class Folded(SearchEnglish):
         return super().split("".join(letters))
 
 
-def link_names(app, doctree, docname):
-    "A public name in the prose of a page leads to its entry in the reference, where it means one."
-    if docname.startswith("api/"):
-        return
-    objects = app.env.domains["py"].objects
-    meant = {}
-    for full in objects:
-        parts = full.split(".")[1:]  # without the package
-        for i in range(len(parts)):
-            meant.setdefault(".".join(parts[i:]), set()).add(full)
-    for literal in list(doctree.findall(nodes.literal)):
-        text = literal.astext()
-        if not re.search(r"[._(]", text):  # a word of its own may mean anything
-            continue
-        full = meant.get(text.removeprefix("poc_book.").removesuffix("()"), set())
-        inside = isinstance(literal.parent, nodes.reference | addnodes.pending_xref)
-        if len(full) != 1 or inside:
-            continue
-        (name,) = full
-        entry = objects[name]
-        place = entry.docname, entry.node_id
-        link = make_refnode(app.builder, docname, *place, literal.deepcopy(), name)
-        literal.replace_self(link)
+class Hanging(HtmlFormatter):
+    "Code whose lines know their indentation: one too long for a phone or paper goes on below it."
+
+    def wrap(self, source):
+        return super().wrap(self._line(*one) for one in source)
+
+    def _line(self, kind, line):
+        text = re.sub("<[^>]*>", "", line)
+        indent = len(text) - len(text.lstrip(" "))
+        code = line.rstrip("\n")
+        return kind, f'<span class="line" style="--indent:{indent}ch">{code}</span>\n'
+
+
+PygmentsBridge.html_formatter = Hanging
 
 
 def setup(app):
     app.add_search_language(Folded)
-    app.connect("doctree-resolved", link_names)

@@ -181,21 +181,47 @@ def fold(flat: Float[np.ndarray, "n n"], H: Numbers) -> np.ndarray:
 
 # %% ../nbs/08_balanced.ipynb #7f78fed3
 def spectral_projectors(H: Numbers, tol: float = 1e-9) -> tuple[np.ndarray, list[np.ndarray]]:
-    """For symmetric PSD `H`, (m, m) or blocks (m, m, d, d): distinct eigenvalues, increasing, and
-    projectors like H.
+    """The distinct eigenvalues of a symmetric positive semi-definite matrix and their projectors.
 
-    Eigenvalues within `tol` times the largest of their neighbour are one. Raises `BadInput` for any
-    other `H`."""
+    Args:
+        H: The matrix, (m, m) or blocks (m, m, d, d).
+        tol: Eigenvalues within `tol` times the largest of their neighbour are one.
+
+    Returns:
+        Eigenvalues, increasing, and projectors of the shape of `H`.
+
+    Raises:
+        BadInput: any other `H`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from poc_book.balanced import spectral_projectors
+        >>> spectral_projectors(np.eye(4) + np.ones((4, 4)))[0].round(9).tolist()
+        [1.0, 5.0]
+    """
     values, bases = eigensystem(H, tol)
     return values, [fold(B @ B.T, H) for B in bases]
 
 # %% ../nbs/08_balanced.ipynb #fc8ade9c
 def balance(H: Numbers, tol: float = 1e-9) -> Bracket:
-    """For `H` as in `spectral_projectors`: $\\sum_\\lambda\\|P_\\lambda\\|_{1\\to1}$, the constant
-    of the lemma below.
+    r"""The constant $\sum_\lambda\|P_\lambda\|_{1\to1}$ of the Balanced Interaction Lemma.
 
-    Exact for (m, m), where it is also $\\sum_\\lambda\\|P_\\lambda\\|_\\infty$; a certified bracket
-    for blocks."""
+    Args:
+        H: As in `spectral_projectors`.
+        tol: As in `spectral_projectors`.
+
+    Returns:
+        An interval that holds it: one number for (m, m), certified for blocks.
+
+    Raises:
+        BadInput: any other `H`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from poc_book.balanced import balance
+        >>> round(balance(np.eye(4) + np.ones((4, 4))).upper, 9)
+        2.5
+    """
     norms = [one_norm(fold(B @ B.T, H)) for B in eigensystem(H, tol)[1]]
     return Bracket(sum(n.lower for n in norms), sum(n.upper for n in norms))
 
@@ -209,12 +235,27 @@ class Growth(NamedTuple):
 
 
 def worst_l1_growth(H: Numbers, times: Numbers, tol: float = 1e-3) -> Growth:
-    """For symmetric PSD `H`, (m, m) or blocks: $\\sup_t\\|e^{-tH}\\|_{1\\to1}$ over t from the
-    first to the last of `times`.
+    r"""The worst growth $\sup_t\|e^{-tH}\|_{1\to1}$ over t from the first to the last of `times`.
 
-    `times` start a refinement that ends when no interval can exceed the best value by more than the
-    factor 1 + `tol`; the interval [lower, upper] is certified. Raises `BadInput` as `balance`,
-    `NotResolved` after 5000 evaluations."""
+    Args:
+        H: As in `spectral_projectors`.
+        times: Increasing times that start a refinement, which ends when no interval can exceed the
+            best value by more than the factor 1 + `tol`.
+        tol: That tolerance.
+
+    Returns:
+        A certified interval, and the time at which its lower end is reached.
+
+    Raises:
+        BadInput: any other `H`, times not increasing.
+        NotResolved: after 5000 evaluations.
+
+    Examples:
+        >>> import numpy as np
+        >>> from poc_book.balanced import worst_l1_growth
+        >>> 1 < worst_l1_growth(np.ones((4, 4)) / 4, times=[0.0, 8.0]).upper < 1.51
+        True
+    """
     t = check_times(times)
     values, bases = eigensystem(H)
     check_positive("tol", tol)
@@ -361,11 +402,17 @@ def _mode_sums(delta: Float[Array, "m d"], modes: Modes, atom: Int[Array, " m"])
 def potential(
     delta: Float[Array, "m d"], modes: Modes, atom: Int[Array, " m"]
 ) -> tuple[Float[Array, ""] | float, Float[Array, ""] | float]:
-    """For coupling errors `delta` (m, d) of equally weighted neurons ending at `atom` (m,):
-    $(\\Omega,\\Psi)$.
+    r"""The two parts of the potential $\Phi=\Omega+\Psi$ of equation (8.2). It lies between
+    $\Omega$ and $C_b\Omega$, and $-H_\infty\Delta$ never increases it (Lemmas 13-15).
 
-    $\\Phi=\\Omega+\\Psi$ lies between $\\Omega$ and $C_b\\Omega$, and $-H_\\infty\\Delta$ never
-    increases it (Lemmas 13-15)."""
+    Args:
+        delta: The coupling errors of equally weighted neurons, shape (m, d).
+        modes: The balanced modes of the limit.
+        atom: The atom that each neuron ends at, shape (m,).
+
+    Returns:
+        $(\Omega,\Psi)$.
+    """
     if not traced(delta):
         delta = np.asarray(check_finite("delta", delta))
     shape = delta.shape

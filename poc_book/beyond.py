@@ -77,10 +77,26 @@ def curve(problem: Problem, w: Float[Array, "m d"], v: Float[Array, "m d"]) -> F
 
 
 def sharpness(problem: Problem, w: Float[Array, "m d"], tol: float = 1e-4) -> float:
-    """For unit `w` (m, d): the largest eigenvalue of the Hessian of $mL/2s$ on the sphere, per flow
-    time, by Lanczos' method.
+    """The largest eigenvalue of the Hessian of $mL/2s$ on the sphere, per flow time, by Lanczos'
+    method. Steps below 2 / sharpness are stable close to a minimum.
 
-    Steps below 2 / sharpness are stable close to a minimum. `tol` is relative."""
+    Args:
+        problem: The learning problem.
+        w: The neurons, unit rows of shape (m, d).
+        tol: The relative error.
+
+    Returns:
+        The sharpness.
+
+    Raises:
+        BadInput: neurons off the sphere.
+
+    Examples:
+        >>> import numpy as np
+        >>> from poc_book import beyond, problems
+        >>> round(beyond.sharpness(problems.he(4, dim=8), np.eye(8)[:1]), 3)
+        4.0
+    """
     w = np.asarray(check_sphere("w", w, problem.dim), np.float64)
     act = lambda v: np.asarray(curve(problem, w, v.reshape(w.shape))).ravel()
     operator = LinearOperator((w.size, w.size), matvec=act, dtype=np.float64)
@@ -114,8 +130,18 @@ class Decay(NamedTuple):
 
 
 def decay(times: Numbers, risk: Numbers) -> Decay:
-    """For risks (T,) at increasing flow times from 0, at least 9 of them from 2 on: `Decay`, the
-    integral by the trapezoid rule."""
+    """How fast a risk falls late, and the integral of its root by the trapezoid rule.
+
+    Args:
+        times: Increasing flow times from 0, at least 9 of them from 2 on, shape (T,).
+        risk: The risks at these times, shape (T,).
+
+    Returns:
+        The exponent of the fall and the integral.
+
+    Raises:
+        BadInput: other times, and risks that are not positive.
+    """
     times = check_times(times)
     risk = np.asarray(check_finite("risk", risk, 1), float)
     require(

@@ -73,6 +73,7 @@ def parser() -> Parser:
     command("sweep", "make and merge the runs of [PROFILE:sweep]")
     pages = command("site", "render the executed chapters as a site, after `figures`")
     pages.add_argument("--serve", action="store_true", help="then serve it, to this machine only")
+    command("quarto", "render them with nbdev and Quarto instead, where there is one")
     command("profiles", "list the profiles and the parameters of each chapter", profile="")
 
     card = command("diagnose", "the report card of a problem", profile="")

@@ -68,10 +68,29 @@ class Coupling(eqx.Module):
 def couple(
     problem: Problem, w0: Float[Array, "m d"], times: Numbers, mean_field: MeanField | None = None
 ) -> Coupling:
-    """For unit `w0` (m, d) and increasing `times` >= 0 in flow time: the network and its mean-field
-    shadows.
+    """The network and its mean-field shadows: the same initial neurons, two dynamics.
 
-    A `mean_field` solved at the same times is used again. Errors as in `flow` and `solve`."""
+    Args:
+        problem: The learning problem.
+        w0: Initial neurons, unit rows of shape (m, d).
+        times: Increasing flow times >= 0, shape (T,).
+        mean_field: The limit at the same times, where it is solved already.
+
+    Returns:
+        Network, limit and shadows; their difference is `delta` (T, m, d).
+
+    Raises:
+        BadInput: neurons off the sphere, times not increasing.
+        NotResolved: where a solver gives up.
+
+    Examples:
+        >>> import jax
+        >>> from poc_book import coupling, problems, sphere
+        >>> w0 = sphere.uniform(jax.random.key(0), 8, 8)
+        >>> pair = coupling.couple(problems.he(4, dim=8), w0, times=[0.0, 1.0, 2.0])
+        >>> pair.delta.shape, bool(abs(pair.delta[0]).max() < 1e-12)
+        ((3, 8, 8), True)
+    """
     times = check_times(times)
     w0 = check_sphere("w0", w0, problem.dim)
     limit = solve(problem, times) if mean_field is None else mean_field
@@ -181,10 +200,18 @@ class Linearised(eqx.Module):
 
 
 def linearise(coupling: Coupling) -> Float[Array, "times m d"]:
-    """For a small coupling error: the solution of the linear coupling equation (Lemma 5) from 0,
-    shape (T, m, d).
+    """The solution of the linear coupling equation (Lemma 5, equation (6.2)) from 0. For a small
+    coupling error.
 
-    Raises `NotResolved` when the solver gives up."""
+    Args:
+        coupling: A network and its shadows.
+
+    Returns:
+        The linear coupling error, shape (T, m, d).
+
+    Raises:
+        NotResolved: where the solver gives up.
+    """
     w0 = coupling.finite.points[0]
     states, ok = solve_flow(
         Linearised(coupling.mean_field.limit), np.stack([w0, 0 * w0]), coupling.times, 1e-9

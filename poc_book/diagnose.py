@@ -580,14 +580,29 @@ def diagnose(
     seed: int = 0,
     tol: float | None = None,
 ) -> Report:
-    """For a problem whose limit `solve` finds: its report card up to the flow time at which its
-    risk is `share` of the initial.
+    """The report card of a problem, up to the flow time at which its risk is a share of the
+    initial. `QUICK` has smaller sizes.
 
-    Sizes: `widths` of `repeats` networks each, `particles` where the limit is not exact, `neurons`
-    for Hessians (memory neurons d^2 times 7 times); `QUICK` has smaller ones. `tol` is the claimed
-    error of the limit's risk from which on the report is refused; where a sample of inputs is
-    learned by heart, that can be all of it. Raises `BadInput` for bad input, `NotResolved` where a
-    computation does not resolve."""
+    Args:
+        problem: A problem whose limit `solve` finds.
+        share: The share of the initial risk at which the report ends.
+        max_time: The latest flow time that is tried.
+        widths: The widths of the networks.
+        repeats: Networks of each width.
+        particles: Neurons where the limit is not exact.
+        neurons: Neurons for Hessians; memory neurons d^2 times 7 times.
+        tau: The radius within which a neuron has arrived.
+        seed: Draws all of it.
+        tol: The claimed error of the limit's risk from which on the report is refused. Where a
+            sample of inputs is learned by heart, that can be all of it.
+
+    Returns:
+        The report, one finding a line; it prints as text.
+
+    Raises:
+        BadInput: bad input.
+        NotResolved: where a computation does not resolve.
+    """
     require(isinstance(problem, Problem), "problem", problem, "a poc_book.model.Problem")
     probe(problem)
     require(0 < check_positive("share", share) < 1, "share", share, "between 0 and 1")

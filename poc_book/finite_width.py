@@ -98,14 +98,33 @@ class Trajectory(eqx.Module):
 def flow(
     problem: Problem, w0: Float[Array, "m d"], times: Numbers, tol: float | None = None
 ) -> Trajectory:
-    """For unit `w0` (m, d) and increasing flow times >= 0: $\\dot w_i=\\nu(w_i,\\rho^m_t)$ from
-    `w0` at time 0.
+    r"""The gradient flow of m neurons on the population, $\dot w_i=\nu(w_i,\rho^m_t)$: equation
+    (5.1).
 
-    `tol` bounds the error of a step, by default 1e-9 in double and 1e-5 in single precision (the
-    dtype of `w0`), also where a kinked activation meets inputs that are given by nodes. Neurons are
-    shared out over all devices, of all hosts after `jax.distributed.initialize`; each host gets the
-    whole result. Raises `BadInput` off the sphere or for unsorted times, `NotResolved` where the
-    solver gives up."""
+    Neurons are shared out over all devices, of all hosts after `jax.distributed.initialize`; each
+    host gets the whole result.
+
+    Args:
+        problem: The learning problem.
+        w0: Initial neurons, unit rows of shape (m, d). Their dtype is that of the flow.
+        times: Increasing flow times >= 0, shape (T,).
+        tol: The error of a step, by default 1e-9 in double and 1e-5 in single precision, also
+            where a kinked activation meets inputs that are given by nodes.
+
+    Returns:
+        The trajectory: neurons (T, m, d) and risk (T,).
+
+    Raises:
+        BadInput: neurons off the sphere, times not increasing.
+        NotResolved: where the solver gives up.
+
+    Examples:
+        >>> import jax
+        >>> from poc_book import finite_width, problems, sphere
+        >>> w0 = sphere.uniform(jax.random.key(0), 8, 8)
+        >>> finite_width.flow(problems.he(4, dim=8), w0, times=[0.0, 1.0, 2.0]).points.shape
+        (3, 8, 8)
+    """
     times = check_times(times)
     w0 = check_sphere("w0", w0, check_concrete("problem", problem).dim)
     single = w0.dtype == np.float32
@@ -528,20 +547,40 @@ def sgd(
     order: str = "drawn",
     checkpoint: Path | str | None = None,
 ) -> xr.Dataset:
-    """For even widths <= `reference_width` (any parity without signs): the paper's SGD protocol
-    (Appendix C).
+    """The paper's protocol (Appendix C): mini-batch SGD on the sphere, equation (5.2), of
+    networks that are parts of a reference network at the start.
 
-    `samples` fixed inputs, or None for fresh ones at each step (of a data set: its rows, each with
-    its label); `time` is published time, a whole number of `step`s; up to `records` equally spaced
-    times are kept; `test` inputs measure; `dtype` is float32 or float64. The `order` of batches
-    from fixed samples is `drawn`, with replacement, or `swept`: consecutive pieces of them, a whole
-    number, never shuffled. Variables over (seed, width, time): `risk`, `scaled_function_error`,
-    `scaled_coupling_error`, in closed form `population_risk`, of fixed `samples` `training_risk`
-    (on as many of them as `test`), with a last dimension `bin` `coupling_histogram`; (seed, time):
-    `reference_risk`. A run with a `checkpoint` file continues from it, if it is its own, and writes
-    it once a minute. Before it starts it says on stderr how much memory it needs. Raises `BadInput`
-    for anything else, also for what does not fit into memory, and `NotResolved` when the run is not
-    finite."""
+    A run with a checkpoint goes on from it, if it is its own, and writes it once a minute. Before
+    it starts it says on stderr how much memory it needs.
+
+    Args:
+        problem: The learning problem.
+        key: The key of neurons, samples, batches and test inputs.
+        widths: Widths <= `reference_width`, even for signed problems.
+        reference_width: The width of the network that stands for the limit.
+        samples: The number of fixed inputs (of a data set its rows, each with its label), or None
+            for fresh ones at each step.
+        batch: The size of a batch.
+        step: The step of published time.
+        time: The last published time, a whole number of steps.
+        repeats: Runs with other keys.
+        records: How many equally spaced times are kept at most.
+        test: Inputs on which errors are measured.
+        dtype: `float32` or `float64`.
+        order: Batches from fixed samples are `drawn`, with replacement, or `swept`: consecutive
+            pieces of them, a whole number, never shuffled.
+        checkpoint: A file to continue from.
+
+    Returns:
+        Variables over (seed, width, time): `risk`, `scaled_function_error`,
+        `scaled_coupling_error`, in closed form `population_risk`, of fixed samples `training_risk`
+        (on as many of them as `test`), with a last dimension `bin` `coupling_histogram`; over
+        (seed, time): `reference_risk`.
+
+    Raises:
+        BadInput: what is not allowed above, and what does not fit into memory.
+        NotResolved: a run that does not stay finite.
+    """
     sizes, steps = check_run(
         problem, key, widths, reference_width, samples, batch, step, time, order
     )

@@ -661,14 +661,32 @@ def fine_and_coarse(limit: MeanField) -> tuple[Fluctuations, Fluctuations]:
 
 
 def function_error_law(problem: Problem, times: Numbers, tol: float | None = None) -> np.ndarray:
-    """For uniform initial neurons: $\\lim_mmE\\|f_m-f_{MF}\\|^2$ at flow `times` (T,), to the
-    fraction `tol`.
+    r"""The exact law $V(t)=\lim_m m\,E\|f_m-f_{MF}\|^2$ of uniform initial neurons: equation
+    (11.2).
 
-    He_k, Misspecified, Circle and their like: no sampling, two discretisations must agree (default
-    1e-3); seconds on two cores where the limit's horizon is tens of flow times. A short kernel and
-    teachers of several directions, or monomials on the cube: averages over scrambled starts with
-    their claimed error (`latent_law`; default 0.1). Raises `NotResolved` beyond `tol`, `BadInput`
-    for other problems."""
+    For He_k, Misspecified, Circle and their like nothing is sampled, and two discretisations must
+    agree: seconds on two cores where the limit's horizon is tens of flow times. For a short kernel
+    and teachers of several directions, and monomials on the cube, it is an average over scrambled
+    starts with a claimed error (`latent_law`).
+
+    Args:
+        problem: The learning problem.
+        times: Increasing flow times, shape (T,).
+        tol: The largest error as a fraction of the law, by default 1e-3, over starts 0.1.
+
+    Returns:
+        The law, shape (T,).
+
+    Raises:
+        BadInput: other problems.
+        NotResolved: an error beyond `tol`.
+
+    Examples:
+        >>> from poc_book import fluctuations, problems
+        >>> law = fluctuations.function_error_law(problems.he(4, dim=8), times=[0.0, 1.0, 2.0])
+        >>> law.round(2).tolist()
+        [0.96, 0.69, 0.53]
+    """
     tol = None if tol is None else check_positive("tol", tol)
     if radial(problem) is None:
         if several(problem) is None:
@@ -934,14 +952,27 @@ class Second:
 def risk_correction(
     limit: MeanField, step: float = 1.0, ratio: float = 1.07, longest: float | None = None
 ) -> np.ndarray:
-    """For uniform initial neurons: $\\lim_mm(EL(\\rho^m_t)-L(\\rho_t))$ at the times (T,) of a
-    limit.
+    r"""The correction $\lim_m m\,(EL(\rho^m_t)-L(\rho_t))$ of the mean risk of networks: equation
+    (11.3).
 
-    Of an exact limit: resolution as in `stages`; second derivatives at the few neurons being
-    stretched need fine nodes: compare two. Errors as in `fluctuate`. A short kernel and teachers of
-    several directions, or monomials on the cube in at most 7 dimensions: averages over scrambled
-    starts (`latent_correction`, to which the resolution does not apply), `NotResolved` where their
-    claimed error is above a tenth of the largest correction."""
+    Of an exact limit second derivatives at the few neurons being stretched need fine nodes:
+    compare two resolutions. For a short kernel and teachers of several directions, and monomials
+    on the cube in at most 7 dimensions, it is an average over scrambled starts
+    (`latent_correction`), to which the resolution does not apply.
+
+    Args:
+        limit: A mean-field limit.
+        step: The length of cells near the front, as in `stages`.
+        ratio: The growth of cells away from it, as in `stages`.
+        longest: The longest panel of time, as in `stages`.
+
+    Returns:
+        The correction at the limit's times, shape (T,).
+
+    Raises:
+        BadInput: other limits.
+        NotResolved: over starts, a claimed error above a tenth of the largest correction.
+    """
     if isinstance(limit.limit, MomentLimit):
         from poc_book.latent_risk import latent_correction  # here, as it is built on this module
 

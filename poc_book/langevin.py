@@ -234,12 +234,31 @@ def squared_distance(
 def langevin(
     problem: Problem, noise: float, times: Numbers, cells: int = 400, tol: float = 5e-3
 ) -> Noisy:
-    """For problems of one radius, uniform initial neurons and noise > 0 (per flow time): the
-    mean-field Langevin law at `times`.
+    """The mean-field Langevin law of a problem of one radius from uniform neurons: equation
+    (12.1).
 
-    Risks on `cells` and on half as many cells must agree to `tol`, or `NotResolved` is raised:
-    cells blur what is sharper than their width, as noise of about h / 2 times the velocity would.
-    `BadInput` for other problems and values."""
+    Cells blur what is sharper than their width, as noise of about h / 2 times the velocity would.
+
+    Args:
+        problem: A problem of one radius.
+        noise: The strength of the noise per flow time, above 0.
+        times: Increasing flow times, shape (T,).
+        cells: Cells of the latitude.
+        tol: By how much risks on `cells` and on half as many may differ.
+
+    Returns:
+        The noisy limit at `times`.
+
+    Raises:
+        BadInput: other problems and values.
+        NotResolved: risks that do not agree to `tol`.
+
+    Examples:
+        >>> from poc_book import langevin, problems
+        >>> noisy = langevin.langevin(problems.he(4, dim=8), noise=0.05, times=[0.0, 1.0, 2.0])
+        >>> noisy.risk.round(2).tolist()
+        [0.96, 0.65, 0.49]
+    """
     reduction, q = reduced(problem)
     noise = check_positive("noise", noise)
     times = check_times(times)
@@ -296,11 +315,26 @@ def rest(reduction: Radial, grid: Cells, noise: float) -> np.ndarray:
 
 # %% ../nbs/12_langevin.ipynb #49c161c7
 def fixed_point(problem: Problem, noise: float, cells: int = 2000) -> Noisy:
-    """For problems of one radius and noise > 0: the only stationary law of `langevin`, as a `Noisy`
-    at time infinity.
+    """The only stationary law of `langevin`, at time infinity. `risk_error` is the risk's change
+    on half the cells.
 
-    Raises `NotResolved` where moments of the law and of its Gibbs law differ by more than 1e-8;
-    `risk_error` is the risk's change on half the cells."""
+    Args:
+        problem: A problem of one radius.
+        noise: The strength of the noise per flow time, above 0.
+        cells: Cells of the latitude.
+
+    Returns:
+        The noisy limit at time infinity.
+
+    Raises:
+        BadInput: other problems and values.
+        NotResolved: where moments of the law and of its Gibbs law differ by more than 1e-8.
+
+    Examples:
+        >>> from poc_book import langevin, problems
+        >>> langevin.fixed_point(problems.he(4, dim=8), noise=0.05).risk.round(3).tolist()
+        [0.278]
+    """
     r, q = reduced(problem)
     noise = check_positive("noise", noise)
     found = []

@@ -709,17 +709,28 @@ class LatentLaw(NamedTuple):
 
 
 def latent_law(limit: MeanField, size: int = 256, seed: int = 0) -> LatentLaw:
-    """For uniform initial neurons and a closed-form problem with a short kernel and several teacher
-    directions, or monomials on the cube: its `LatentLaw`.
+    """The law of the function error where the teacher has several directions, and on the cube:
+    the mean over `SCRAMBLINGS` of starts, each along a limit of its own.
 
-    The mean over `SCRAMBLINGS` of `size` starts, a power of two, each along a limit of its own,
-    from an eighth of the limit's starts. Errors are 99 % intervals of that mean, what half as many
-    starts change, what the common limit changes in the mean of these, and panels of half the length
-    in one. The steps of the limit's solver are not in them. On the cube all that characters of more
-    than `TOP` bits show is, an estimate, no bound: how they answer is not followed. Raises
-    `BadInput` for another limit, `NotResolved` where the law does not stay finite. At d = 16 to
-    flow time 12 with 256 starts: seconds on two cores for two directions, half a minute for six; on
-    the cube minutes at d = 10 with SoftPlus(16). It grows with the clock of the root of the risk.
+    Errors are 99 % intervals of that mean, what half as many starts change, what the common limit
+    changes in the mean of these, and panels of half the length in one. The steps of the limit's
+    solver are not in them. On the cube all that characters of more than `TOP` bits show is, an
+    estimate, no bound: how they answer is not followed. At d = 16 to flow time 12 with 256 starts:
+    seconds on two cores for two directions, half a minute for six; on the cube minutes at d = 10
+    with SoftPlus(16). It grows with the clock of the root of the risk.
+
+    Args:
+        limit: The limit of a closed-form problem with a short kernel and several teacher
+            directions, or of monomials on the cube.
+        size: Starts of a scrambling, a power of two.
+        seed: Draws the scramblings.
+
+    Returns:
+        The law with its error, the coupling error and shares by blocks.
+
+    Raises:
+        BadInput: another limit.
+        NotResolved: where the law does not stay finite.
     """
     _, view = by_moments(limit)
     runs = runs_of(one_scrambling, limit, size, seed)

@@ -961,17 +961,38 @@ def sampling_error(
 def solve(
     problem: Problem, times: Numbers, tol: float | None = None, particles: int = 4096, seed: int = 0
 ) -> MeanField:
-    """For uniform initial neurons: the mean-field limit at increasing `times` >= 0 in flow time.
+    """The mean-field limit of uniform initial neurons.
 
     To `tol` (default 1e-8) where one radius suffices (He_k, Misspecified, Circle and whatever
     shares their symmetry) or one latitude (one teacher direction, any activation and link). With
-    several teacher directions and a short kernel, and for monomials of up to 8 bits and SoftPlus on
-    the cube, moments are averages over scrambled starts, taken until the error is below `tol`; the
-    default aims at a share of the first risk, 1e-4 for up to 3 directions, 1e-3 for more, 3e-3 on
-    the cube. Otherwise a network of `particles` stands in for the measure, and `tol` is enforced
-    only if given. Where a sample stands for the inputs, `risk` is that on the sample, and its error
-    covers how far it is from the risk on others. Raises `BadInput` for bad times, `NotResolved` for
-    an unreachable `tol`."""
+    several teacher directions and a short kernel, and for monomials of up to 8 bits and SoftPlus
+    on the cube, moments are averages over scrambled starts, taken until the error is below `tol`;
+    the default aims at a share of the first risk, 1e-4 for up to 3 directions, 1e-3 for more, 3e-3
+    on the cube. Otherwise a network of `particles` stands in for the measure, and `tol` is
+    enforced only if given. Where a sample stands for the inputs, `risk` is that on the sample, and
+    its error covers how far it is from the risk on others.
+
+    Args:
+        problem: The learning problem.
+        times: Increasing flow times >= 0, shape (T,).
+        tol: The largest error of the risk.
+        particles: Neurons of the network that stands in where no exact limit is known.
+        seed: Draws that network, and the scramblings.
+
+    Returns:
+        The limit: risk with its error, velocity, transport of given neurons.
+
+    Raises:
+        BadInput: times that are negative or not increasing.
+        NotResolved: a `tol` that is not reached.
+
+    Examples:
+        >>> from poc_book import problems
+        >>> from poc_book.mean_field import solve
+        >>> limit = solve(problems.he(4, dim=8), times=[0.0, 1.0, 2.0])
+        >>> limit.risk.round(4).tolist(), limit.exact
+        ([0.9625, 0.5465, 0.3495], True)
+    """
     problem = check_concrete("problem", problem)
     times = check_times(times)
     tol_given = None if tol is None else check_positive("tol", tol)

@@ -225,12 +225,22 @@ class Monomials(eqx.Module):
 
 # %% ../nbs/02_model.ipynb #5e4f9029
 class Measure(eqx.Module):
-    """For unit rows of shape (m, d): the measure $\\sum_i p_i\\delta_{w_i}$ with second-layer signs
-    $a_i=\\pm1$.
+    r"""The measure $\sum_i p_i\delta_{w_i}$ of neurons with second-layer signs $a_i=\pm1$: a
+    network. `charge` is weights times signs, all that the network's output needs.
 
-    `weights` default to 1/m and `signs` to 1. `charge` is their product, all that the network's
-    output needs. Raises `BadInput` for points off the sphere and for what is not finite or not one
-    per neuron."""
+    Args:
+        points: The neurons, unit rows of shape (m, d).
+        weights: The $p_i$, shape (m,); by default 1/m.
+        signs: The $a_i$, shape (m,); by default 1.
+
+    Raises:
+        BadInput: points off the sphere, and what is not finite or not one per neuron.
+
+    Examples:
+        >>> from poc_book.model import Measure
+        >>> Measure([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).charge.tolist()
+        [0.5, 0.5]
+    """
 
     points: Float[Array, "m d"]
     weights: Float[Array, " m"]
@@ -317,14 +327,33 @@ def check_pointwise(f: Callable) -> None:
 
 
 class Problem(eqx.Module):
-    """For an activation, an input law and a teacher of the same dimension >= 3: a learning problem
-    on the sphere.
+    r"""A learning problem on the sphere. The network of a measure is $f_\rho(x)=\text{scale}\sum_i
+    p_ia_i\sigma(w_i\cdot x)$.
 
-    The network of a measure is $f_\\rho(x)=\\text{scale}\\sum_i p_ia_i\\sigma(w_i\\cdot x)$. With
-    `signed`, neuron i has the sign $(-1)^i$, otherwise all signs are 1. Expectations over inputs
-    are exact for teachers made of atoms on Gaussian inputs (`closed_form`: any activation and link
-    whose `Expansion` is certified) and on enumerated cubes; on larger cubes those with the teacher
-    are (monomials, SoftPlus). Elsewhere they are averages over `inputs.nodes()`."""
+    Expectations over inputs are exact for teachers made of atoms on Gaussian inputs
+    (`closed_form`: any activation and link whose `Expansion` is certified) and on enumerated
+    cubes; on larger cubes those with the teacher are (monomials, SoftPlus). Elsewhere they are
+    averages over `inputs.nodes()`.
+
+    Args:
+        inputs: The law of the inputs, of a dimension of at least 3.
+        activation: The function $\sigma$.
+        teacher: What is to be learned, of the same dimension.
+        scale: A factor of the network's output; its velocity is divided by it.
+        signed: Whether neuron i has the sign $(-1)^i$; otherwise all signs are 1.
+        name: What figures call the problem.
+
+    Raises:
+        BadInput: parts that do not fit together.
+
+    Examples:
+        >>> from poc_book.model import Atoms, Gaussian, Hermite, Problem
+        >>> import numpy as np
+        >>> h4 = Hermite((4,), (1.0,))
+        >>> problem = Problem(Gaussian(8), h4, Atoms(np.eye(8)[:2], np.array([0.5, 0.5]), h4))
+        >>> problem.closed_form
+        True
+    """
 
     inputs: Gaussian | Boolean | Sample
     activation: Any  # a callable of a real number
@@ -456,19 +485,82 @@ class Problem(eqx.Module):
 
     # --- the objects of the paper, implemented below ---
     def kernel(self, w: Numbers, v: Numbers) -> Number:
+        r"""$K(w,v)=E\,\sigma(w\cdot x)\,\sigma(v\cdot x)$, times the square of the scale, without
+        signs.
+
+        Args:
+            w: Unit rows of shape (n, d).
+            v: Unit rows of shape (m, d).
+
+        Returns:
+            The kernel of all pairs, shape (n, m).
+
+        Raises:
+            BadInput: rows of another dimension, or not finite.
+        """
         return self.answer(kernel, w=w, v=v)
 
     def correlation(self, w: Float[Array, "... d"]) -> Number:
+        r"""$F(w)=E\,f^*(x)\,\sigma(w\cdot x)$, times the scale, without sign.
+
+        Args:
+            w: Unit rows of shape (n, d).
+
+        Returns:
+            The correlations with the teacher, shape (n,).
+
+        Raises:
+            BadInput: rows of another dimension, or not finite.
+        """
         return self.answer(correlation, w=w)
 
     def potential(self, w: Numbers, rho: Measure, signs: Number = 1.0) -> Float[Array, " n"]:
+        r"""The potential $U(w;\rho)$, the first variation of half the risk: equation (2.4).
+
+        Args:
+            w: Unit rows of shape (n, d).
+            rho: The measure that makes the potential.
+            signs: The signs of `w`, shape (n,) or one for all.
+
+        Returns:
+            The potentials, shape (n,).
+
+        Raises:
+            BadInput: rows or a measure of another dimension, or not finite.
+        """
         return self.answer(potential, w=w, rho=rho, signs=signs)
 
     def velocity(self, w: Numbers, rho: Measure, signs: Number = 1.0) -> Float[Array, "n d"]:
+        r"""The velocity $\nu(w,\rho)=-P_w\nabla U$ over the scale, per unit of flow time: equation
+        (2.4).
+
+        Args:
+            w: Unit rows of shape (n, d).
+            rho: The measure in whose field they move.
+            signs: The signs of `w`, shape (n,) or one for all.
+
+        Returns:
+            Tangent vectors, shape (n, d).
+
+        Raises:
+            BadInput: rows or a measure of another dimension, or not finite; an activation that
+                jumps.
+        """
         self.check_slope()
         return self.answer(velocity, w=w, rho=rho, signs=signs)
 
     def risk(self, rho: Measure) -> Number:
+        r"""The risk $L(\rho)=E(f_\rho-f^*)^2$.
+
+        Args:
+            rho: The network.
+
+        Returns:
+            The risk, exact in closed form and on an enumerated cube, otherwise over the nodes.
+
+        Raises:
+            BadInput: a measure of another dimension.
+        """
         return self.answer(risk, rho=rho)
 
     def output(self, rho: Measure, x: Numbers) -> Float[Array, " n"]:

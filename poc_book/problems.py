@@ -19,15 +19,47 @@ from .sphere import Array, check_key, own_key, random_numbers, uniform
 
 # %% ../nbs/03_problems.ipynb #6abcc522
 def he(degree: int = 4, dim: int = 32) -> Problem:
-    """For even degree >= 2 and dim >= 3: the single-index problem with activation and link $h_k$
-    (Figure 3 is k = 4)."""
+    """The single-index problem of Theorem 9: activation and link are both $h_k$ (Figure 3 is k =
+    4).
+
+    Args:
+        degree: The degree k, even and at least 2.
+        dim: The dimension of inputs and neurons, at least 3.
+
+    Returns:
+        A problem in closed form on Gaussian inputs.
+
+    Raises:
+        BadInput: another degree or dimension.
+
+    Examples:
+        >>> from poc_book import problems
+        >>> problems.he(degree=4, dim=16).dim
+        16
+    """
     h = Hermite(check_integer("degree", degree, 2, even=True), 1.0)
     dim = check_integer("dim", dim, 3)
     return Problem(Gaussian(dim), h, Atoms(np.eye(1, dim), [1.0], h), name=f"he{degree}")
 
 
 def misspecified(dim: int = 32) -> Problem:
-    "For dim >= 3: $f^*=0.8h_4+0.6h_6$ of one coordinate, activation $h_4+h_6$ (Figure 4)."
+    """One direction, but another link than the activation: $f^*=0.8h_4+0.6h_6$ of one coordinate,
+    learned with $h_4+h_6$ (Figure 4).
+
+    Args:
+        dim: The dimension, at least 3.
+
+    Returns:
+        A problem in closed form on Gaussian inputs.
+
+    Raises:
+        BadInput: another dimension.
+
+    Examples:
+        >>> from poc_book import problems
+        >>> problems.misspecified(dim=16).activation.degrees
+        (4, 6)
+    """
     link = Hermite([4, 6], [0.8, 0.6])
     dim = check_integer("dim", dim, 3)
     return Problem(
@@ -39,8 +71,23 @@ def misspecified(dim: int = 32) -> Problem:
 
 # %% ../nbs/03_problems.ipynb #2a66c4cc
 def circle(dim: int = 64) -> Problem:
-    """For dim >= 3: the mean of $h_4(x\\cdot v)$ over the unit circle of a plane, as five equal
-    atoms (Figure 7)."""
+    r"""The mean of $h_4(x\cdot v)$ over the unit circle of a plane, as five equal atoms (Figure
+    7).
+
+    Args:
+        dim: The dimension, at least 3.
+
+    Returns:
+        A problem in closed form on Gaussian inputs.
+
+    Raises:
+        BadInput: another dimension.
+
+    Examples:
+        >>> from poc_book import problems
+        >>> problems.circle(dim=16).teacher.points.shape
+        (5, 16)
+    """
     angle = 2 * np.pi * np.arange(5) / 5
     h = Hermite(4, 1.0)
     dim = check_integer("dim", dim, 3)
@@ -50,8 +97,23 @@ def circle(dim: int = 64) -> Problem:
 
 
 def random_teachers(dim: int = 64, key: Array | None = None) -> Problem:
-    """For dim >= 6: the mean of six $h_4$ teachers, uniform in $R^6$ (Figure 8); `key` draws them,
-    by default key 0."""
+    r"""The mean of six $h_4$ teachers, uniform in $\mathbb R^6$ (Figure 8).
+
+    Args:
+        dim: The dimension, at least 6.
+        key: The key that draws the teachers, by default key 0. The paper's draw is not published.
+
+    Returns:
+        A problem in closed form on Gaussian inputs.
+
+    Raises:
+        BadInput: another dimension.
+
+    Examples:
+        >>> from poc_book import problems
+        >>> problems.random_teachers(dim=16).teacher.points.shape
+        (6, 16)
+    """
     dim = check_integer("dim", dim, 6)
     h = Hermite(4, 1.0)
     atoms = np.zeros((6, dim))
@@ -60,16 +122,46 @@ def random_teachers(dim: int = 64, key: Array | None = None) -> Problem:
 
 # %% ../nbs/03_problems.ipynb #0973f160
 def xor(dim: int = 32) -> Problem:
-    """For dim >= 4: the parity $x_1x_2x_3x_4$ on the cube, SoftPlus(16) neurons with signs (Figure
-    5)."""
+    """The parity $x_1x_2x_3x_4$ on the cube, learned with SoftPlus(16) neurons of both signs
+    (Figure 5).
+
+    Args:
+        dim: The number of bits, at least 4.
+
+    Returns:
+        A signed problem on Boolean inputs.
+
+    Raises:
+        BadInput: another dimension.
+
+    Examples:
+        >>> from poc_book import problems
+        >>> problems.xor(dim=8).signed
+        True
+    """
     teacher = Monomials(((0, 1, 2, 3),), (1.0,))
     inputs = Boolean(check_integer("dim", dim, 4))
     return Problem(inputs, SoftPlus(16.0), teacher, 8.0, True, "xor4")
 
 
 def staircase(dim: int = 64) -> Problem:
-    """For dim >= 4: $0.25x_1+0.75x_1x_2x_3x_4$ on the cube, SoftPlus(16) neurons with signs (Figure
-    9)."""
+    """$0.25x_1+0.75x_1x_2x_3x_4$ on the cube, learned with SoftPlus(16) neurons of both signs
+    (Figure 9).
+
+    Args:
+        dim: The number of bits, at least 4.
+
+    Returns:
+        A signed problem on Boolean inputs.
+
+    Raises:
+        BadInput: another dimension.
+
+    Examples:
+        >>> from poc_book import problems
+        >>> problems.staircase(dim=8).scale
+        8.0
+    """
     teacher = Monomials(((0,), (0, 1, 2, 3)), (0.25, 0.75))
     inputs = Boolean(check_integer("dim", dim, 4))
     return Problem(inputs, SoftPlus(16.0), teacher, 8.0, True, "staircase")

@@ -154,10 +154,28 @@ def _numbers(law: Callable, key: Array, size: int, dtype: DTypeLike) -> Array:
 
 
 def uniform(key: Array, m: int, dim: int, dtype: DTypeLike = jnp.float64) -> Float[Array, "m d"]:
-    """For m >= 1 and dim >= 3: `m` independent uniform points of S^{dim-1}, shape (m, dim).
+    """Independent uniform points of $S^{d-1}$. Row i depends on `key` and i alone, so that draws
+    are nested in `m`.
 
-    Row i depends on `key` and i alone, so draws are nested in `m`. Raises `BadInput` outside that
-    range."""
+    Args:
+        key: A key of `jax.random`.
+        m: The number of points, at least 1.
+        dim: The dimension d, at least 3.
+        dtype: Double precision by default.
+
+    Returns:
+        The points, unit rows of shape (m, dim).
+
+    Raises:
+        BadInput: `m` or `dim` outside that range.
+
+    Examples:
+        >>> import jax
+        >>> from poc_book.sphere import uniform
+        >>> w = uniform(jax.random.key(0), 8, 16)
+        >>> bool((uniform(jax.random.key(0), 4, 16) == w[:4]).all())
+        True
+    """
     key = check_key(key)
     m = check_integer("m", m)
     dim = check_integer("dim", dim, 3)

@@ -89,11 +89,28 @@ def radial_hessian(exact: RadialLimit, t: Number, w: Float[Array, "m d"]) -> Flo
 def local_hessian(
     limit: MeanField, t: Number, w: Float[Array, "m d"], signs: Number = 1.0
 ) -> Float[Array, "m d d"]:
-    """For 0 <= t <= limit.times[-1] (flow time) and unit w: $D_t(w)=P_w\\partial_w\\nu P_w$, (m, d,
-    d), zero on w.
+    r"""The local Hessian $D_t(w)=P_w\,\partial_w\nu\,P_w$, in units of 1 / flow time (Section 2).
 
-    `signs` are those of w. Symmetric, in units of 1 / flow time (Section 2). Values are checked
-    unless JAX is compiling."""
+    Args:
+        limit: A mean-field limit.
+        t: A flow time from 0 to `limit.times[-1]`.
+        w: Unit rows of shape (m, d).
+        signs: The signs of `w`.
+
+    Returns:
+        Symmetric matrices (m, d, d), zero on w.
+
+    Raises:
+        BadInput: values outside that range (not checked while JAX compiles).
+
+    Examples:
+        >>> import jax
+        >>> from poc_book import mean_field, problems, sphere, stability
+        >>> limit = mean_field.solve(problems.he(4, dim=8), times=[0.0, 1.0, 2.0])
+        >>> w = sphere.uniform(jax.random.key(0), 8, 8)
+        >>> stability.local_hessian(limit, 1.0, w).shape
+        (8, 8, 8)
+    """
     if not traced(w):
         w = check_sphere("w", w, limit.problem.dim)
     if not traced(t):
@@ -130,11 +147,27 @@ def tangent_top(
 def interaction_hessian(
     problem: Problem, w: Float[Array, "m d"], v: Float[Array, "n d"] | None = None
 ) -> Float[Array, "m n d d"]:
-    """For unit w and v (n, d), default w: $H=a_ia_jP_i(\\nabla_w\\nabla_vK)P_j/\\text{scale}$, (m,
-    n, d, d).
+    r"""The interaction Hessian $H=a_ia_jP_i(\nabla_w\nabla_vK)P_j/\text{scale}$, in units of 1 /
+    flow time (Lemma 5). Memory m n d^2: for small sets.
 
-    Units 1 / flow time. The signs are those of the problem's first m and n neurons. Memory m n d^2:
-    for small sets (Lemma 5)."""
+    Args:
+        problem: The learning problem. Signs are those of its first m and n neurons.
+        w: Unit rows of shape (m, d).
+        v: Unit rows of shape (n, d), by default `w`.
+
+    Returns:
+        Blocks (m, n, d, d).
+
+    Raises:
+        BadInput: rows off the sphere or of another dimension.
+
+    Examples:
+        >>> import jax
+        >>> from poc_book import problems, sphere, stability
+        >>> w = sphere.uniform(jax.random.key(0), 8, 8)
+        >>> stability.interaction_hessian(problems.he(4, dim=8), w).shape
+        (8, 8, 8, 8)
+    """
     w, v = (
         x if traced(x) else check_sphere(field, x, problem.dim)
         for field, x in (("w", w), ("v", w if v is None else v))
@@ -225,12 +258,31 @@ def propagators(
 def stability_matrix(
     limit: MeanField, w0: Float[Array, "m d"], s: float, t: float
 ) -> Float[Array, "m d d"]:
-    """For 0 <= s <= t <= limit.times[-1] (flow time) and neurons at unit `w0` at time 0: $J_{t,s}$,
-    shape (m, d, d).
+    r"""The stability matrix $J_{t,s}$ of neurons of the limit: it maps tangent vectors at time s
+    to tangent vectors at time t, $\partial_tJ=D_tJ$, $J_{s,s}=P$ (Section 2). Solved from s, to
+    1e-11 a step.
 
-    Maps tangent vectors at time s to tangent vectors at time t: $\\partial_tJ=D_tJ$, $J_{s,s}=P$
-    (Section 2), solved from s to 1e-11 a step. Raises `BadInput` outside that range, `NotResolved`
-    where the solver gives up."""
+    Args:
+        limit: A mean-field limit.
+        w0: The neurons at time 0, unit rows of shape (m, d).
+        s: A flow time >= 0.
+        t: A flow time from `s` to `limit.times[-1]`.
+
+    Returns:
+        Matrices (m, d, d).
+
+    Raises:
+        BadInput: neurons off the sphere, times outside that range.
+        NotResolved: where the solver gives up.
+
+    Examples:
+        >>> import jax
+        >>> from poc_book import mean_field, problems, sphere, stability
+        >>> limit = mean_field.solve(problems.he(4, dim=8), times=[0.0, 1.0, 2.0])
+        >>> w0 = sphere.uniform(jax.random.key(0), 8, 8)
+        >>> stability.stability_matrix(limit, w0, s=0.0, t=1.0).shape
+        (8, 8, 8)
+    """
     require(
         bool(0 <= check_finite("s", s, 0) <= check_finite("t", t, 0)),
         "s",
@@ -403,11 +455,21 @@ def stability_norms(limit: MeanField, w0: Float[Array, "m d"], times: Numbers) -
 
 # %% ../nbs/07_stability.ipynb #8b5506b2
 def j_max(limit: MeanField, w0: Float[Array, "m d"], times: Numbers) -> Estimate:
-    """For m >= 2 neurons at unit `w0` at time 0: $J_{max}$, the larger of $\\sup\\|J\\|$ and $\\sup
-    E\\|J\\|^2$ (Stability).
+    r"""$J_{max}$, the larger of $\sup\|J\|$ and $\sup E\|J\|^2$ (Assumption Stability). The
+    supremum over a sample of neurons bounds that over the sphere from below.
 
-    `sample_gap` is the standard error of $E\\|J\\|^2$ at the maximum. The supremum over a sample
-    bounds that over the sphere from below. Errors as in `stability_matrix`."""
+    Args:
+        limit: A mean-field limit.
+        w0: At least 2 neurons at time 0, unit rows of shape (m, d).
+        times: The grid of s <= t, increasing flow times.
+
+    Returns:
+        The estimate; its `sample_gap` is the standard error of $E\|J\|^2$ at the maximum.
+
+    Raises:
+        BadInput: neurons off the sphere, times outside the limit's.
+        NotResolved: where the solver gives up.
+    """
     norms = stability_norms(limit, w0, times)
     check_integer("len(w0)", norms.shape[-1], 2)
     table = np.maximum(norms.max(-1), np.square(norms).mean(-1))
@@ -495,12 +557,27 @@ def j_avg(
     seed: int = 0,
     places: Measure | None = None,
 ) -> Estimate:
-    """For `places` (default: the teacher's atoms) and neurons at unit `w0` (m, d) at time 0:
-    $J_{avg}(\\tau)$ on `times`.
+    r"""$J_{avg}(\tau)$ of equation (7.3), in units of 1 / flow time: a lower bound but for
+    sampling. The supremum runs over s <= t on the grid, w' among some neurons and places, and v by
+    ascent. Memory T m d^2.
 
-    The supremum runs over s <= t on the grid, w' among the first `candidates` neurons and the
-    places, v by ascent: a lower bound but for sampling, whose standard error at the maximum is
-    `sample_gap`. Memory T m d^2; 1 / flow time (Stability)."""
+    Args:
+        limit: A mean-field limit.
+        w0: The neurons at time 0, unit rows of shape (m, d).
+        times: The grid of s <= t, increasing flow times, shape (T,).
+        tau: The radius within which a neuron has arrived.
+        candidates: How many of the neurons are tried as w'.
+        starts: How many ascents over v.
+        seed: Draws the starts.
+        places: Where neurons arrive, by default the teacher's atoms.
+
+    Returns:
+        The estimate; its `sample_gap` is the standard error at the maximum.
+
+    Raises:
+        BadInput: neurons off the sphere, times outside the limit's.
+        NotResolved: where the solver gives up.
+    """
     tau = check_positive("tau", tau)
     seed = check_integer("seed", seed, 0)
     require(tau <= 2, "tau", tau, "at most 2, the largest distance")
@@ -569,12 +646,30 @@ def local_strong_convexity(
     seed: int = 0,
     places: Measure | None = None,
 ) -> np.ndarray:
-    """For `places` (default: the teacher's atoms), 0 < tau <= 1:
-    $C_{LSC}(t)=-\\max_{B_\\tau}\\lambda_{max}(D_t)/\\sqrt{L(t)}$.
+    r"""The constant $C_{LSC}(t)=-\max_{B_\tau}\lambda_{max}(D_t)/\sqrt{L(t)}$ of equation (7.4),
+    bounded from above by a sample of points. For even activations the opposite places give the
+    same.
 
-    The maximum runs over the places and `count` points around each, so values (T,) bound the
-    constant from above (LSC). For even activations the opposite places give the same. Raises
-    `BadInput` for signed problems without `places`."""
+    Args:
+        limit: A mean-field limit.
+        times: Flow times, shape (T,).
+        tau: The radius of the balls, 0 < tau <= 1.
+        count: Points around each place.
+        seed: Draws the points.
+        places: The centres, by default the teacher's atoms.
+
+    Returns:
+        The constants, shape (T,).
+
+    Raises:
+        BadInput: a radius outside that range, signed problems without `places`.
+
+    Examples:
+        >>> from poc_book import mean_field, problems, stability
+        >>> limit = mean_field.solve(problems.he(4, dim=8), times=[0.0, 1.0, 2.0])
+        >>> bool((stability.local_strong_convexity(limit, [0.0, 1.0, 2.0], tau=0.1) > 0).all())
+        True
+    """
     times = check_times(times)
     problem = limit.problem
     require(

@@ -6,16 +6,20 @@ Skipped without Chromium or a built site."""
 import json
 import re
 import shutil
+from pathlib import Path
 from threading import Thread
 from urllib.parse import quote, unquote, urlsplit
 
+import numpy as np
 import pytest
 from conftest import CHECKOUT
+from scipy.linalg import expm
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="no Playwright: install the extra [site]"
 )
 pytest.importorskip("sphinx", reason="no Sphinx: install the extra [site]")
+from poc_book.balanced import balance  # noqa: E402
 from poc_book.site import server  # noqa: E402
 
 CHROMIUM = next(
@@ -208,42 +212,146 @@ def test_dark_and_light(browser, site):
     assert colours[0] != colours[1]
 
 
-def test_the_reader_moves_degree_dimension_and_width(browser, site):
-    """Chapter 11: every control changes curves and words, as the stored results say; the still
-    picture makes way."""
+def moving(folder: Path) -> list[str]:
+    "The pages with a figure that its reader moves."
+    return sorted(p.name for p in folder.glob("*.html") if 'class="explorer"' in p.read_text())
+
+
+def number(text: str) -> float:
+    "What `short` of explorer.js has written."
+    digits, _, power = text.rpartition("10") if re.search("[⁰-⁹¹²³⁻]", text) else (text, "", "")
+    raised = power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-"))
+    return float(digits.rstrip("·") or 1) * 10.0 ** int(raised or 0)
+
+
+def read(place) -> tuple[dict, dict, str]:
+    "The curves of a figure, the numbers in its words by label, and all its words."
+    drawn = place.locator("svg [data-curve]").all()
+    curves = {one.get_attribute("data-curve"): one.get_attribute("d") for one in drawn}
+    words = place.locator("[aria-live]").inner_text()
+    _, _, list_ = words.rpartition(": ")
+    numbers = dict(part.rsplit(" = ", 1) for part in list_.removesuffix(".").split("; "))
+    return curves, {label: number(value) for label, value in numbers.items()}, words
+
+
+def stored(page: dict, chosen: dict[str, str]) -> dict[str, float]:
+    "What the results in a page say for what is chosen, by label."
+    match = lambda v: v if isinstance(v, str) else f"{v:g}" if v < 1e6 else str(v)
+    (case,) = (
+        one
+        for one in page["cases"]
+        if all(match(v) == chosen[name] for name, v in one["choose"].items())
+    )
+    i = int(chosen["at"])
+    looks = page["about"]["curves"]
+    by = {name: float(chosen["width"]) if look["per_width"] else 1 for name, look in looks.items()}
+    known = {n: v for n, v in case["curves"].items() if any(x is not None for x in v)}
+    return {looks[n]["label"]: v[i] / by[n] for n, v in known.items()}
+
+
+def test_every_figure_that_moves_follows_each_control_by_keyboard(browser, site):
+    "Curves and words change, the numbers are those stored in the page, the picture makes way."
+    folder, url = site
+    pages = moving(folder)
+    assert {"04_mean_field.html", "11_fluctuations.html", "12_langevin.html"} < {*pages}
     with browser.new_context(viewport=PHONE) as context:
         page = context.new_page()
-        page.goto(f"{site[1]}/11_fluctuations.html")
-        place = page.locator(".explorer")
-        cases = json.loads(place.locator("script").text_content())
-        seen = lambda: (
-            place.locator("[data-curve=law]").get_attribute("d"),
-            place.locator("p[aria-live]").inner_text(),
-        )
-        assert (
-            page.locator("#figure-explorer").is_hidden()
-            and place.locator("[data-curve]").count() == 4
-        )
-        before = [seen()]
-        for control, key in (
-            ("width", "ArrowRight"),
-            ("dim", "ArrowLeft"),
-        ):  # by keyboard, as some readers do
-            place.locator(f"input[name={control}]").press(key)
-            before.append(seen())
-        place.locator("select").select_option("2")
-        before.append(seen())
-        m, d = (
-            int(place.locator(f"label:has([name={name}]) output").inner_text())
-            for name in ("width", "dim")
-        )
-        one = next(c for c in cases if (c["degree"], c["dim"]) == (2, d))
-        error = float(re.search(r"from its limit by ([\d.]+)(?:·10\^(-?\d+))?", before[-1][1])[1])
-        power = re.search(r"from its limit by [\d.]+·10\^(-?\d+)", before[-1][1])
-        assert error * 10.0 ** int(power[1] if power else 0) == pytest.approx(
-            one["law"][-1] / m, rel=0.06
-        )
-    assert len({curve for curve, _ in before}) == len({words for _, words in before}) == 4
+        for name in pages:
+            page.goto(f"{url}/{name}")
+            for place in page.locator(".explorer:not([data-edit])").all():
+                assert not place.locator("xpath=..").locator("> a img").count() or (
+                    place.locator("xpath=..").locator("> a img").is_hidden()
+                )
+                data = json.loads(place.locator("script").text_content())
+                controls = place.locator("input, select")
+                for i in range(controls.count()):
+                    control = controls.nth(i)
+                    before = read(place)
+                    last = control.evaluate("e => e.options ? e.options.length - 1 : Number(e.max)")
+                    at_end = control.evaluate("e => e.options ? e.selectedIndex : Number(e.value)")
+                    if last == 0:
+                        continue  # nothing else is to choose
+                    key = "Up" if at_end == last else "Down"
+                    if control.get_attribute("type") == "range":
+                        key = "Left" if at_end == last else "Right"
+                    control.press(f"Arrow{key}")
+                    after = read(place)
+                    what = (name, control.get_attribute("name"))
+                    assert after[2] != before[2], what
+                    assert (after[0] == before[0]) == (what[1] == "at"), what
+                    chosen = place.evaluate(
+                        """e => Object.fromEntries([...e.querySelectorAll("input, select")].map(one =>
+                        [one.name, one.options || one.name === "at" ? one.value
+                        : one.closest("label").querySelector("output").textContent]))"""
+                    )
+                    assert after[1] == pytest.approx(stored(data, chosen), rel=6e-3), what
+
+
+def test_an_animation_stands_still_for_who_asks_for_less_motion(browser, site):
+    shown = {}
+    for motion in ("reduce", "no-preference"):
+        with browser.new_context(reduced_motion=motion) as context:
+            page = context.new_page()
+            page.goto(f"{site[1]}/06_coupling.html")
+            picture = page.locator("#figure-moving_picture img")
+            shown[motion] = picture.evaluate("e => e.currentSrc.split('.').at(-1)")
+    assert shown == {"reduce": "png", "no-preference": "webp"}
+
+
+@pytest.mark.parametrize("without", ["JavaScript", "a screen"])
+def test_a_figure_that_moves_is_a_still_picture_without(without, browser, site):
+    folder, url = site
+    with browser.new_context(java_script_enabled=without == "a screen") as context:
+        page = context.new_page()
+        for name in moving(folder):
+            page.goto(f"{url}/{name}")
+            if without == "a screen":
+                page.emulate_media(media="print")
+            for place in page.locator(".explorer").all():
+                pictures = place.locator("xpath=..").locator("> a img")
+                assert place.is_hidden() and (pictures.count() == 0 or pictures.is_visible())
+            assert page.locator("figure.picture img, .card img").first.is_visible()
+
+
+def test_the_lemma_holds_for_the_matrix_that_a_reader_writes(browser, site):
+    """Chapter 8: growth and bound as SciPy and `balance` have them; where the lemma says nothing,
+    or an entry is none, the page says so."""
+    with browser.new_context(viewport=PHONE) as context:
+        page = context.new_page()
+        page.goto(f"{site[1]}/08_balanced.html")
+        place = page.locator(".explorer[data-edit]")
+        end = json.loads(place.locator("script").text_content())["cases"][0]["x"][-1]
+        fields = place.locator(".matrix input")
+
+        def write(H):
+            for i, value in enumerate(np.ravel(H)):
+                fields.nth(i).fill(str(value))
+            return read(place)
+
+        growth = lambda H: np.abs(expm(-end * np.array(H))).sum(0).max()
+        for H in (
+            [[2, -1, 0], [-1, 2, -1], [0, -1, 2]],
+            [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 3]],
+            np.eye(3),
+        ):
+            _, numbers, words = write(H)
+            found = [growth(H), balance(H).upper]
+            assert list(numbers.values()) == pytest.approx(found, rel=6e-3)
+            assert "so the lemma holds" in words
+        for H, said in (
+            ([[1, 2, 0], [0, 1, 0], [0, 0, 1]], "not symmetric"),
+            ([[0, 1, 0], [1, 0, 0], [0, 0, 1]], "one is negative"),
+        ):
+            curves, numbers, words = write(H)
+            assert list(curves) == ["growth"] and said in words
+            assert list(numbers.values()) == pytest.approx([growth(H)], rel=6e-3)
+        for wrong, said in (("", "is empty"), ("two", "“two”"), ("1e9", "“1e9”")):
+            fields.nth(5).fill(wrong)
+            assert place.locator("[data-curve]").count() == 0
+            assert "Row 2, column 3" in (now := place.locator("[aria-live]").inner_text())
+            assert said in now and fields.nth(5).get_attribute("aria-invalid") == "true"
+        fields.nth(5).fill("0")
+        assert list(read(place)[0]) == ["growth"]
 
 
 def test_the_reader_chooses_cards_by_verdict_and_chapter(browser, site):
@@ -267,6 +375,48 @@ def test_a_public_name_in_prose_leads_to_its_entry_and_a_word_nowhere(seen):
     assert "table1.html#poc_book.table1.reduced_limit" in leads("10_table1.html")
     words = leads("05_finite_width.html")  # which speaks of batches that are `drawn`
     assert not [link for link in words if "#poc_book.latent_law" in link]
+
+
+PREVIEWS = [  # a page, one of its links, and words of what is shown beside it
+    ("06_coupling", "[href='#eq-6.2']", "interaction"),
+    ("11_latent_risk", "[href$='#eq-11.7']", "(11.7)"),
+    ("10_table1", "[href$='#theorem-7']", "Assume regularity"),
+    ("07_stability", "[href$='#lemma-49']", "achieved"),
+    ("12_langevin", "[href*='bibliography.html#']", "Improved particle approximation error"),
+    ("07_stability", "[href$='.hessian_scalars']", "hessian_scalars("),
+    ("10_table1", "[href='09_single_index.html']", "Question."),
+    ("93_frames", "[href$='#figure-linear_coupling']", "Figure 6.2."),
+]
+SAYS = "words => document.querySelector('#preview:not([hidden])')?.textContent.includes(words)"
+TYPESET = "() => !document.querySelector('#preview .math:not(:has(mjx-container))')"
+
+
+@pytest.mark.parametrize(("page", "leads", "words"), PREVIEWS, ids=lambda x: x)
+def test_a_link_shows_what_it_leads_to(browser, site, page, leads, words):
+    "By pointer and by keyboard, typeset, within a phone's width, until Escape."
+    with browser.new_context(viewport=PHONE) as context:
+        one = context.new_page()
+        one.goto(f"{site[1]}/{page}.html")
+        one.evaluate("window.MathJax?.startup.promise.then(() => 1)")
+        link, shown = one.locator(f"article a{leads}:visible").first, one.locator("#preview")
+        for point in (link.hover, lambda: (one.keyboard.press("Tab"), link.focus())):
+            point()
+            one.wait_for_function(SAYS, arg=words)
+            one.wait_for_function(TYPESET)
+            assert shown.locator("mjx-merror").count() == 0
+            box = shown.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+            one.keyboard.press("Escape")
+            assert shown.is_hidden()
+            one.mouse.move(0, 0)
+
+
+def test_a_finger_follows_links(browser, site):
+    with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
+        page = context.new_page()
+        page.goto(f"{site[1]}/12_langevin.html")
+        page.locator("article a[href*='bibliography.html#']").first.tap()
+        page.wait_for_url("**/bibliography.html#*")
 
 
 def test_answers_are_folded_until_asked_for(browser, site):

@@ -41,7 +41,7 @@ chapter = Chapter.of("{name}", globals())
 data = xr.Dataset({{"y": ("x", [float(value(i)) for i in range(steps)])}})
 fig, ax = plt.subplots(figsize=(2, 2))
 ax.plot(data.y)
-chapter.figure("{figure}", fig, data=data, alt="A line.")
+chapter.figure("{figure}", fig, data=data, caption="Values $y$ at steps.", alt="A line.")
 """
 SETTINGS = "[smoke]\nseed = 0\n[reader]\nseed = 1\n[reader:01_line]\nsteps = 4\n"
 

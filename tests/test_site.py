@@ -21,7 +21,7 @@ from poc_book.site import write_page  # noqa: E402
 @pytest.fixture
 def tiny(made: TinyBook) -> TinyBook:
     "The finished tiny book with all that a site needs."
-    for name in ("site", "figures"):
+    for name in ("site", "figures", "quarto"):
         shutil.copy(CHECKOUT / "poc_book" / f"{name}.py", made.root / "poc_book")
     shutil.copytree(CHECKOUT / "docs", made.root / "docs")
     shutil.copytree(CHECKOUT / "poc_book" / "data", made.root / "poc_book" / "data")
@@ -39,10 +39,15 @@ def tiny(made: TinyBook) -> TinyBook:
         }
     }
     (made.root / "_quarto.yml").write_text(json.dumps(contents))
-    write(made, "index", "# Tiny\n> A book.", "Read [the line](01_line.ipynb).")
+    text = "Read [the line](01_line.ipynb), equation (1.1) of Chapter 1, and `curve.value(1)`."
+    write(made, "index", "# Tiny\n> A book.", text)
     for name in ("01_line", "02_square"):
+        formula = f"$$y=x\\tag{{{int(name[:2])}.1}}$$"
         title = dict(
-            cell_type="markdown", id="title", metadata={}, source=f"# {name}\n> A chapter."
+            cell_type="markdown",
+            id="title",
+            metadata={},
+            source=f"# {name}\n> A chapter.\n\n{formula}",
         )
         path = made.root / "nbs" / f"{name}.ipynb"
         notebook = json.loads(path.read_text())
@@ -80,21 +85,28 @@ def test_a_site_from_one_command_and_a_broken_link_that_leaves_it_standing(tiny)
         and "from poc_book.curve import value" in re.sub("<[^>]*>", "", page)
     )
     assert "said of itself" in page and "noise of a run" not in page
+    words = lambda page: re.sub(r"\s+", " ", re.sub("<[^>]*>", "", page))
+    caption = r"Values \(y\) at steps."  # and no dollars
+    assert f"Figure 1.1. {caption}" in words(page)
+    assert f"Figure 2.1. {caption}" in words((site / "gallery.html").read_text())
     for kind in ("svg", "nc", "json"):
         assert f'href="files/01_line/line.{kind}"' in page
     assert (site / "files/01_line/line.nc").read_bytes() == (
         tiny.home / "01_line" / "line.nc"
     ).read_bytes()
-    assert (
-        "Tiny" in (site / "index.html").read_text()
-        and "Seconds." in (site / "expect.html").read_text()
-    )
+    first = (site / "index.html").read_text()
+    assert "Tiny" in first and "Seconds." in (site / "expect.html").read_text()
+    assert 'id="eq-1.1"' in page and 'id="eq-1.1"' not in (site / "02_square.html").read_text()
+    for link in ("01_line.html#eq-1.1", "01_line.html", "api/curve.html#poc_book.curve.value"):
+        assert f'<a class="reference internal" href="{link}">' in first
     assert "- [02_square](02_square.html): A chapter." in (site / "llms.txt").read_text()
 
     path = tiny.root / "nbs" / "01_line.ipynb"
     path.write_text(path.read_text().replace("A chapter.", "A line, and what it is."))
     assert fresh(open_book(tiny.root), "smoke", "01_line")  # prose runs nothing
-    now = write_page(open_book(tiny.root), "smoke", "01_line", tiny.root / "page")["cells"]
+    numbers = {("01_line", "line"): "Figure 1.1"}
+    place = tiny.root / "page"
+    now = write_page(open_book(tiny.root), "smoke", "01_line", place, numbers)["cells"]
     assert "what it is" in str(now[0]) and "said of itself" in str(now[-1])
 
     old = (site / "index.html").read_bytes()
@@ -145,7 +157,7 @@ def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_f
     path = tiny.root / "nbs" / "01_line.ipynb"
     notebook = json.loads(path.read_text())
     for cell in notebook["cells"]:
-        cell["source"] = cell["source"].replace("A line.", HOSTILE)
+        cell["source"] = cell["source"].replace("A line.", HOSTILE).replace("at steps.", HOSTILE)
     path.write_text(json.dumps(notebook))
     monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/book")
     assert tiny.run("site", "--profile", "smoke").returncode == 0

@@ -1,96 +1,175 @@
-// The interactive figure: exact results stored in the page, drawn for the degree, dimension and width that the reader chooses.
+// Figures that their reader moves: stored results, drawn for what the reader chooses. poc_book.explore says what a page holds.
 "use strict";
-const CURVES = [
-  { name: "risk", text: "risk of the limit", colour: "#0072B2", dash: "", scaled: false },
-  { name: "law", text: "function error E‖f_m − f_MF‖²", colour: "#D55E00", dash: "", scaled: true },
-  { name: "coupling", text: "coupling error E|Δ|²", colour: "#009E73", dash: "8 3 2 3", scaled: true },
-  { name: "gronwall", text: "Gronwall’s bound of the coupling error", colour: "#666666", dash: "6 4", scaled: true },
-];
-const BOX = { left: 52, top: 10, width: 560, height: 300 }, LOW = -7, HIGH = 1;
+const MARGIN = { left: 66, right: 14, top: 12, bottom: 46 }, HEIGHT = 340;
+const WIDTHS = Array.from({ length: 17 }, (_, i) => 2 ** (i + 4)); // of networks, in neurons
+const SVG = ["svg", "g", "path", "line", "text", "circle"];
 
-function element(tag, attributes = {}, text = "") {
-  const svg = ["svg", "path", "line", "text"].includes(tag);
-  const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+function element(tag, attributes = {}, ...inside) {
+  const made = SVG.includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.textContent = text;
+  made.append(...inside);
   return made;
 }
 
-const across = (t, end) => BOX.left + BOX.width * t / end;
-const up = (value) => BOX.top + BOX.height * (HIGH - Math.log10(value)) / (HIGH - LOW);
-const short = (x) => (x >= 0.001 && x < 1000 ? String(Number(x.toPrecision(3))) : x.toExponential(1).replace("e", "·10^"));
+// A number as in a sentence: a whole one in full, of others three digits, and a power of ten where they are far from one.
+function short(x) {
+  if (Number.isInteger(x) && Math.abs(x) < 1e7) return String(x);
+  if (Math.abs(x) >= 0.001 && Math.abs(x) < 1e5) return String(Number(x.toPrecision(3)));
+  const [digits, power] = x.toExponential(2).split("e");
+  const raised = [...power.replace("+", "")].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])).join("");
+  return `${Number(digits) === 1 ? "" : `${Number(digits)}·`}10${raised}`;
+}
 
-function axes(end) {
-  const parts = [];
-  for (let power = LOW; power <= HIGH; power++) {
-    const y = up(10 ** power);
-    parts.push(element("line", { x1: BOX.left, x2: BOX.left + BOX.width, y1: y, y2: y, stroke: "#e6e6e6" }));
-    parts.push(element("text", { x: BOX.left - 6, y: y + 4, "text-anchor": "end", "font-size": 12, fill: "#333" }, `1e${power}`));
+function multiples(step, low, high) {
+  const found = [];
+  for (let i = Math.ceil(low / step - 1e-6); i <= high / step + 1e-6; i++) found.push(i * step);
+  return found;
+}
+
+// Round numbers between `low` and `high`, at most about so many: powers of ten on a logarithmic scale that has three of them.
+function ticks(scale, low, high, most) {
+  if (scale === "log") {
+    const [first, last] = [Math.log10(low), Math.log10(high)];
+    const powers = multiples(Math.max(1, Math.ceil((last - first) / most)), first, last).map((p) => 10 ** p);
+    if (powers.length > 2) return powers;
   }
-  const step = [1, 2, 5].map((u) => u * 10 ** Math.floor(Math.log10(end / 4))).reverse().find((u) => end / u >= 4) || end / 4;
-  for (let t = 0; t <= end * 1.001; t += step)
-    parts.push(element("text", { x: across(t, end), y: BOX.top + BOX.height + 18, "text-anchor": "middle", "font-size": 12, fill: "#333" },
-      String(Number(t.toPrecision(3)))));
-  const middle = BOX.left + BOX.width / 2;
-  parts.push(element("text", { x: middle, y: BOX.top + BOX.height + 38, "text-anchor": "middle", "font-size": 13, fill: "#333" }, "flow time"));
-  const centre = BOX.top + BOX.height / 2;
-  parts.push(element("text", { x: 12, y: centre, transform: `rotate(-90 12 ${centre})`, "text-anchor": "middle", "font-size": 13,
-    fill: "#333" }, "risk, mean square error"));
-  return parts;
+  const rough = (high - low) / most, unit = 10 ** Math.floor(Math.log10(rough));
+  return multiples([1, 2, 5, 10].map((u) => u * unit).find((u) => u >= rough), low, high);
 }
 
-function line(times, values, curve) {
-  const inside = values.map((v) => Math.min(Math.max(v, 10 ** LOW), 10 ** HIGH)), end = times[times.length - 1];
-  const last = values.findIndex((v) => v > 10 ** HIGH), stop = last < 0 ? times.length : last + 1; // a curve ends where it leaves the top
-  const points = times.slice(0, stop).map((t, i) => `${across(t, end).toFixed(1)},${up(inside[i]).toFixed(1)}`);
-  return element("path", { d: `M${points.join("L")}`, fill: "none", stroke: curve.colour, "stroke-width": 2, "stroke-dasharray": curve.dash,
-    "data-curve": curve.name });
+// An axis of so many pixels around the numbers it shows (and zero, if it is linear), or between its own `limits` where it has them.
+function axis(scale, numbers, limits, length) {
+  const seen = numbers.filter((v) => Number.isFinite(v) && (scale === "linear" || v > 0)), empty = seen.length === 0;
+  const around = empty ? [1, 10] : [Math.min(...seen, ...(scale === "linear" ? [0] : [])), Math.max(...seen)];
+  let [low, high] = around.map((end, i) => limits[i] ?? end);
+  if (low === high) [low, high] = [low / 2, low * 2 || 1];
+  const to = scale === "log" ? Math.log10 : Number;
+  const place = (v) => (length * (to(v) - to(low))) / (to(high) - to(low));
+  return { place, has: (v) => v !== null && (scale === "linear" || v > 0), ticks: ticks(scale, low, high, length / 55) };
 }
 
-function slider(name, text, max, value) {
-  const input = element("input", { type: "range", name, min: 0, max, step: 1, value }), shown = element("output");
-  const whole = element("label", {}, `${text} `);
-  whole.append(input, " ", shown);
-  return { whole, input, shown };
+// A line through the points that both axes have; it is broken where one is missing.
+function path(xs, ys, x, y) {
+  let pen = "M", d = "";
+  xs.forEach((v, i) => {
+    const there = x.has(v) && y.has(ys[i]);
+    if (there) d += `${pen}${x.place(v).toFixed(1)},${y.place(ys[i]).toFixed(1)}`;
+    pen = there ? "L" : "M";
+  });
+  return d;
+}
+
+function stroke(curve) {
+  return { class: "curve", style: `--colour: ${curve.colour}`, "stroke-dasharray": curve.dash };
+}
+
+// Axes, curves and a mark at the place where they are read.
+function drawing(about, one, at, size) {
+  const wide = size - MARGIN.left - MARGIN.right, high = HEIGHT - MARGIN.top - MARGIN.bottom, curves = Object.entries(one.curves);
+  const x = axis(about.scales[0], one.x, [], wide), up = axis(about.scales[1], curves.flatMap(([, v]) => v), about.limits, high);
+  const y = { ...up, place: (v) => high - up.place(v) };
+  const words = (text, left, top, anchor, more = {}) => element("text", { x: left, y: top, "text-anchor": anchor, ...more }, text);
+  const all = element("g", { transform: `translate(${MARGIN.left} ${MARGIN.top})` });
+  for (const v of y.ticks) {
+    all.append(element("line", { class: "grid", x1: 0, x2: wide, y1: y.place(v), y2: y.place(v) }));
+    all.append(words(short(v), -7, y.place(v) + 4, "end"));
+  }
+  for (const v of x.ticks) all.append(words(short(v), x.place(v), high + 18, "middle"));
+  all.append(words(about.across, wide / 2, high + 38, "middle", { class: "name" }));
+  all.append(words(about.up, -high / 2, -50, "middle", { class: "name", transform: "rotate(-90)" }));
+  const inside = element("svg", { width: wide, height: high }); // what is beyond the axes is cut
+  if (x.has(one.x[at])) inside.append(element("line", { class: "mark", x1: x.place(one.x[at]), x2: x.place(one.x[at]), y1: 0, y2: high }));
+  for (const [name, values] of curves)
+    inside.append(element("path", { "data-curve": name, d: path(one.x, values, x, y), ...stroke(about.curves[name]) }));
+  all.append(inside);
+  return all;
+}
+
+// A control with its words: a list of texts, a slider over numbers. `offer` tells it what there is to choose from.
+function choice(name, words, text) {
+  const input = text ? element("select", { name }) : element("input", { type: "range", name, min: 0, step: 1 });
+  const shown = element("output"), whole = element("label", {}, `${words} `, input, ...(text ? [] : [" ", shown]));
+  let offered = [];
+  const index = () => Number(text ? input.selectedIndex : input.value);
+  return {
+    name, words, whole, input,
+    index,
+    value: () => offered[index()],
+    offer(list, start) {
+      const wanted = offered.length ? offered[index()] : start;
+      const off = list.map((v) => (text ? Number(v !== wanted) : Math.abs(v - wanted))), nearest = Math.max(0, off.indexOf(Math.min(...off)));
+      if (text && String(list) !== String(offered)) input.replaceChildren(...list.map((v) => element("option", {}, v)));
+      if (!text) input.max = list.length - 1;
+      offered = list;
+      if (text) input.selectedIndex = nearest;
+      else input.value = nearest;
+      this.tell();
+    },
+    tell() {
+      shown.textContent = text ? "" : short(offered[index()]);
+      input.setAttribute("aria-valuetext", shown.textContent);
+    },
+  };
+}
+
+// The picture of a place with its legend and its words; the answer shows curves, and what is to be said before their numbers.
+function chart(about, place) {
+  const picture = element("svg", { role: "img", height: HEIGHT }), legend = element("p", { class: "legend" });
+  const at = choice("at", `read at ${about.across}`), words = element("p", { "aria-live": "polite" });
+  let one = null, before = "";
+  place.append(picture, legend, element("p", { class: "controls" }, at.whole), words);
+  at.input.addEventListener("input", draw);
+  new ResizeObserver(draw).observe(place);
+
+  function draw() {
+    const size = place.clientWidth, shown = one ? Object.keys(one.curves) : [];
+    at.whole.hidden = !one;
+    if (one) at.tell();
+    picture.setAttribute("width", size);
+    picture.replaceChildren(...(one && size ? [drawing(about, one, at.index(), size)] : []));
+    legend.replaceChildren(...shown.map((name) => {
+      const key = element("svg", { width: 30, height: 8, "aria-hidden": true });
+      key.append(element("path", { d: "M0,4L30,4", ...stroke(about.curves[name]) }));
+      return element("span", {}, key, ` ${about.curves[name].label}`);
+    }));
+    const numbers = shown.map((name) => [about.curves[name].label, one.curves[name][at.index()]]);
+    const said = numbers.map(([label, v]) => `${label} ${v === null ? "is not known" : `= ${short(v)}`}`).join("; ");
+    words.textContent = one ? `${before}At ${about.across} = ${short(one.x[at.index()])}: ${said}.` : before;
+    picture.setAttribute("aria-label", words.textContent);
+  }
+  return (next, sentence = "") => {
+    [one, before] = [next, sentence];
+    if (one) at.offer(one.x, one.x.at(-1));
+    draw();
+  };
 }
 
 function explore(place) {
-  const cases = JSON.parse(place.querySelector("script").textContent);
-  const degrees = [...new Set(cases.map((c) => c.degree))], dims = () => cases.filter((c) => c.degree === Number(degree.value));
-  const degree = element("select", { name: "degree" }), degreeLabel = element("label", {}, "degree k "), controls = element("p");
-  for (const k of degrees) degree.append(element("option", { value: k }, k));
-  degree.value = degrees.includes(4) ? 4 : degrees[0];
-  degreeLabel.append(degree);
-  const dim = slider("dim", "dimension d", dims().length - 1, dims().length - 1), width = slider("width", "width m", 16, 6);
-  controls.append(degreeLabel, dim.whole, width.whole);
-  const picture = element("svg", { viewBox: "0 0 630 355", role: "img" }), words = element("p", { "aria-live": "polite" });
-  const legend = element("p", { class: "legend" });
-  for (const curve of CURVES) {
-    const item = element("span"), key = element("svg", { viewBox: "0 0 30 8", width: 30, height: 8 });
-    key.append(element("line", { x1: 0, x2: 30, y1: 4, y2: 4, stroke: curve.colour, "stroke-width": 2, "stroke-dasharray": curve.dash }));
-    item.append(key, ` ${curve.text}`);
-    legend.append(item);
+  const { about, cases } = JSON.parse(place.querySelector("script").textContent), controls = element("p", { class: "controls" });
+  const choices = Object.entries(about.choose).map(([name, words]) => choice(name, words, typeof cases[0].choose[name] === "string"));
+  const width = choice("width", "width m"), scaled = Object.values(about.curves).some((c) => c.per_width);
+  width.offer(WIDTHS, about.width);
+  for (const one of scaled ? [...choices, width] : choices) {
+    controls.append(one.whole);
+    one.input.addEventListener("input", draw);
   }
+  place.append(controls);
+  const show = chart(about, place);
 
   function draw() {
-    dim.input.max = dims().length - 1;
-    const one = dims()[dim.input.value], m = 2 ** (Number(width.input.value) + 4), end = one.time[one.time.length - 1];
-    dim.shown.textContent = one.dim;
-    width.shown.textContent = m;
-    const value = (curve, i) => one[curve.name][i] / (curve.scaled ? m : 1), last = one.time.length - 1;
-    picture.replaceChildren(...axes(end), ...CURVES.map((c) => line(one.time, one.time.map((_, i) => value(c, i)), c)));
-    const [risk, error, coupling, bound] = CURVES.map((c) => value(c, last)), lost = one.gronwall.findIndex((b) => b / m > 1);
-    const chaos = lost < 0 ? "Gronwall’s bound stays below 1 up to then."
-      : `Gronwall’s bound of it passes 1 already at t = ${short(one.time[lost])}.`;
-    words.textContent = `At t = ${short(end)} the risk is ${short(risk)}; a network of ${m} neurons differs from its limit by ` +
-      `${short(error)} in mean square, a fraction ${short(error / risk)} of the risk, and its neurons by ${short(coupling)} ` +
-      `(leading order in 1/m, which holds while that is small). ${chaos}`;
-    picture.setAttribute("aria-label", `Curves for degree ${one.degree}, dimension ${one.dim}, width ${m}. ${words.textContent}`);
+    let left = cases;
+    for (const one of choices) {
+      one.offer([...new Set(left.map((c) => c.choose[one.name]))], about.start[one.name]);
+      left = left.filter((c) => c.choose[one.name] === one.value());
+    }
+    width.tell();
+    const by = (name) => (about.curves[name].per_width ? width.value() : 1);
+    const known = Object.entries(left[0].curves).filter(([, values]) => values.some((v) => v !== null));
+    const curves = known.map(([name, values]) => [name, values.map((v) => (v === null ? v : v / by(name)))]);
+    show({ x: left[0].x, curves: Object.fromEntries(curves) });
   }
-  for (const input of [degree, dim.input, width.input]) input.addEventListener("input", draw);
-  place.append(controls, picture, legend, words);
   draw();
   place.hidden = false;
 }
 
-document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".explorer").forEach(explore));
+document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".explorer:not([data-edit])").forEach(explore));
