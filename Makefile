@@ -7,7 +7,7 @@ CONSTRAINTS ?= constraints.txt
 READY := .venv/.ready
 LAB := .venv/.lab
 
-.PHONY: help figures paper lab sweep profiles site quarto check test benchmark lint sync constraints clean
+.PHONY: help figures paper lab sweep profiles site pdf quarto check test benchmark lint sync constraints clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -27,6 +27,9 @@ lab: $(LAB)  ## the book in JupyterLab, to change and run it cell by cell: ARGS=
 
 site: $(READY)  ## figures, then the site in build/PROFILE/site: PROFILE=reader|smoke, SERVE=1 to look at it
 	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book site --profile '$(PROFILE)' $(if $(SERVE),--serve)
+
+pdf: $(READY)  ## the site, and the book and each chapter as PDF, printed by Chromium: PROFILE=reader|smoke
+	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book pdf --profile '$(PROFILE)'
 
 quarto: $(READY)  ## figures, then the same pages with nbdev and Quarto, where Quarto is installed: PROFILE=reader|smoke
 	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book quarto --profile '$(PROFILE)'

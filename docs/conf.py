@@ -42,7 +42,7 @@ html_theme_options = {"light_css_variables": {"font-stack": "system-ui, sans-ser
 html_static_path = ["_static", str(mathjax)]
 exclude_patterns = ["mathjax/*-*.js", "mathjax/sre", "mathjax/ui", "mathjax/output/svg*"]
 html_css_files = ["book.css"]
-html_js_files = ["search.js", "cards.js", "explorer.js", "preview.js"]
+html_js_files = ["search.js", "cards.js", "zoom.js", "explorer.js", "preview.js"]
 html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_copyright = html_show_sourcelink = False

@@ -67,12 +67,14 @@ def parser() -> Parser:
         return own
 
     one = command("figures", "execute the chapters that are out of date")
-    one.add_argument("--only", metavar="CHAPTER", help="one, or all pages of 10_experiments")
-    one.add_argument("--resume", action="store_true", help="go on from checkpoints of killed runs")
+    which = "one chapter, such as 04_mean_field, or all pages of 10_experiments"
+    one.add_argument("--only", metavar="CHAPTER", help=which)
+    one.add_argument("--resume", action="store_true", help="continue what was killed")
 
     command("sweep", "make and merge the runs of [PROFILE:sweep]")
     pages = command("site", "render the executed chapters as a site, after `figures`")
     pages.add_argument("--serve", action="store_true", help="then serve it, to this machine only")
+    command("pdf", "make the site, and of its pages the book as PDF, with Chromium")
     command("quarto", "render them with nbdev and Quarto instead, where there is one")
     command("profiles", "list the profiles and the parameters of each chapter", profile="")
 

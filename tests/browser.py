@@ -6,6 +6,7 @@ Skipped without Chromium or a built site."""
 import json
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 from threading import Thread
 from urllib.parse import quote, unquote, urlsplit
@@ -29,12 +30,13 @@ SITES = sorted(CHECKOUT.glob("build/*/site"))
 LIMIT = 2_000_000  # bytes of a page with all it loads, uncompressed, nothing cached
 PATIENCE = 120_000  # ms, for a page on a machine that does much else
 PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+PAPER = {"width": 673, "height": 986}  # px of what A4 has between its margins
 
 # What a page looks like to its reader, asked of the page itself once every fold is open.
 INSPECT = """() => {
   document.querySelectorAll("details").forEach(d => d.open = true);
-  const article = document.querySelector("article") || document.body, wide = innerWidth + 1;
-  const scrolls = e => e && e !== document.body && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+  const article = document.querySelector("article") || document.body;
   const dollars = document.createTreeWalker(article, NodeFilter.SHOW_TEXT), raw = [];
   for (let n; n = dollars.nextNode();)
     if (n.data.includes("$") && !n.parentElement.closest("code, pre, script, style, .sig, mjx-container"))
@@ -45,9 +47,6 @@ INSPECT = """() => {
     wordless: [...document.images].filter(i => !(i.alt || "").trim()).map(i => i.src),
     broken: [...document.images].filter(i => !i.naturalWidth).map(i => i.src),
     pictures: document.querySelectorAll("figure.picture img").length,
-    overflow: [...(document.documentElement.scrollWidth >= wide ? ["the page"] : []),
-      ...[...article.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > wide && !scrolls(e.parentElement))
-        .map(e => e.outerHTML.slice(0, 80))],
     untypeset: [...raw, ...[...document.querySelectorAll("mjx-merror, .math:not(:has(mjx-container))")].map(e => e.textContent)],
     formulas: document.querySelectorAll("mjx-container").length,
     weight: performance.getEntries().reduce((sum, e) => sum + (e.decodedBodySize || 0), 0),
@@ -55,10 +54,59 @@ INSPECT = """() => {
   };
 }"""
 
+# What is wider than the window, but for what scrolls in its own box, as wide tables and formulas do; code never scrolls.
+OVERFLOW = """() => {
+  const article = document.querySelector("article") || document.body, wide = innerWidth + 1;
+  const scrolls = e => e && e !== document.body && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+  return [...(document.documentElement.scrollWidth >= wide ? ["the page"] : []),
+    ...[...article.querySelectorAll("pre")].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 80)),
+    ...[...article.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > wide && !scrolls(e.parentElement))
+      .map(e => e.outerHTML.slice(0, 80))];
+}"""
+
+# Text whose contrast with what lies behind it is below 4.5, as WCAG 2 reckons it.
+FAINT = """() => {
+  const parts = colour => { const v = colour.match(/[\\d.]+/g).map(Number); return [v[0], v[1], v[2], v[3] ?? 1]; };
+  const over = (top, under) => under.map((u, i) => i < 3 ? top[i] * top[3] + u * (1 - top[3]) : 1);
+  const behind = e => {
+    if (!e) return [255, 255, 255, 1];
+    const own = parts(getComputedStyle(e).backgroundColor);
+    return own[3] >= 1 ? own : over(own, behind(e.parentElement));
+  };
+  const linear = x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4;
+  const light = c => 0.2126 * linear(c[0] / 255) + 0.7152 * linear(c[1] / 255) + 0.0722 * linear(c[2] / 255);
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = new Set(), known = new Map();
+  for (let n; n = texts.nextNode();) {
+    const e = n.parentElement;
+    if (!n.data.trim() || e.closest("script, style, svg, noscript, mjx-container")) continue;
+    if (!e.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+    const own = getComputedStyle(e).color, box = e.parentElement, key = `${own} ${e.className} ${box.tagName} ${box.className}`;
+    if (!known.has(key)) {
+      const under = behind(e), [a, b] = [light(over(parts(own), under)), light(under)];
+      known.set(key, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+    }
+    if (known.get(key) < 4.5) found.add(`${key}: ${n.data.trim().slice(0, 40)}, ${known.get(key).toFixed(2)}`);
+  }
+  return [...found];
+}"""
+
+
+def everywhere(page) -> dict[str, list]:
+    "What does not fit a phone, a desk and paper, and what is faint in light and dark."
+    overflow, faint = [], []
+    for size, media in ((PHONE, "screen"), (DESK, "screen"), (PAPER, "print")):
+        page.set_viewport_size(size)
+        page.emulate_media(media=media)
+        overflow += [f"{size['width']}: {one}" for one in page.evaluate(OVERFLOW)]
+    for scheme in ("light", "dark"):
+        page.emulate_media(media="screen", color_scheme=scheme)
+        faint += [f"{scheme}: {one}" for one in page.evaluate(FAINT)]
+    return {"overflow": overflow, "faint": faint}
+
 
 def look(browser, url: str, **options) -> dict:
-    """What a reader with an empty cache gets at `url` on a phone, with what the console said and
-    what was asked of whom."""
+    """What a reader with an empty cache gets at `url`, with what the console said and what was
+    asked of whom."""
     with browser.new_context(viewport=PHONE, **options) as context:
         page, console, asked = context.new_page(), [], []
         page.on(
@@ -77,7 +125,8 @@ def look(browser, url: str, **options) -> dict:
         page.wait_for_load_state("networkidle")
         origin = "/".join(url.split("/")[:3])
         foreign = [u for u in asked if not u.startswith((origin, "data:", "blob:"))]
-        return page.evaluate(INSPECT) | {"console": console, "foreign": foreign}
+        seen = page.evaluate(INSPECT) | {"console": console, "foreign": foreign}
+        return seen | everywhere(page)
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +167,9 @@ def complaints(seen: dict, field: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    "field", ["console", "foreign", "wordless", "broken", "untypeset", "overflow"]
+    "field", ["console", "foreign", "wordless", "broken", "untypeset", "overflow", "faint"]
 )
-def test_every_page_loads_alone_is_typeset_has_words_for_pictures_and_fits_a_phone(seen, field):
+def test_every_page_loads_alone_is_typeset_has_words_for_pictures_fits_and_is_legible(seen, field):
     assert complaints(seen, field) == {}
 
 
@@ -430,10 +479,58 @@ def test_answers_are_folded_until_asked_for(browser, site):
         assert answer.is_visible()
 
 
+def test_without_javascript_a_chapter_shows_its_text_and_pictures(browser, site):
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{site[1]}/06_coupling.html", wait_until="load")
+        pictures = page.locator("figure.picture img")
+        assert page.get_by_text("Question.").first.is_visible() and pictures.count() > 3
+        assert all(
+            one.is_visible() and one.evaluate("i => i.naturalWidth") for one in pictures.all()
+        )
+
+
+def test_a_picture_is_enlarged_by_click_and_key_and_left_by_escape(browser, site):
+    with browser.new_context(viewport=PHONE) as context:
+        page = context.new_page()
+        page.goto(f"{site[1]}/06_coupling.html")
+        dialog, link = page.locator("dialog.zoom"), page.locator("figure.picture > a").first
+        for open_it in (link.click, lambda: link.press("Enter")):
+            open_it()
+            page.wait_for_function("document.querySelector('dialog.zoom img').naturalWidth")
+            assert dialog.is_visible() and dialog.locator("img").bounding_box()["width"] > 800
+            assert dialog.evaluate("d => d.scrollWidth > d.clientWidth")  # a finger moves it
+            page.keyboard.press("Escape")
+            assert not dialog.is_visible()
+
+
+def test_the_book_on_paper_has_all_chapters_and_every_word_of_their_code(seen, site):
+    pypdf = pytest.importorskip("pypdf", reason="no pypdf: install the extra [site]")
+    folder, _ = site
+    if not (folder / "poc_book.pdf").is_file():
+        pytest.skip("no PDF here: make pdf")
+    whole = pypdf.PdfReader(folder / "poc_book.pdf")
+    assert (folder / "poc_book.pdf").stat().st_size < 25_000_000
+    titles = {one.title for one in whole.outline if not isinstance(one, list)}
+    chapters = [p.stem for p in folder.glob("files/*/*.pdf")]
+    assert len(chapters) > 20 and len(titles) > 20
+    links = {link.rpartition("/")[2] for link in seen["index.html"]["links"]}
+    assert "poc_book.pdf" in links
+
+    alone = pypdf.PdfReader(folder / "files/09_single_index/09_single_index.pdf")
+    words = "".join(
+        re.sub(r"\d+\s*$", "", page.extract_text()) for page in alone.pages
+    )  # no footer
+    bare = lambda text: re.sub(r"\s", "", text)
+    html = (folder / "09_single_index.html").read_text()
+    lines = re.findall(r'<span class="line"[^>]*>(.*?)</span>\n', html)
+    codes = [bare(unescape(re.sub("<[^>]*>", "", line))) for line in lines]
+    assert len(codes) > 200 and [code for code in codes if code not in bare(words)] == []
+
+
 def test_the_inspection_sees_each_fault(browser, tmp_path):
-    (
-        tmp_path / "index.html"
-    ).write_text("""<article><img src="gone.png"><p>a raw $x$</p><div style="width: 900px">wide</div>
+    (tmp_path / "index.html").write_text("""<article><img src="gone.png"><p>a raw $x$</p>
+        <p style="color: #ddd; background: #fff">hardly there</p><div style="width: 900px">wide</div>
         <div style="overflow-x: auto"><div style="width: 900px">scrolls</div></div>
         <script src="http://localhost:9/elsewhere.js"></script><script>undefined_name()</script></article>""")
     with server(tmp_path, 0) as one:
@@ -446,5 +543,7 @@ def test_the_inspection_sees_each_fault(browser, tmp_path):
         and page["untypeset"] == ["a raw $x$"]
         and len(page["console"]) >= 2
     )
-    assert page["foreign"] == ["http://localhost:9/elsewhere.js"] and "the page" in page["overflow"]
+    assert page["foreign"] == ["http://localhost:9/elsewhere.js"]
+    assert "390: the page" in page["overflow"] and "1280: the page" not in page["overflow"]
+    assert len(page["faint"]) == 1 and "hardly there, 1.32" in page["faint"][0]
     assert not any("scrolls" in e for e in page["overflow"])

@@ -30,11 +30,12 @@ ENGINE = {
     "figures",
     "frames",
     "paper",
+    "pdf",
     "reference",
     "settings",
     "site",
     "sources",
-}  # what needs the extra [book] to be imported
+}  # what needs the extra [book] to be imported, or [site]
 OWNERS = packages_distributions()
 
 
@@ -79,6 +80,9 @@ def test_the_library_declares_what_it_imports_and_nothing_else():
 def test_the_extra_of_the_book_is_what_the_engine_imports_or_runs():
     base, book = names(PROJECT["dependencies"]), names(EXTRAS["book"])
     ever = set().union(*(imports(c, False) for c in MODULES.values()))
+    printed = imports(MODULES["pdf"], False)
+    assert printed - base - book <= names(EXTRAS["site"])
+    ever -= printed - book
     assert not base & book and ever - base <= book
     assert book - ever == {"ipykernel", "snakemake"}  # programs of their own
     assert '"ipykernel_launcher"' in MODULES["warm_start"] and '"snakemake"' in MODULES["batch"]
@@ -86,6 +90,7 @@ def test_the_extra_of_the_book_is_what_the_engine_imports_or_runs():
 
 PLACES = "Makefile CONTRIBUTING.md .ci/run docs/conf.py poc_book/site.py profiles/slurm/config.yaml"
 AS = {
+    "beautifulsoup4": "bs4",
     "pytest-xdist": "numprocesses",
     "setuptools": "no-build-isolation",
     "snakemake-executor-plugin-slurm": "executor: slurm",
@@ -117,6 +122,7 @@ COMMANDS = (
     "figures",
     "sweep",
     "site",
+    "pdf",
     "quarto",
     "profiles",
     "chapter 01_sphere",

@@ -1,0 +1,30 @@
+// A picture that the reader clicks fills the window; Escape or a click closes it. Without this script its link leads to the file.
+"use strict";
+document.addEventListener("DOMContentLoaded", () => {
+  const links = document.querySelectorAll("figure.picture > a, .card a:has(> img)");
+  if (!links.length) return;
+  const dialog = document.createElement("dialog"), picture = new Image();
+  const close = document.createElement("button"), place = document.createElement("a");
+  dialog.className = "zoom";
+  dialog.setAttribute("aria-label", "A figure, enlarged");
+  close.textContent = "Close";
+  place.textContent = "its place in its chapter";
+  dialog.append(close, place);
+  document.body.append(dialog);
+  dialog.addEventListener("click", (event) => { if (event.target !== place) dialog.close(); });
+
+  function enlarge(event, link) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;  // a new tab or window, as for any link
+    event.preventDefault();
+    const [, chapter, name] = link.href.match(/([^/]+)\.html#figure-(.+)$/) || [];  // of a card
+    const file = chapter ? `files/${chapter}/${name}` : "";
+    picture.alt = link.firstElementChild.alt;
+    picture.onerror = file && (() => { picture.onerror = null; picture.src = `${file}.webp`; });  // a moving one
+    picture.src = file ? `${file}.svg` : link.href;
+    dialog.append(picture);
+    place.hidden = !chapter;
+    place.href = link.href;
+    dialog.showModal();
+  }
+  for (const link of links) link.addEventListener("click", (event) => enlarge(event, link));
+});
