@@ -7,7 +7,7 @@ CONSTRAINTS ?= constraints.txt
 READY := .venv/.ready
 LAB := .venv/.lab
 
-.PHONY: help figures lab sweep profiles site pdf quarto check test benchmark lint sync constraints clean
+.PHONY: help figures paper lab sweep profiles site pdf quarto check test benchmark lint sync constraints clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -15,6 +15,11 @@ help:  ## list the commands
 figures: $(READY)  ## redraw what is out of date: PROFILE=reader|smoke|paper, ONLY=04_mean_field, RESUME=1
 	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book figures --profile '$(PROFILE)' \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(RESUME),--resume)
+
+paper: PROFILE := paper
+paper: $(READY)  ## what the paper's sizes lack, until a deadline: SECONDS=500, OUT=folder for archives of it, TAKE=folder takes them in
+	@POC_BOOK_PARENT=$$PPID $(BIN)/python -m poc_book paper --profile '$(PROFILE)' \
+		$(if $(SECONDS),--seconds '$(SECONDS)') $(if $(OUT),--out '$(OUT)') $(if $(TAKE),--take '$(TAKE)')
 
 lab: $(LAB)  ## the book in JupyterLab, to change and run it cell by cell: ARGS=--no-browser for JupyterLab's own options
 	@cd nbs && JAX_COMPILATION_CACHE_DIR='$(CURDIR)/build/.jax' JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \

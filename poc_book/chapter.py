@@ -81,10 +81,13 @@ jax.monitoring.register_event_duration_secs_listener(count_work)
 
 
 def work() -> dict[str, float]:
-    "What this process has compiled, its CPU seconds, and the most memory it has held, in MiB."
+    """What this process has compiled, its CPU seconds, and the most memory that it has held, and on
+    a GPU its arrays there, in MiB."""
     unit = 2**20 if sys.platform == "darwin" else 2**10
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    return WORK | dict(cpu=time.process_time(), memory=memory)
+    known = jax.local_devices()[0].memory_stats() or {}  # a CPU keeps none
+    device = known.get("peak_bytes_in_use", 0) / 2**20
+    return WORK | dict(cpu=time.process_time(), memory=memory, device=device)
 
 # %% ../nbs/92_chapter.ipynb #90a00001
 class Chapter:

@@ -59,11 +59,11 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=version)
     commands = top.add_subparsers(dest="command", required=True)
 
-    def command(name: str, help: str, profile: bool = True) -> argparse.ArgumentParser:
+    def command(name: str, help: str, profile: str = "reader") -> argparse.ArgumentParser:
         own = commands.add_parser(name, help=help)
         if profile:
-            said = "a section of settings.ini (default: reader)"
-            own.add_argument("--profile", default="reader", help=said)
+            said = f"a section of settings.ini (default: {profile})"
+            own.add_argument("--profile", default=profile, help=said)
         return own
 
     one = command("figures", "execute the chapters that are out of date")
@@ -76,17 +76,21 @@ def parser() -> Parser:
     pages.add_argument("--serve", action="store_true", help="then serve it, to this machine only")
     command("pdf", "make the site, and of its pages the book as PDF, with Chromium")
     command("quarto", "render them with nbdev and Quarto instead, where there is one")
-    command("profiles", "list the profiles and the parameters of each chapter", profile=False)
+    command("profiles", "list the profiles and the parameters of each chapter", profile="")
 
-    card = command("diagnose", "the report card of a problem", profile=False)
+    card = command("diagnose", "the report card of a problem", profile="")
     known = "he4, misspecified, circle, random66, staircase, xor4, or a Python file"
     card.add_argument("problem", help=known)
     card.add_argument("--dim", type=int, help="the dimension (default: the paper's)")
-    larger = "refuse a limit whose risk is claimed with a larger error"
-    card.add_argument("--tol", type=float, help=larger)
+    card.add_argument("--tol", type=float, help="refuse a limit whose claimed error is larger")
     card.add_argument("--quick", action="store_true", help="smaller networks: a first look")
     place = "where the report goes (default: diagnose/NAME_dDIM)"
     card.add_argument("--out", metavar="FOLDER", help=place)
+
+    timed = command("paper", "one chapter after the other, until a deadline", profile="paper")
+    timed.add_argument("--seconds", type=float, default=3600.0, help="stop before so many (3600)")
+    timed.add_argument("--out", metavar="FOLDER", help="pack what is made into archives there")
+    timed.add_argument("--take", metavar="FOLDER", help="take in such archives instead")
 
     inner = command("chapter", "execute one chapter (what the Snakefile calls)")
     inner.add_argument("name")
@@ -97,10 +101,9 @@ def parser() -> Parser:
     command("merge", "merge the runs of a sweep (what the Snakefile calls)")
 
     quarter = "train in both orders of the batches, into results/paper: a quarter of an hour"
-    both = command("orders", quarter, profile=False)
+    both = command("orders", quarter, profile="")
     both.add_argument("problem", help="misspecified or he4")
-    wider = "without the wider network, on more samples"
-    both.add_argument("--alone", action="store_true", help=wider)
+    both.add_argument("--alone", action="store_true", help="no wider network, on more samples")
     return top
 
 # %% ../nbs/93_cli.ipynb #93000001

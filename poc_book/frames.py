@@ -17,6 +17,7 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
 
+import h5netcdf
 import numpy as np
 import xarray as xr
 from jinja2 import Environment, FileSystemLoader, select_autoescape
@@ -77,6 +78,13 @@ def copy_files(folder: Path, place: Path) -> None:
             few.convert("RGB").save(svg.with_suffix(".webp"), lossless=True, method=6)
 
 
+def _page(data: Path) -> dict[str, Any]:
+    "What the page holds of a figure that moves; the data of others are not read for it."
+    with h5netcdf.File(data) as file:
+        moves = "explore" in file.attrs
+    return moving(load(data)) if moves else {}
+
+
 def frame(folder: Path, place: Path, name: str, number: str) -> str:
     "A figure of a chapter as markdown: picture, words, links to its files in `place`."
     kinds = [path.suffix.removeprefix(".") for path in place.glob(f"{name}.*")]
@@ -94,7 +102,7 @@ def frame(folder: Path, place: Path, name: str, number: str) -> str:
         alt=record["alt"],
         width=width,
         height=height,
-        page=moving(load(place / f"{name}.nc")),
+        page=_page(place / f"{name}.nc"),
     )
 
 # %% ../nbs/93_frames.ipynb #6b8d1c05
@@ -160,7 +168,7 @@ def together(results: Mapping[str, Path]) -> dict[str, Any]:
     cases = xr.concat([_one_panel(known[t], p, m) for t, p, m in choices], "case")
     problems, panels, widths = zip(*choices)
     names = dict(problem=list(problems), panel=[PANELS[p] for p in panels], width=list(widths))
-    return moving(
+    page = moving(
         explorable(
             cases.assign_coords({name: ("case", values) for name, values in names.items()}),
             "time",
@@ -171,6 +179,7 @@ def together(results: Mapping[str, Path]) -> dict[str, Any]:
             start={name: values[0] for name, values in names.items()},
         )
     )
+    return page | dict(orders=sorted({data.attrs["order"] for data in known.values()}))
 
 # %% ../nbs/93_frames.ipynb #71b7266e
 _FOLD = re.compile(r"<details><summary>Provenance</summary>\s+\*\*(\w+)\*\* · profile .*", re.S)

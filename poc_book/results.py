@@ -13,6 +13,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,18 +84,16 @@ def _cpu_model() -> str:
 
 
 def git_commit() -> tuple[str, bool]:
-    """The checked-out commit of the book and whether tracked files differ from it; `('unknown',
-    False)` outside git."""
+    """The checked-out commit of the book and whether tracked files differ from it; outside git what
+    `POC_BOOK_COMMIT` says, as `git describe` would, else `('unknown', False)`."""
     root = Path(poc_book.__file__).resolve().parents[1]
     describe = "describe --always --abbrev=40 --dirty --exclude=*".split()  # no tags
     command = ["git", "-C", str(root), *describe]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown", False
-    if found.returncode or not (root / ".git").exists():
-        return "unknown", False
-    commit = found.stdout.strip()
+    commit = os.environ.get("POC_BOOK_COMMIT", "unknown")  # of a copy without git
+    if (root / ".git").exists():
+        with suppress(OSError, subprocess.SubprocessError):
+            own = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+            commit = own.stdout.strip()
     return commit.removesuffix("-dirty"), commit.endswith("-dirty")
 
 # %% ../nbs/90_results.ipynb #5b7c3fe0

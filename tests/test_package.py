@@ -22,12 +22,14 @@ PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 MODULES = {p.stem: p.read_text() for p in (CHECKOUT / "poc_book").glob("[!_]*.py")}
 ENGINE = {
+    "archives",
     "batch",
     "chapter",
     "commands",
     "explore",
     "figures",
     "frames",
+    "paper",
     "pdf",
     "reference",
     "settings",
@@ -125,6 +127,7 @@ COMMANDS = (
     "profiles",
     "chapter 01_sphere",
     "orders he4",
+    "paper",
     "run he4 8 16 0",
     "merge",
 )

@@ -18,7 +18,7 @@ document.addEventListener("DOMContentLoaded", () => {
     event.preventDefault();
     const [, chapter, name] = link.href.match(/([^/]+)\.html#figure-(.+)$/) || [];  // of a card
     const file = chapter ? `files/${chapter}/${name}` : "";
-    picture.alt = link.firstElementChild.alt;
+    picture.alt = link.querySelector("img").alt;
     picture.onerror = file && (() => { picture.onerror = null; picture.src = `${file}.webp`; });  // a moving one
     picture.src = file ? `${file}.svg` : link.href;
     dialog.append(picture);
