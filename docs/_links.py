@@ -21,7 +21,7 @@ Place = tuple[str, str]  # a page, and an id on it: none for the page itself
 
 TAG = re.compile(r"\\tag\{(\d+\.\d+)\}")
 CARD = re.compile(r'<div class="card" id="([^"]+)"[^>]*>\s*\*\*(.+?)\*\*')
-FIGURE = re.compile(r'<figure[^>]* id="([^"]+)"(?:(?!</figure>).)*?(Figure \d+\.\d+)', re.S)
+FIGURE = re.compile(r'<figure[^>]* id="([^"]+)"(?:(?!</figure>).)*?(Figure \d+[a-z]?\.\d+)', re.S)
 STATED = re.compile(r"\*\*(?:(\w+ \d+)\*\* \(in our words|(Assumption) \((\w+)\)\.\*\*)")
 NUMBERED = re.compile(
     r"(Theorem|Lemma|Definition|Remark|Proposition|Equation|Inequality|Figure) \S"

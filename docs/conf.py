@@ -56,6 +56,9 @@ class Folded(SearchEnglish):
         return super().split("".join(letters))
 
 
+PLAIN = re.compile('<span class="[npw]">([^<]*)</span>')  # names, signs: as all text
+
+
 class Hanging(HtmlFormatter):
     "Code whose lines know their indentation: one too long for a phone or paper goes on below it."
 
@@ -65,7 +68,7 @@ class Hanging(HtmlFormatter):
     def _line(self, kind, line):
         text = re.sub("<[^>]*>", "", line)
         indent = len(text) - len(text.lstrip(" "))
-        code = line.rstrip("\n")
+        code = PLAIN.sub(r"\1", line.rstrip("\n"))
         return kind, f'<span class="line" style="--indent:{indent}ch">{code}</span>\n'
 
 

@@ -8,12 +8,14 @@ __all__ = ['ARCHIVES', 'LIMIT', 'pack', 'results', 'left_by', 'unpacked', 'take_
 # %% ../nbs/99_archives.ipynb #99b00004
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 
 from .batch import MARK, clean_up, fresh, intact, locked, mark, read_json, swap, workplace
 from .checks import BadInput, check_name, require
+from .results import write_atomic
 from .settings import Book, open_book
 from .sources import digest, fingerprint
 
@@ -66,7 +68,7 @@ def unpacked(archives: Iterable[Path], profile: str) -> dict[str, dict[str, byte
         try:
             with zipfile.ZipFile(path) as archive:
                 files = {name: archive.read(name) for name in archive.namelist()}
-        except (zipfile.BadZipFile, OSError):
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError):
             raise BadInput("archive", path.name, "a whole one") from None
         for name, content in files.items():
             plain = re.fullmatch(places, name) and not {".", ".."} & {*name.split("/")}
@@ -83,14 +85,15 @@ def take_chapter(book: Book, profile: str, chapter: str, files: Mapping[str, byt
     with workplace(book.home(profile), chapter) as partial:
         folder = partial / chapter
         folder.mkdir()
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
+        (folder / "provenance.json").write_bytes(files.get("provenance.json", b""))
         record = read_json(folder / "provenance.json")
         own = MARK + fingerprint(book, profile, chapter, record.get("versions"))[:16]
         if record.get("mark") != own:
             return "not taken: made of other code, parameters or data"
-        whole = {*record.get("files", {}), own, "provenance.json"} == files.keys()
-        if not (whole and intact(folder / own)):
+        wanted = {*record.get("files", {}), own, "provenance.json"}  # not what was packed before it
+        for name in wanted & files.keys():
+            (folder / name).write_bytes(files[name])
+        if not (wanted <= files.keys() and intact(folder / own)):
             return "not taken: not whole"
         (folder / mark(book, profile, chapter).name).touch()
         swap(folder, book.home(profile) / chapter)
@@ -106,7 +109,7 @@ def take_kept(place: Path, content: bytes) -> str:
     if replaces:
         place.rename(old)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(content)
+    write_atomic(place, content)
     return f"taken; {old.name} is what it replaces" if replaces else "taken"
 
 

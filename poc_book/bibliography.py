@@ -25,10 +25,14 @@ def _entries() -> dict[str, set[str]]:
     return {entry: set(k[1].split(", ")) if k else set() for entry, k in zip(entries, keywords)}
 
 # %% ../nbs/98_bibliography.ipynb #98b00008
+_CHAPTERS = {"your_problem": "diagnose", "theorem_map": "poc_book"}  # whose module has another name
+
+
 def _made_by(result: Any) -> str:
     "What made a result: `module`, `module.name`, or of data the chapter without its number."
-    if isinstance(result, xr.Dataset):
-        return re.sub(r"^\d+_", "", str(result.attrs.get("chapter", "")))
+    if isinstance(result, xr.Dataset) and "chapter" in result.attrs:
+        chapter = re.sub(r"^\d+_", "", str(result.attrs["chapter"]))
+        return _CHAPTERS.get(chapter, chapter.replace("experiments_", "experiments."))
     if isinstance(result, ModuleType):
         return result.__name__.removeprefix("poc_book.")
     made = result if hasattr(result, "__qualname__") else type(result)
@@ -44,7 +48,7 @@ def citation(*results: Any) -> None:
     modules = {path.name.removesuffix(".py") for path in files("poc_book").iterdir()}
     for one, name in zip(results, made):
         allowed = "an object, function or module of poc_book, or the data of a figure"
-        require(name.partition(".")[0] in modules, "result", one, allowed)
+        require(name.partition(".")[0] in {"poc_book", *modules}, "result", one, allowed)
 
     names = {"poc_book", *made, *(name.partition(".")[0] for name in made)}
     print(f"""@software{{poc_book,

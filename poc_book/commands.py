@@ -58,7 +58,7 @@ def paper(root: Path, profile: str, seconds: float, out: str | None, take: str |
         return take_in(root, profile, Path(take))
     check_positive("seconds", seconds)
     since = time.time() - psutil.Process().create_time()  # this process began
-    return make_paper(root, profile, seconds - since, Path(out) if out else None)
+    return make_paper(root, profile, max(seconds - since, 1e-3), Path(out) if out else None)
 
 
 def orders(root: Path, problem: str, alone: bool) -> int:

@@ -109,7 +109,9 @@ def still_picture(data: xr.Dataset) -> Figure:
     "The picture of an `explorable` dataset for the choice it starts with."
     page = moving(data)
     about = page["about"]
-    one = next(case for case in page["cases"] if case["choose"] == rounded(about["start"]))
+    found = [case for case in page["cases"] if case["choose"] == rounded(about["start"])]
+    require(bool(found), "start", about["start"], "the choice of one of the cases")
+    one = found[0]
     fig, (ax,) = panels(width=6.5)
     scaled = False
     for name, look in about["curves"].items():

@@ -108,7 +108,8 @@ def run_until(lease: Lease, chapter: str) -> Outcome:
     if time.monotonic() >= lease.last:
         return Outcome("cut", took, "at the deadline")
     said = [text for _, what, text in events if what == "failed"]
-    return Outcome("failed", took, *said or [f"killed, or could not start (see {logs.name})"])
+    why = said[0] if said else f"killed, or could not start (see {logs.name})"
+    return Outcome("failed", took, why)
 
 # %% ../nbs/99_paper.ipynb #99a0000a
 def attempt(lease: Lease, chapter: str) -> Outcome:
@@ -191,7 +192,7 @@ def make_paper(root: Path, profile: str, seconds: float, out: Path | None = None
             seen.update(now)
             new += left_by(book, profile, chapter, one.state)
             if out and not pack(out, profile, root, new):
-                print(f"{chapter} does not fit into the archives", file=sys.stderr)
+                lease.found[chapter] = one._replace(state="failed", why="no room in the archives")
 
     with locked(book):
         (book.home(profile) / "logs").mkdir(parents=True, exist_ok=True)

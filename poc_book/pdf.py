@@ -63,9 +63,12 @@ def print_view(page: Any, name: str, start: int, seen: set[str]) -> str:
     head = page.select("head link[rel=stylesheet], head style")
     head += [one for one in page.select("script") if "mathjax" in str(one).lower()]
     title = page.h1.get_text().rstrip("#¶")
+    cells = len(page.article.select("div.cell_input"))
     text = article(page, name, seen)
+    shortened = len(page.article.select("div.cell_input")) < cells
     anchors = [name, *(part["id"] for part in page.article.select("[id]"))]
     shown = dict(name=name, title=title, head=head, text=text, anchors=anchors, start=start)
+    shown["shortened"] = shortened
     return filled("print.html", **shown)
 
 # %% ../nbs/95_pdf.ipynb #95d00009
@@ -176,7 +179,7 @@ def print_book(site: Path) -> dict[str, int]:
     whole.append(front, import_outline=False)
     for name, part in parts.items():
         whole.append(part)
-        if (site / "files" / name / f"{name}.ipynb").is_file():
+        if name != "index" and (site / "files" / name / f"{name}.ipynb").is_file():
             alone = PdfWriter(clone_from=part)
             lead(alone, online)
             alone.write(site / "files" / name / f"{name}.pdf")
@@ -206,6 +209,8 @@ def link_files(site: Path) -> None:
 
 def make_pdf(root: Path, profile: str) -> int:
     "Make the site of a profile with all its PDF files; the exit code of the command."
+    with press(root):  # where there is no Chromium nothing is begun
+        pass
     if code := make_site(root, profile):
         return code
     book = open_book(root)

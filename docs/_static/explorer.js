@@ -107,7 +107,7 @@ function choice(name, words, text) {
     },
     tell() {
       shown.textContent = text ? "" : short(offered[index()]);
-      input.setAttribute("aria-valuetext", shown.textContent);
+      if (!text) input.setAttribute("aria-valuetext", shown.textContent);
     },
   };
 }
@@ -133,8 +133,9 @@ function chart(about, place) {
       return element("span", {}, key, ` ${about.curves[name].label}`);
     }));
     const numbers = shown.map((name) => [about.curves[name].label, one.curves[name][at.index()]]);
-    const said = numbers.map(([label, v]) => `${label} ${v === null ? "is not known" : `= ${short(v)}`}`).join("; ");
-    words.textContent = one ? `${before}At ${about.across} = ${short(one.x[at.index()])}: ${said}.` : before;
+    const said = numbers.map(([label, v]) => `${label} ${v === null ? "is not shown" : `= ${short(v)}`}`).join("; ");
+    const now = one ? `${before}At ${about.across} = ${short(one.x[at.index()])}: ${said}.` : before;
+    if (words.textContent !== now) words.textContent = now; // what has not changed is not read out again
     picture.setAttribute("aria-label", words.textContent);
   }
   return (next, sentence = "") => {

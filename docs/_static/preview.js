@@ -5,7 +5,7 @@
 document.addEventListener("DOMContentLoaded", () => {
   if (!matchMedia("(hover: hover)").matches) return;
   const tip = document.createElement("div"), pages = new Map();
-  let over, timer;
+  let over, timer, typeset = Promise.resolve();
   tip.id = "preview";
   tip.role = "tooltip";
   tip.hidden = true;
@@ -15,8 +15,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const address = url.origin + url.pathname;
     if (address === location.origin + location.pathname) return document;
     if (location.protocol === "file:") return document.createDocumentFragment();
-    if (!pages.has(address)) pages.set(address, fetch(address).then(answer => answer.text()));
-    return new DOMParser().parseFromString(await pages.get(address), "text/html");
+    if (!pages.has(address)) pages.set(address, fetch(address).then(answer => answer.ok ? answer.text() : Promise.reject(answer.status)));
+    const text = await pages.get(address).catch(failed => { pages.delete(address); throw failed; });
+    return new DOMParser().parseFromString(text, "text/html");
   };
 
   // the parts of a page that say what an address is
@@ -43,7 +44,9 @@ document.addEventListener("DOMContentLoaded", () => {
   };
 
   const place = link => {
-    const { left, top, bottom } = link.getClientRects()[0], gap = 6;
+    const gap = 6, [box] = link.getClientRects();
+    if (!box) return hide();  // its fold was closed
+    const { left, top, bottom } = box;
     tip.style.left = `${Math.max(gap, Math.min(left, innerWidth - tip.offsetWidth - gap))}px`;
     const below = bottom + gap + tip.offsetHeight < innerHeight || top < tip.offsetHeight + gap;
     tip.style.top = `${below ? bottom + gap : top - gap - tip.offsetHeight}px`;
@@ -63,7 +66,9 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!window.MathJax && tip.querySelector(".math")) return;
     tip.hidden = false;
     link.setAttribute("aria-describedby", tip.id);
-    await window.MathJax?.typesetPromise?.([tip]);
+    typeset = typeset.then(() => { window.MathJax?.typesetClear?.([tip]); return window.MathJax?.typesetPromise?.([tip]); });
+    await typeset;
+    if (over !== link) return;
     const fit = Math.max(0.6, tip.clientWidth / tip.scrollWidth);  // formulas are smaller where they would be too wide
     if (fit < 1) for (const formula of tip.querySelectorAll("mjx-container[display]"))
       formula.style.fontSize = `${fit * parseFloat(getComputedStyle(formula).fontSize)}px`;

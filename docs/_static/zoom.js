@@ -5,6 +5,7 @@ document.addEventListener("DOMContentLoaded", () => {
   if (!links.length) return;
   const dialog = document.createElement("dialog"), picture = new Image();
   const close = document.createElement("button"), place = document.createElement("a");
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
   dialog.className = "zoom";
   dialog.setAttribute("aria-label", "A figure, enlarged");
   close.textContent = "Close";
@@ -19,8 +20,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const [, chapter, name] = link.href.match(/([^/]+)\.html#figure-(.+)$/) || [];  // of a card
     const file = chapter ? `files/${chapter}/${name}` : "";
     picture.alt = link.querySelector("img").alt;
-    picture.onerror = file && (() => { picture.onerror = null; picture.src = `${file}.webp`; });  // a moving one
-    picture.src = file ? `${file}.svg` : link.href;
+    picture.onerror = file && (() => { picture.onerror = null; picture.src = `${file}.${calm.matches ? "png" : "webp"}`; });  // a moving one
+    const still = calm.matches && link.querySelector("source")?.srcset;
+    picture.src = still || (file ? `${file}.svg` : link.href);
     dialog.append(picture);
     place.hidden = !chapter;
     place.href = link.href;
