@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from test_paper import packed
 import poc_book
 from poc_book import archives as boxes
 from poc_book import batch, sources
-from poc_book.archives import left_by, pack, take_in
+from poc_book.archives import left_by, pack, take_in, unpacked
 from poc_book.batch import provenance, seal
 from poc_book.checks import BadInput, versions
 from poc_book.results import git_commit, load
@@ -79,7 +80,7 @@ def test_what_is_made_of_other_code_or_is_not_whole_is_not_taken(made: TinyBook,
     assert re.search("^01_line +not taken: not whole", capsys.readouterr().out, re.M)
 
 
-@pytest.mark.parametrize("name", ["../x", "build/smoke/../x", "build/paper/x/y", "/tmp/x", "x"])
+@pytest.mark.parametrize("name", ["../x", "build/smoke/../x", "build/paper/x/y", "/x", "x"])
 def test_an_archive_writes_below_its_profile_only(book: TinyBook, tmp_path: Path, name):
     with zipfile.ZipFile(tmp_path / "smoke-1.zip", "w") as archive:
         archive.writestr(name, b"out of place")
@@ -93,6 +94,18 @@ def test_what_is_no_archive_is_refused_in_one_line(book: TinyBook, tmp_path, mon
     assert "a folder with smoke-1.zip" in book.refused(monkeypatch, capsys, *take)
     (tmp_path / "smoke-1.zip").write_bytes(b"no archive")
     assert "a whole one" in book.refused(monkeypatch, capsys, *take)
+
+
+def test_a_damaged_archive_is_refused_in_one_line_wherever_it_is_damaged(tmp_path: Path):
+    file, archive = tmp_path / "results/smoke/a.nc", tmp_path / "out" / "smoke-1.zip"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(bytes(range(100)) * 3)
+    assert pack(archive.parent, "smoke", tmp_path, [file])
+    whole = archive.read_bytes()
+    for at in range(len(whole)):
+        archive.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        with suppress(BadInput):
+            unpacked([archive], "smoke")
 
 
 def test_archives_obey_their_limits(tmp_path: Path, monkeypatch):

@@ -2,6 +2,7 @@
 versions agree."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -166,3 +167,13 @@ def test_the_version_is_one(capsys):
     newest = re.search(r"^## (\S+)", (CHECKOUT / "CHANGELOG.md").read_text(), re.M)
     cited = re.search(r"^version: (\S+)", (CHECKOUT / "CITATION.cff").read_text(), re.M)
     assert newest[1] == cited[1] == poc_book.__version__
+
+
+def test_the_pictures_of_the_readme_are_figures_of_the_book_in_their_own_words():
+    readme = (CHECKOUT / "README.md").read_text()
+    pictures = re.findall(r"!\[(.+)\]\((docs/_readme/\w+)\.png\)\n\n(.+) \(\[Chapter", readme)
+    assert len(pictures) == 2
+    for alt, place, caption in pictures:
+        record = json.loads((CHECKOUT / f"{place}.json").read_text())
+        assert (record["alt"], record["caption"], record["profile"]) == (alt, caption, "reader")
+        assert (CHECKOUT / f"{place}.png").stat().st_size < 200_000
