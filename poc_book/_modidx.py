@@ -372,6 +372,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'poc_book.frames.filled': ('frames.html#filled', 'poc_book/frames.py'),
                                  'poc_book.frames.frame': ('frames.html#frame', 'poc_book/frames.py'),
                                  'poc_book.frames.framed': ('frames.html#framed', 'poc_book/frames.py'),
+                                 'poc_book.frames.plain_title': ('frames.html#plain_title', 'poc_book/frames.py'),
                                  'poc_book.frames.social_card': ('frames.html#social_card', 'poc_book/frames.py'),
                                  'poc_book.frames.thumbnail': ('frames.html#thumbnail', 'poc_book/frames.py'),
                                  'poc_book.frames.together': ('frames.html#together', 'poc_book/frames.py'),

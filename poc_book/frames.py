@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TEMPLATES', 'PANELS', 'SMALL', 'CARD', 'filled', 'worded', 'figure_records', 'copy_files', 'frame', 'figure_numbers',
-           'together', 'framed', 'thumbnail', 'social_card']
+           'together', 'framed', 'thumbnail', 'social_card', 'plain_title']
 
 # %% ../nbs/93_frames.ipynb #93f00005
 import json
@@ -28,7 +28,7 @@ from PIL import Image, ImageOps
 import poc_book
 from .batch import MARK
 from .explore import Curve, explorable, moving
-from .figures import COLOURS, GREY
+from .figures import COLOURS, GREY, TITLES
 from .results import load
 from .settings import Book
 
@@ -232,3 +232,11 @@ def social_card(picture: Path, place: Path) -> None:
     left, top = ((whole - part) // 2 for whole, part in zip(CARD, fitted.size))
     card.paste(fitted, (left, top))
     card.save(place)
+
+# %% ../nbs/93_frames.ipynb #93f00061
+_INDICES = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉", "$_{}")
+
+
+def plain_title(problem: str) -> str:
+    "What a problem is called, as the paper writes it, in plain text."
+    return TITLES[problem].translate(_INDICES)

@@ -157,14 +157,14 @@ def _executed(book: "Book", profile: str, name: str, numbers: Called) -> "Notebo
     its figures."""
     from nbformat import read  # here, as below: the filter runs without the library
 
-    from poc_book.figures import TITLES
+    from poc_book.frames import plain_title
     from poc_book.site import as_it_is_now
 
     page = book.chapters[name]
     run = read(book.home(profile) / name / f"{name}.ipynb", 4)
     run.cells = as_it_is_now(read(page.notebook, 4).cells, run.cells)
     if page.problem:
-        label = TITLES[page.problem].replace("$", "")
+        label = plain_title(page.problem)
         run.cells[0].source = run.cells[0].source.replace("\n", f": {label}\n", 1)
     for output in chain.from_iterable(cell.get("outputs", []) for cell in run.cells):
         text = output.get("data", {}).get("text/markdown", "")

@@ -28,7 +28,6 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 import poc_book
 from .batch import clean_up, locked, make_figures, read_json, swap, workplace
 from .checks import BadInput, require
-from .figures import TITLES
 from poc_book.frames import (
     copy_files,
     figure_numbers,
@@ -36,6 +35,7 @@ from poc_book.frames import (
     filled,
     frame,
     framed,
+    plain_title,
     social_card,
     thumbnail,
     together,
@@ -131,7 +131,7 @@ def _meta(notebook: Path, name: str, folder: Path | None) -> str:
 def _label(page: Page) -> str:
     """What a chapter is called among those of its notebook: its problem, as the paper writes it;
     empty if it is the only one."""
-    return TITLES[page.problem].replace("$", "") if page.problem else ""
+    return plain_title(page.problem) if page.problem else ""
 
 
 def _hub(chapters: Mapping[str, Page], files: Path, pictures: Mapping) -> NotebookNode:
