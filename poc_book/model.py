@@ -238,7 +238,7 @@ class Measure(eqx.Module):
 
     Examples:
         >>> from poc_book.model import Measure
-        >>> Measure([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).charge.tolist()
+        >>> Measure(np.eye(3)[:2]).charge.tolist()
         [0.5, 0.5]
     """
 
