@@ -237,6 +237,7 @@ class Measure(eqx.Module):
         BadInput: points off the sphere, and what is not finite or not one per neuron.
 
     Examples:
+        >>> import numpy as np
         >>> from poc_book.model import Measure
         >>> Measure(np.eye(3)[:2]).charge.tolist()
         [0.5, 0.5]
