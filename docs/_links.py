@@ -8,9 +8,10 @@ What there is to lead to is read from the sources of the pages, before Sphinx re
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
-import yaml
+from _listings import sections
 from docutils import nodes
 from pybtex.database import Entry
 from pybtex.richtext import Text
@@ -39,12 +40,10 @@ def texts(page: Path) -> Iterator[str]:
 
 def chapters(quarto: Path) -> dict[str, Place]:
     "The page of each number; of several notebooks with one number the first."
-    contents = yaml.safe_load(quarto.read_text(encoding="utf-8"))["website"]["sidebar"]["contents"]
     found = {}
-    for part in contents:
-        for name in part["contents"] if isinstance(part, dict) else [part]:
-            if number := re.match(r"\d+", Path(name).stem):
-                found.setdefault(f"Chapter {int(number[0])}", (Path(name).stem, ""))
+    for name in chain(*sections(quarto).values()):
+        if number := re.match(r"\d+", name):
+            found.setdefault(f"Chapter {int(number[0])}", (name, ""))
     return found
 
 

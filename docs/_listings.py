@@ -21,13 +21,17 @@ def summary(doctree: nodes.document) -> str:
     return " ".join(first.astext().split()) if first else ""
 
 
+def sections(quarto: Path) -> dict[str, list[str]]:
+    "The notebooks of each section of `_quarto.yml`."
+    contents = yaml.safe_load(quarto.read_text(encoding="utf-8"))["website"]["sidebar"]["contents"]
+    _, *parts = contents  # the first page
+    return {one["section"]: [Path(name).stem for name in one["contents"]] for one in parts}
+
+
 def listed(app) -> dict[str, list[str]]:
     "The pages of each section of `_quarto.yml`, and what else there is."
-    quarto = yaml.safe_load((Path(app.confdir).parent / "_quarto.yml").read_text(encoding="utf-8"))
-    _, *sections = quarto["website"]["sidebar"]["contents"]
-    names = {one["section"]: [Path(n).stem for n in one["contents"]] for one in sections}
     pages = {}
-    for title, notebooks in names.items():
+    for title, notebooks in sections(Path(app.confdir).parent / "_quarto.yml").items():
         parts = [app.env.toctree_includes.get(name, []) for name in notebooks]
         pages[title] = [page for name, own in zip(notebooks, parts) for page in (name, *own)]
     known = {"index", *(page for own in pages.values() for page in own)}

@@ -37,9 +37,7 @@ def pack(folder: Path, profile: str, root: Path, paths: Iterable[Path]) -> bool:
             for name, content in files.items():
                 archive.writestr(name, content)
         if number <= ARCHIVES and whole.getbuffer().nbytes <= LIMIT:
-            partial = place.with_suffix(".partial")
-            partial.write_bytes(whole.getvalue())
-            partial.replace(place)
+            write_atomic(place, whole.getvalue())
             return True
     return False
 

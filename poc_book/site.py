@@ -40,7 +40,7 @@ from poc_book.frames import (
     thumbnail,
     together,
 )
-from .quarto import DIRECTIVE, fold
+from .quarto import seen
 from .reference import described, links, signature
 from .settings import Book, Page, open_book
 
@@ -58,11 +58,11 @@ def _readable(cell: NotebookNode) -> NotebookNode | None:
     hidden or holds nothing else."""
     if cell.cell_type != "code":
         return cell
-    code = DIRECTIVE.sub("", cell.source)
-    if "hide" in DIRECTIVE.findall(cell.source) or not code.strip():
-        return None
     tags = cell.metadata.get("tags", [])
-    label = fold(code, tags)
+    one = seen(cell.source, tags)
+    if one is None:
+        return None
+    code, label = one
     part = "hide-cell" if "answer" in tags else "hide-input"
     folded = {"tags": [part], "mystnb": {"code_prompt_show": label, "code_prompt_hide": label}}
     return from_dict({**cell, "source": code, "metadata": folded if label else {}})
