@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .batch import MARK, clean_up, fresh, intact, locked, mark, read_json, swap, workplace
 from .checks import BadInput, check_name, require
+from .kept import keep
 from .results import write_atomic
 from .settings import Book, open_book
 from .sources import digest, fingerprint
@@ -131,6 +132,8 @@ def take_in(root: Path, profile: str, folder: Path) -> int:
         for chapter in [name for name in book.chapters if f"build/{profile}/{name}" in found]:
             files = found.pop(f"build/{profile}/{chapter}")
             said[chapter] = take_chapter(book, profile, chapter, files)
+            if fresh(book, profile, chapter):
+                keep(book, profile, chapter)
     said |= dict.fromkeys(found, "not taken: no chapter of this book")
     print("\n".join(f"{name:<40}{what}" for name, what in said.items()))
     return int(any(what.startswith("not taken") for what in said.values()))

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from .archives import left_by, pack, results
 from .batch import environment, expected_seconds, intact, locked, mark, read_json, watch
 from .checks import check_name, check_positive, read_cells
+from .kept import keep
 from .settings import Book, open_book
 from .sources import needs
 from .warm_start import template
@@ -175,7 +176,8 @@ def side_by_side(lease: Lease, run: Callable[[str], None], turn: threading.Lock)
 # %% ../nbs/99_paper.ipynb #99a0001b
 def make_paper(root: Path, profile: str, seconds: float, out: Path | None = None) -> int:
     """Make the chapters of a profile in the order of their worth, as many as fit into `seconds`,
-    and add what is made to archives in `out`; the exit code of the command."""
+    and add what is made to archives in `out`, or keep its figures here; the exit code of the
+    command."""
     last = time.monotonic() + check_positive("seconds", seconds) - SPARE
     book = open_book(root)
     check_name("profile", profile, book.profiles)
@@ -205,5 +207,8 @@ def make_paper(root: Path, profile: str, seconds: float, out: Path | None = None
         with nullcontext(there) if there else template(given) as address:
             given["POC_BOOK_TEMPLATE"] = address
             side_by_side(lease, run, turn)
+        # at the end, as a file of git that changes would mark later chapters as of local changes
+        for chapter in [] if out else [c for c, one in found.items() if one.there]:
+            keep(book, profile, chapter)
     show(lease)
     return int(any(one.state == "failed" for one in found.values()))

@@ -44,6 +44,8 @@ def article(page: Any, name: str, seen: set[str]) -> str:
         part.decompose()
     for fold in whole.select("details"):
         fold["open"] = ""
+    for picture in whole.select("img[loading]"):
+        del picture["loading"]  # no one scrolls to it
     for code in whole.select("div.cell_input"):
         if code.get_text() in seen:
             (code.find_parent("details") or code).decompose()

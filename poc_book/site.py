@@ -31,15 +31,16 @@ from .checks import BadInput, require
 from poc_book.frames import (
     copy_files,
     figure_numbers,
-    figure_records,
     filled,
     frame,
     framed,
+    paper_fold,
     plain_title,
     social_card,
     thumbnail,
     together,
 )
+from .kept import PAPER, Kept, figure_records, kept, made_on
 from .quarto import seen
 from .reference import described, links, signature
 from .settings import Book, Page, open_book
@@ -82,7 +83,7 @@ def as_it_is_now(cells: list[NotebookNode], run: list[NotebookNode]) -> list[Not
 
 
 def _as_page(
-    cells: list[NotebookNode], meta: str, frames: Mapping[str, str], problem: str = ""
+    cells: list[NotebookNode], meta: str, frames: Mapping[str, tuple[str, str]], problem: str = ""
 ) -> NotebookNode:
     """The notebook that Sphinx renders: `cells` as a reader sees them, `meta` under the title,
     which ends in the `problem` if there is one."""
@@ -114,9 +115,10 @@ def _executed(folder: Path) -> dict[str, Any]:
     }
 
 # %% ../nbs/94_site.ipynb #c4168de7
-def _meta(notebook: Path, name: str, folder: Path | None) -> str:
+def _meta(notebook: Path, name: str, folder: Path | None, paper: Kept | None = None) -> str:
     """The line under a title: the notebook, to open in Binder too where GitHub's workflow names the
-    repository; its module; and its run, if it has the `folder` of one."""
+    repository; its module; and its run, if it has the `folder` of one, beside that at the `paper`'s
+    sizes."""
     module = re.search(r"#\|\s*default_exp (\w+)", notebook.read_text(encoding="utf-8"))
     return filled(
         "meta.md",
@@ -125,6 +127,8 @@ def _meta(notebook: Path, name: str, folder: Path | None) -> str:
         repository=os.environ.get("GITHUB_REPOSITORY"),
         module=module and module[1],
         run=folder and _executed(folder),
+        paper=paper,
+        device=made_on(paper.figure) if paper and paper.figure else None,
     )
 
 # %% ../nbs/94_site.ipynb #4799ea98
@@ -166,8 +170,13 @@ def write_page(
     shown.cells = as_it_is_now(read(page.notebook, 4).cells, shown.cells)
     write(shown, place / f"{name}.ipynb")
 
-    frames = {n: frame(folder, place, n, of) for (c, n), of in numbers.items() if c == name}
-    return _as_page(shown.cells, _meta(page.notebook, name, folder), frames, _label(page))
+    paper = kept(book, name) if profile != PAPER else None
+    frames = {
+        n: (frame(folder, place, n, of), paper_fold(paper, place, n, of) if paper else "")
+        for (c, n), of in numbers.items()
+        if c == name
+    }
+    return _as_page(shown.cells, _meta(page.notebook, name, folder, paper), frames, _label(page))
 
 # %% ../nbs/94_site.ipynb #b147fdc4
 def measured(path: Path) -> dict[str, dict]:
@@ -200,7 +209,12 @@ def _write_reference(book: Book, pages: Path) -> None:
     texts = {
         "library": filled("library.md", modules=modules),
         "expect": filled("expect.md", readme=(root / "README.md").read_text(encoding="utf-8")),
-        "runs": filled("runs.md", runs=[(folder.name, _executed(folder)) for folder in folders]),
+        "runs": filled(
+            "runs.md",
+            runs=[(folder.name, _executed(folder)) for folder in folders],
+            paper={name: kept(book, name) for name in book.chapters},
+            made_on=made_on,
+        ),
         "speed": speed_page(root),
     }
     first = {page.notebook.stem: name for name, page in reversed(book.chapters.items())}

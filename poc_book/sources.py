@@ -107,9 +107,11 @@ def reached(book: Book, codes: list[Code]) -> tuple[dict[Path, str], set[str]]:
 
 
 def data_files(book: Book, names: set[str]) -> dict[Path, str]:
-    "The data files of these names in the book's folders, with their SHA-256."
-    folders = [book.root / folder for folder in ("poc_book", "nbs", "results")]
+    """The data files of these names in the book's folders, with their SHA-256; of `results` the
+    datasets of each profile."""
+    folders = [book.root / folder for folder in ("poc_book", "nbs")]
     paths = [path for folder in folders for path in folder.rglob("*") if path.suffix in DATA]
+    paths += (book.root / "results").glob("*/*.nc")
     return {path: digest(path.read_bytes()) for path in paths if path.name in names}
 
 # %% ../nbs/91_sources.ipynb #92000004

@@ -31,7 +31,7 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
 gc.set_threshold(100_000, 20, 100)  # tracing makes much that stays
 CHECKOUT = Path(__file__).resolve().parents[1]
 os.environ.update(compiler(CHECKOUT) | os.environ)
-ENGINE = "__init__ __main__ archives batch chapter checks cli commands figures paper results settings sources warm_start".split()
+ENGINE = "__init__ __main__ archives batch chapter checks cli commands figures kept paper results settings sources warm_start".split()
 HEAD = "profile = 'smoke'\nout = None\nseed = 0\nsteps = 3"
 DRAW = """
 import matplotlib.pyplot as plt

@@ -30,6 +30,7 @@ ENGINE = {
     "explore",
     "figures",
     "frames",
+    "kept",
     "paper",
     "pdf",
     "reference",

@@ -21,7 +21,7 @@ from poc_book.site import write_page  # noqa: E402
 @pytest.fixture
 def tiny(made: TinyBook) -> TinyBook:
     "The finished tiny book with all that a site needs."
-    for name in ("site", "figures", "quarto"):
+    for name in ("site", "frames", "quarto"):
         shutil.copy(CHECKOUT / "poc_book" / f"{name}.py", made.root / "poc_book")
     shutil.copytree(CHECKOUT / "docs", made.root / "docs")
     shutil.copytree(CHECKOUT / "poc_book" / "data", made.root / "poc_book" / "data")
