@@ -33,9 +33,18 @@ PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 PAPER = {"width": 673, "height": 986}  # px of what A4 has between its margins
 
-# What a page looks like to its reader, asked of the page itself once every fold is open.
-INSPECT = """() => {
+WEIGHT = "performance.getEntries().reduce((sum, e) => sum + (e.decodedBodySize || 0), 0)"
+
+# Every fold is open, and what a browser fetches only then is there.
+UNFOLD = """() => {
   document.querySelectorAll("details").forEach(d => d.open = true);
+  const late = [...document.querySelectorAll("img[loading=lazy]")];
+  late.forEach(i => i.loading = "eager");
+  return Promise.allSettled(late.map(i => i.decode())).then(() => late.length);
+}"""
+
+# What a page looks like to its reader, asked of the page itself once it is unfolded.
+INSPECT = """() => {
   const article = document.querySelector("article") || document.body;
   const dollars = document.createTreeWalker(article, NodeFilter.SHOW_TEXT), raw = [];
   for (let n; n = dollars.nextNode();)
@@ -49,7 +58,6 @@ INSPECT = """() => {
     pictures: document.querySelectorAll("figure.picture img").length,
     untypeset: [...raw, ...[...document.querySelectorAll("mjx-merror, .math:not(:has(mjx-container))")].map(e => e.textContent)],
     formulas: document.querySelectorAll("mjx-container").length,
-    weight: performance.getEntries().reduce((sum, e) => sum + (e.decodedBodySize || 0), 0),
     text: article.innerText,
   };
 }"""
@@ -125,7 +133,9 @@ def look(browser, url: str, **options) -> dict:
         page.wait_for_load_state("networkidle")
         origin = "/".join(url.split("/")[:3])
         foreign = [u for u in asked if not u.startswith((origin, "data:", "blob:"))]
-        seen = page.evaluate(INSPECT) | {"console": console, "foreign": foreign}
+        weight = page.evaluate(WEIGHT)  # of what is there before a reader opens a fold
+        page.evaluate(UNFOLD)
+        seen = page.evaluate(INSPECT) | dict(console=console, foreign=foreign, weight=weight)
         return seen | everywhere(page)
 
 
@@ -188,7 +198,7 @@ def test_mathematics_and_pictures_are_there(seen, site):
     for chapter in filter(Path.is_dir, (folder / "files").iterdir()):
         borrowed = chapter.name == "index"  # the moving picture of Chapter 6
         assert (
-            seen[f"{chapter.name}.html"]["pictures"] == len(list(chapter.glob("*.nc"))) + borrowed
+            seen[f"{chapter.name}.html"]["pictures"] == len(list(chapter.rglob("*.nc"))) + borrowed
         ), chapter.name
         if list(chapter.glob("*.nc")):
             assert "redraw: make figures ONLY=" in seen[f"{chapter.name}.html"]["text"]

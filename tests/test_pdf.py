@@ -10,7 +10,7 @@ for name in ("bs4", "playwright", "pypdf"):
 from pypdf import PdfWriter  # noqa: E402
 from pypdf.annotations import Link  # noqa: E402
 
-from poc_book.pdf import contents, lead, press  # noqa: E402
+from poc_book.pdf import _soup, article, contents, lead, press  # noqa: E402
 
 SIDEBAR = """<div class="sidebar-tree">
 <p class="caption">Lines</p><ul><li><a class="reference" href="01_line.html">The line</a></li></ul>
@@ -26,6 +26,13 @@ def test_the_engine_stays_out_and_the_symbols_stay(tmp_path):
         "Lines": {"01_line": "The line"},
         "Reference": {"glossary": "Symbols"},
     }
+
+
+def test_a_fold_is_printed_open_with_the_picture_that_a_browser_fetches_late(tmp_path):
+    fold = '<details class="paper"><summary>A</summary><img src="a.webp" loading="lazy"></details>'
+    (tmp_path / "a.html").write_text(f"<article>{fold}</article>")
+    printed = article(_soup(tmp_path / "a.html"), "a", set())
+    assert '<details class="paper" open="">' in printed and '<img src="a.webp"/>' in printed
 
 
 @pytest.mark.parametrize("online", [None, "https://book.test/"])

@@ -172,6 +172,68 @@ def test_a_site_published_by_github_opens_notebooks_elsewhere_and_runs_nothing_f
     assert f"<loc>{address}02_square.html</loc>" in (tiny.home / "site/sitemap.xml").read_text()
 
 
+def test_a_page_shows_its_figures_at_the_papers_sizes_and_says_what_was_not_run(tiny):
+    tiny.settings("[smoke]\nseed = 0\n[paper]\nseed = 0\n[paper:01_line]\nsteps = 5\n")
+    kept = tiny.root / "results" / "paper"
+    assert tiny.run("paper", "--seconds", "300").returncode == 0
+    shutil.rmtree(kept / "02_square")
+    assert tiny.run("site", "--profile", "smoke").returncode == 0
+
+    site, record = tiny.home / "site", json.loads((kept / "01_line" / "line.json").read_text())
+    cpu, commit, date = record["device"]["cpu"], record["commit"][:9], record["created"]
+    page, other, runs = ((site / f"{n}.html").read_text() for n in ("01_line", "02_square", "runs"))
+    said = f"At the paper's sizes: CPU {cpu}, commit {commit}, {date[:10]}"
+    fold = re.search(r'<details class="paper"><summary>(.*?)</summary>(.*?)</details>', page, re.S)
+    assert fold[1] == said and "<code>steps = 5</code>." in fold[2]
+    assert "Figure 1.1 at the paper's sizes." in fold[2] and 'alt="A line."' in fold[2]
+    picture = re.search(r'<img src="(.*?)".* width="(\d+)" height="(\d+)" loading="lazy"', fold[2])
+    assert (kept / "01_line" / "line.webp").read_bytes() == (site / picture[1]).read_bytes()
+    own = re.search(r'<img src="files/01_line/line.svg".* width="(\d+)" height="(\d+)"', page)
+    assert picture.groups()[1:] == own.groups()
+    for kind in ("nc", "json"):
+        assert f'href="files/01_line/paper/line.{kind}"' in fold[2]
+        assert (site / f"files/01_line/paper/line.{kind}").is_file()
+    words = lambda page: re.sub(r"\s+", " ", re.sub("<[^>]*>", "", page))
+    assert f"sizes: run on CPU {cpu} ·" in words(page)
+    assert "not run at the paper’s sizes ·" in words(other) and 'class="paper"' not in other
+    row = f"01_line up to date {{}} {{}} CPU {cpu} {date[:16].replace('T', ' ')} {commit} "
+    seconds, mib = re.search(re.escape(row).replace(r"\{\}", r"(\d+)"), words(runs)).groups()
+    assert int(seconds) < 300 and int(mib) > 10
+    assert "02_square not run - - - - -" in words(runs)
+
+    tiny.module("curve", "def value(i): return 2 * i\n")
+    numbers, opened = {("01_line", "line"): "Figure 1.1"}, open_book(tiny.root)
+    now = str(write_page(opened, "smoke", "01_line", tiny.root / "page", numbers))
+    assert f"{said}, by older code" in now.replace("\\'", "'")
+    assert "[run](runs.md) by older code on CPU" in now
+    now = str(write_page(opened, "paper", "01_line", tiny.root / "large", numbers))
+    assert 'class="paper"' not in now and "at profile paper" in now and "paper's sizes" not in now
+
+
+def test_a_page_of_an_experiment_shows_its_run_at_the_papers_sizes(tiny):
+    head = "profile = 'smoke'\nout = None\nproblem = 'he4'\nsize = 1"
+    tiny.notebook("03_each", head, "print(problem)")
+    for problem in ("he4", "xor4"):
+        assert (
+            tiny.run("figures", "--profile", "smoke", "--only", f"03_each_{problem}").returncode
+            == 0
+        )
+    path = tiny.root / "nbs" / "03_each.ipynb"
+    notebook = json.loads(path.read_text())
+    title = dict(cell_type="markdown", id="title", metadata={}, source="# Each\n> One.")
+    path.write_text(json.dumps(notebook | {"cells": [title, *notebook["cells"]]}))
+    kept = tiny.root / "results" / "paper" / "he4.nc"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    for problem, said in (
+        ("he4", "the run at the paper's sizes is on this page"),
+        ("xor4", "not run at the paper's sizes"),
+    ):
+        name = f"03_each_{problem}"
+        page = write_page(open_book(tiny.root), "smoke", name, tiny.root / name, {})
+        assert f" ·\n{said} ·\n" in page.cells[1].source
+
+
 def test_a_site_of_an_unknown_profile_is_refused_in_one_line(book):
     shutil.copy(CHECKOUT / "poc_book" / "site.py", book.root / "poc_book")
     shutil.copy(CHECKOUT / "poc_book" / "figures.py", book.root / "poc_book")
