@@ -104,16 +104,17 @@ def frame(folder: Path, place: Path, name: str, number: str) -> str:
 # %% ../nbs/93_frames.ipynb #93f00071
 def paper_fold(kept: Kept, place: Path, name: str, number: str) -> str:
     """A figure that is kept at the paper's sizes as markdown, folded; its files go to a folder in
-    `place`, where those of the page are. Nothing if it is not kept."""
+    `place`, where those of the page are. Nothing if it is not kept, or shows the same data."""
     record = kept.figures.get(name)
-    if record is None:
+    here = json.loads((place / f"{name}.json").read_text())
+    if record is None or record["data_sha256"] == here["data_sha256"]:
         return ""
     files = place / PAPER
     files.mkdir(exist_ok=True)
     for kind in ("webp", "nc", "json"):
         shutil.copy(kept.place / f"{name}.{kind}", files)
     width, height = _size(files / f"{name}.webp", (place / f"{name}.svg").exists())
-    here = json.loads((place / f"{name}.json").read_text())["parameters"]
+    own = here["parameters"]
     return filled(
         "paper.html",
         record=record,
@@ -122,7 +123,7 @@ def paper_fold(kept: Kept, place: Path, name: str, number: str) -> str:
         url=f"files/{place.name}/{PAPER}/{name}",
         number=number,
         caption=worded(record["caption"]),
-        others={k: v for k, v in record["parameters"].items() if k not in here or here[k] != v},
+        others={k: v for k, v in record["parameters"].items() if k not in own or own[k] != v},
         width=width,
         height=height,
     )

@@ -207,8 +207,8 @@ def make_paper(root: Path, profile: str, seconds: float, out: Path | None = None
         with nullcontext(there) if there else template(given) as address:
             given["POC_BOOK_TEMPLATE"] = address
             side_by_side(lease, run, turn)
+        show(lease)
         # at the end, as a file of git that changes would mark later chapters as of local changes
         for chapter in [] if out else [c for c, one in found.items() if one.there]:
             keep(book, profile, chapter)
-    show(lease)
     return int(any(one.state == "failed" for one in found.values()))

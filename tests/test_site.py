@@ -176,7 +176,7 @@ def test_a_page_shows_its_figures_at_the_papers_sizes_and_says_what_was_not_run(
     tiny.settings("[smoke]\nseed = 0\n[paper]\nseed = 0\n[paper:01_line]\nsteps = 5\n")
     kept = tiny.root / "results" / "paper"
     assert tiny.run("paper", "--seconds", "300").returncode == 0
-    shutil.rmtree(kept / "02_square")
+    (kept / "02_square").rename(tiny.root / "aside")
     assert tiny.run("site", "--profile", "smoke").returncode == 0
 
     site, record = tiny.home / "site", json.loads((kept / "01_line" / "line.json").read_text())
@@ -201,8 +201,13 @@ def test_a_page_shows_its_figures_at_the_papers_sizes_and_says_what_was_not_run(
     assert int(seconds) < 300 and int(mib) > 10
     assert "02_square not run - - - - -" in words(runs)
 
+    (tiny.root / "aside").rename(kept / "02_square")
+    opened, square = open_book(tiny.root), {("02_square", "square"): "Figure 2.1"}
+    same = str(write_page(opened, "smoke", "02_square", tiny.root / "same", square))
+    assert "sizes: [run](runs.md) on CPU" in same and 'class="paper"' not in same  # the same data
+
     tiny.module("curve", "def value(i): return 2 * i\n")
-    numbers, opened = {("01_line", "line"): "Figure 1.1"}, open_book(tiny.root)
+    numbers = {("01_line", "line"): "Figure 1.1"}
     now = str(write_page(opened, "smoke", "01_line", tiny.root / "page", numbers))
     assert f"{said}, by older code" in now.replace("\\'", "'")
     assert "[run](runs.md) by older code on CPU" in now
@@ -235,8 +240,8 @@ def test_a_page_of_an_experiment_shows_its_run_at_the_papers_sizes(tiny):
 
 
 def test_a_site_of_an_unknown_profile_is_refused_in_one_line(book):
-    shutil.copy(CHECKOUT / "poc_book" / "site.py", book.root / "poc_book")
-    shutil.copy(CHECKOUT / "poc_book" / "figures.py", book.root / "poc_book")
+    for name in ("site", "frames"):
+        shutil.copy(CHECKOUT / "poc_book" / f"{name}.py", book.root / "poc_book")
     refused = book.run("site", "--profile", "huge")
     assert (
         refused.returncode == 2
