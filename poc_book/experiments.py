@@ -313,7 +313,8 @@ def by_chance(run: xr.Dataset) -> xr.DataArray:
     """For a result of `sgd` with at least 2 independent repeats of small spread: how far their mean
     and another one of `REPEATS` would be apart, over `measure`.
 
-    From the median distance of a repeat from the mean of the others."""
+    One standard deviation, from the root mean square distance of a repeat from the mean of the
+    others."""
     n = run.sizes["seed"]
     require(n >= 2, "run.sizes['seed']", n, "at least 2 repeats")
     curves = by_seed(run)
@@ -322,7 +323,7 @@ def by_chance(run: xr.Dataset) -> xr.DataArray:
         for s in curves.seed.values
     ]
     scale = np.sqrt(1 / REPEATS + 1 / n) / np.sqrt(n / (n - 1))
-    return xr.DataArray(scale * np.median(found, 0), dict(measure=list(MEASURES)))
+    return xr.DataArray(scale * np.sqrt(np.mean(np.square(found), 0)), dict(measure=list(MEASURES)))
 
 # %% ../nbs/10_experiments.ipynb #0f1e2d3c
 def half(v: Array) -> Any:
