@@ -194,7 +194,7 @@ def distance_rows(folder: Path) -> list[dict[str, Any]]:
     page = load(own)
     found = load(kept).distance if kept.is_file() else xr.DataArray([], dims="batches")
     at_scale = {"swept": None} | dict(zip(found.get_index("batches"), found))
-    rows = [("the paper's sizes", order, one) for order, one in at_scale.items()]
+    rows = [("the paper's", order, one) for order, one in at_scale.items()]
     if "distance" in page and page.profile != "paper":  # there it is the sweep itself
         sizes = f"{page.profile}, $m$ to {page.width.values[-1]}"
         rows.append((sizes, page.order, page.distance))
