@@ -757,6 +757,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'poc_book.paper.in_order': ('paper.html#in_order', 'poc_book/paper.py'),
                                 'poc_book.paper.lanes': ('paper.html#lanes', 'poc_book/paper.py'),
                                 'poc_book.paper.make_paper': ('paper.html#make_paper', 'poc_book/paper.py'),
+                                'poc_book.paper.need_a_gpu': ('paper.html#need_a_gpu', 'poc_book/paper.py'),
                                 'poc_book.paper.run_until': ('paper.html#run_until', 'poc_book/paper.py'),
                                 'poc_book.paper.show': ('paper.html#show', 'poc_book/paper.py'),
                                 'poc_book.paper.side_by_side': ('paper.html#side_by_side', 'poc_book/paper.py')},
