@@ -271,7 +271,8 @@ def memory_against_its_prediction(runs=((16384, 2**21, 8192), (65536, 2**22, 819
 def work_of_chapters(root: Path | None = None):
     """Each chapter at smoke size, with nothing compiled before: programs compiled, CPU seconds of
     its process, of which seconds tracing and lowering, and compiling (by the clock), and the most
-    memory it held. The batch runs two chapters side by side."""
+    memory it held. A batch runs two chapters side by side; where there is a GPU, `make paper` runs
+    them, the experiments on it and the others beside it."""
     with tempfile.TemporaryDirectory() as folder:
         root = root or cold_batch(Path(folder) / "book")
         for path in sorted(root.glob("build/smoke/*/provenance.json")):
@@ -283,6 +284,8 @@ def work_of_chapters(root: Path | None = None):
             yield f"{chapter}: seconds tracing and lowering", work["tracing"] + work["lowering"]
             yield f"{chapter}: seconds compiling", work["compiling"]
             yield f"{chapter}: MiB", work["memory"]
+            if work["device"]:
+                yield f"{chapter}: MiB on the GPU", work["device"]
 
 
 def cold_batch(root: Path) -> Path:
@@ -292,7 +295,8 @@ def cold_batch(root: Path) -> Path:
     for name in ("settings.ini", "Snakefile"):
         shutil.copy(HERE.parent / name, root)
     own = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
-    batch = [sys.executable, "-m", "poc_book", "figures", "--profile", "smoke"]
+    command = ["paper", "--seconds", "900"] if GPU else ["figures"]
+    batch = [sys.executable, "-m", "poc_book", *command, "--profile", "smoke"]
     subprocess.run(batch, cwd=root, check=True, env=own | {"PYTHONPATH": str(root)})
     return root
 
@@ -338,13 +342,12 @@ def main(names: list[str]) -> None:
     for name in names or SECTIONS:
         about, rows = " ".join(SECTIONS[name].__doc__.split()), {}
         print(f"\n{about}")
-        found[titles[name]] = dict(about=about, **record, rows=rows)
         for row, value in SECTIONS[name]():
             rows[row] = None if value is None else float(f"{value:.3g}")
             print(f"  {row}: {rows[row]}", flush=True)
-            path.write_text(
-                json.dumps(dict(ratios=found), indent=1) + "\n"
-            )  # kept even if a later comparison fails
+        # whole: what a later section is cut off in, or fails by, does not cost it
+        found[titles[name]] = dict(about=about, **record, rows=rows)
+        path.write_text(json.dumps(dict(ratios=found), indent=1) + "\n")
     print(f"\nwritten: {path.relative_to(HERE.parent)}")
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TEMPLATES', 'PANELS', 'SMALL', 'CARD', 'filled', 'worded', 'copy_files', 'frame', 'paper_fold', 'figure_numbers',
-           'together', 'framed', 'thumbnail', 'social_card', 'plain_title']
+           'together', 'distance_rows', 'framed', 'thumbnail', 'social_card', 'plain_title']
 
 # %% ../nbs/93_frames.ipynb #93f00005
 import json
@@ -203,6 +203,29 @@ def together(results: Mapping[str, Path]) -> dict[str, Any]:
         )
     )
     return page | dict(orders=sorted({data.attrs["order"] for data in known.values()}))
+
+# %% ../nbs/93_frames.ipynb #7a10d002
+def distance_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows of one page in the table of all experiments, from what it left in `folder`; none
+    where it left no experiment.
+
+    Each is a run, the order of its batches, and its distances by measure, none if it is to be run.
+    """
+    own, kept = folder / "experiment.nc", folder / "paper_scale.nc"
+    if not own.is_file():
+        return []
+    page = load(own)
+    found = load(kept).distance if kept.is_file() else xr.DataArray([], dims="batches")
+    at_scale = {"swept": None} | dict(zip(found.get_index("batches"), found))
+    rows = [("the paper's", order, one) for order, one in at_scale.items()]
+    if "distance" in page and page.profile != "paper":  # there it is the sweep itself
+        sizes = f"{page.profile}, $m$ to {page.width.values[-1]}"
+        rows.append((sizes, page.order, page.distance))
+    of = lambda one: {} if one is None else dict(zip(one.measure.values, one.values.tolist()))
+    return [
+        dict(figure=page.published_figure, run=run, order=order, gaps=of(one))
+        for run, order, one in rows
+    ]
 
 # %% ../nbs/93_frames.ipynb #71b7266e
 _FOLD = re.compile(r"<details><summary>Provenance</summary>\s+\*\*(\w+)\*\* · profile .*", re.S)

@@ -55,10 +55,11 @@ def contract(
         p = phi(product(w, [part.T for part in v])) * charge_ref[at][None, :]
         if not pull:
             return total + jnp.sum(p, 1)
-        first = p.astype(jnp.bfloat16)
-        second = (p - first.astype(jnp.float32)).astype(jnp.bfloat16)
-        third = (p - first.astype(jnp.float32) - second.astype(jnp.float32)).astype(jnp.bfloat16)
-        return total + product([first, second, third], v)
+        rounded = []
+        for _ in w:  # `parts`, which Triton has no word for
+            rounded.append(p.astype(jnp.bfloat16))
+            p = p - rounded[-1].astype(jnp.float32)
+        return total + product(rounded, v)
 
     w = [w_ref[i] for i in range(w_ref.shape[0])]
     start = jnp.zeros(w_ref.shape[1:] if pull else w_ref.shape[1:2], jnp.float32)
@@ -152,12 +153,14 @@ def fused_sum(
     v: Float[Array, "m d"],
     charge: Float[Array, " m"],
     exact: bool = False,
+    split: int = 3,
 ) -> Float[Array, " n"]:
     """For single precision: $\\sum_jc_j\\varphi(w_i\\cdot v_j)$, shape (n,), for a function that
     Triton knows.
 
-    `exact`: all entries of w have at most 8 significant bits."""
-    return call(phi, False, SUM, parts(w, 1 if exact else 3), parts(v), charge)
+    `exact`: all entries of w have at most 8 significant bits. Factors have 8 bits for each part
+    that they are `split` into."""
+    return call(phi, False, SUM, parts(w, 1 if exact else split), parts(v, split), charge)
 
 
 def fused_pull(
@@ -166,11 +169,12 @@ def fused_pull(
     v: Float[Array, "m d"],
     charge: Float[Array, " m"],
     exact: bool = False,
+    split: int = 3,
 ) -> Float[Array, "n d"]:
     """For single precision: $\\sum_jc_j\\varphi(w_i\\cdot v_j)v_j$, shape (n, d), for a function
     that Triton knows.
 
-    `exact`: all entries of v have at most 8 significant bits."""
-    return call(
-        phi, True, PULL_ONE if exact else PULL, parts(w), parts(v, 1 if exact else 3), charge
-    )
+    `exact`: all entries of v have at most 8 significant bits. Factors have 8 bits for each part
+    that they are `split` into."""
+    tile = PULL_ONE if exact else PULL
+    return call(phi, True, tile, parts(w, split), parts(v, 1 if exact else split), charge)

@@ -99,7 +99,7 @@ class Kept(NamedTuple):
     def state(self) -> str:
         if self.run:
             return "up to date" if self.current else "by older code"
-        return "its run is on its page" if self.on_page else "not run"
+        return "a run is on its page" if self.on_page else "not run"
 
     @property
     def figure(self) -> dict[str, Any] | None:
@@ -116,7 +116,8 @@ def kept(book: Book, chapter: str) -> Kept:
     )
     figures = {path.stem: read_json(path) for path in figure_records(place)} if run else {}
     problem = book.chapters[chapter].problem
-    on_page = bool(problem) and place.with_name(f"{problem}.nc").is_file()
+    shown = [place.with_name(f"{problem}{kind}.nc") for kind in ("", "_drawn")]
+    on_page = bool(problem) and any(path.is_file() for path in shown)
     return Kept(place, run, current, figures, on_page)
 
 

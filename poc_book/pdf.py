@@ -114,7 +114,7 @@ def press(site: Path) -> Iterator[Press]:
 
         def printed(document: str) -> PdfReader:
             page.route(_PLACE, lambda route: route.fulfill(body=document, content_type="text/html"))
-            page.goto(_PLACE, wait_until="networkidle")
+            page.goto(_PLACE)
             page.evaluate(f"window.MathJax ? {_READY} : true")
             page.wait_for_load_state("networkidle")
             data = page.pdf(

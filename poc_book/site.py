@@ -30,6 +30,7 @@ from .batch import clean_up, locked, make_figures, read_json, swap, workplace
 from .checks import BadInput, require
 from poc_book.frames import (
     copy_files,
+    distance_rows,
     figure_numbers,
     filled,
     frame,
@@ -140,13 +141,14 @@ def _label(page: Page) -> str:
 
 def _hub(chapters: Mapping[str, Page], files: Path, pictures: Mapping) -> NotebookNode:
     """The page of a notebook that is executed for several problems: its question, its rough answer,
-    its chapters and their `pictures` at the paper's sizes."""
+    its chapters, their `pictures` at the paper's sizes, and how far they are from the paper's."""
     notebook = next(iter(chapters.values())).notebook
     title, start = [c for c in read(notebook, 4).cells if c.cell_type == "markdown"][:2]
     question = "\n\n".join(start.source.split("\n\n")[:2])
     pages = {name: _label(page) for name, page in chapters.items()}
     page = together({label: files / name / "paper_scale.nc" for name, label in pages.items()})
-    shown = dict(question=question, pages=pages, page=page, pictures=pictures)
+    rows = {name: distance_rows(files / name) for name in pages}
+    shown = dict(question=question, pages=pages, page=page, pictures=pictures, rows=rows)
     text = new_markdown_cell(filled("hub.md", **shown))
     line = f"[executed](runs.md) for {len(chapters)} problems · [symbols](glossary.md)"
     return _as_page([title, text], line, {})

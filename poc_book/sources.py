@@ -115,7 +115,7 @@ def data_files(book: Book, names: set[str]) -> dict[Path, str]:
     return {path: digest(path.read_bytes()) for path in paths if path.name in names}
 
 # %% ../nbs/91_sources.ipynb #92000004
-KEPT = ("", "_budget", "_again", "_orders", "_alone")  # as in experiments.kept_path
+KEPT = ("", "_drawn", "_budget", "_again", "_orders", "_alone")  # as in experiments.kept_path
 
 
 def sources(book: Book, chapter: str) -> dict[str, str]:

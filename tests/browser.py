@@ -6,6 +6,8 @@ Skipped without Chromium or a built site."""
 import json
 import re
 import shutil
+from collections import deque
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from threading import Thread
@@ -112,17 +114,18 @@ def everywhere(page) -> dict[str, list]:
     return {"overflow": overflow, "faint": faint}
 
 
-def look(browser, url: str, **options) -> dict:
-    """What a reader with an empty cache gets at `url`, with what the console said and what was
-    asked of whom."""
-    with browser.new_context(viewport=PHONE, **options) as context:
-        page, console, asked = context.new_page(), [], []
-        page.on(
-            "console", lambda m: console.append(m.text) if m.type in ("error", "warning") else None
-        )
-        page.on("pageerror", lambda e: console.append(str(e)))
-        page.on("request", lambda r: asked.append(r.url))
-        page.goto(url, timeout=PATIENCE)
+def opened(browser, url: str, **options) -> Callable[[], dict]:
+    """Have a reader with an empty cache open `url`; what they get there, once it is asked for, with
+    what the console said and what was asked of whom."""
+    context = browser.new_context(viewport=PHONE, **options)
+    page, console, asked = context.new_page(), [], []
+    page.on("console", lambda m: console.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda e: console.append(str(e)))
+    page.on("request", lambda r: asked.append(r.url))
+    page.goto(url, timeout=PATIENCE, wait_until="commit")
+
+    def look() -> dict:
+        page.wait_for_load_state("load", timeout=PATIENCE)
         page.wait_for_function(
             "!window.MathJax || window.MathJax.startup?.promise", timeout=PATIENCE
         )
@@ -136,7 +139,16 @@ def look(browser, url: str, **options) -> dict:
         weight = page.evaluate(WEIGHT)  # of what is there before a reader opens a fold
         page.evaluate(UNFOLD)
         seen = page.evaluate(INSPECT) | dict(console=console, foreign=foreign, weight=weight)
-        return seen | everywhere(page)
+        found = seen | everywhere(page)
+        context.close()
+        return found
+
+    return look
+
+
+def look(browser, url: str, **options) -> dict:
+    "What a reader with an empty cache gets at `url`."
+    return opened(browser, url, **options)()
 
 
 @pytest.fixture(scope="module")
@@ -166,10 +178,14 @@ def site(request):
 def seen(browser, site):
     "Every page of a site, by path."
     folder, url = site
-    return {
-        str(p.relative_to(folder)): look(browser, f"{url}/{p.relative_to(folder)}")
-        for p in sorted(folder.rglob("*.html"))
-    }
+    paths = [str(path.relative_to(folder)) for path in sorted(folder.rglob("*.html"))]
+    ahead = deque(paths)
+    waiting, found = deque(), {}
+    for path in paths:
+        while ahead and len(waiting) < 2:  # one is typeset while another is looked at
+            waiting.append(opened(browser, f"{url}/{ahead.popleft()}"))
+        found[path] = waiting.popleft()()
+    return found
 
 
 def complaints(seen: dict, field: str) -> dict:

@@ -505,13 +505,13 @@ def test_a_notebook_with_a_problem_is_a_chapter_for_each(book: TinyBook):
     assert changed == {"03_each_xor4"}  # its page shows what is kept
 
     before |= {name: fingerprint(opened, "smoke", name) for name in pages}
-    for kind in ("budget", "again", "orders", "alone"):
+    for kind in ("drawn", "budget", "again", "orders", "alone"):
         (kept.parent / f"circle_{kind}.nc").write_bytes(b"new")
         after = {name: fingerprint(opened, "smoke", name) for name in pages}
         assert {name for name in pages if after[name] != before[name]} == {"03_each_circle"}
         before = after
-    kinds = ("again", "alone", "budget", "orders")
-    assert list(sources(opened, "03_each_circle"))[-4:] == [
+    kinds = ("again", "alone", "budget", "drawn", "orders")
+    assert list(sources(opened, "03_each_circle"))[-5:] == [
         f"results/paper/circle_{k}.nc" for k in kinds
     ]
 

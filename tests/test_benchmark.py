@@ -108,6 +108,17 @@ def test_a_section_is_written_anew_and_the_others_stay(bench, monkeypatch):
     assert found["First"]["jax"] == jax.__version__ and re.match(
         r"commit \w+", found["First"]["commit"]
     )
+
+    def cut():
+        yield "c", 7.0
+        raise KeyboardInterrupt
+
+    cut.__doc__ = "Cut off."
+    monkeypatch.setattr(bench, "SECTIONS", dict(first=first, second=cut))
+    with pytest.raises(KeyboardInterrupt):
+        bench.main(["second"])
+    assert measured(path) == found  # a section is there whole or as it was
+    monkeypatch.setattr(bench, "SECTIONS", dict(first=first, second=second))
     bench.main([])
     assert (
         measured(path)["Second"]["rows"] == {"c": 2.0}

@@ -159,6 +159,6 @@ np.savez(sys.argv[1], **out)
 def test_a_gpu_s_way_to_the_gradient_on_four_devices(tmp_path):
     found = on_four_devices(FUSED, tmp_path / "found.npz")
     for name in [n for n in found.files if not n.endswith("_fused")]:
-        assert (
-            np.abs(found[name + "_fused"] - found[name]).max() < 3e-6 * np.abs(found[name]).max()
-        ), name
+        near = 3e-6 if "velocity" in name else 2e-5  # a gradient's factors have 16 bits
+        off = np.abs(found[name + "_fused"] - found[name]).max()
+        assert off < near * np.abs(found[name]).max(), name

@@ -16,9 +16,12 @@ from poc_book.checks import BadInput
 from poc_book.cli import main
 from poc_book.experiments import (
     ALONE,
+    MEASURES,
     ORDER_RUNS,
     PROTOCOLS,
     Protocol,
+    by_chance,
+    distances,
     error_budget,
     flow_risk,
     half_steps,
@@ -33,6 +36,7 @@ from poc_book.finite_width import (
     free_memory,
     identity,
     metrics,
+    published,
     recall,
     required_memory,
     setup,
@@ -85,28 +89,33 @@ def test_every_problem_has_a_page_with_the_paper_s_sizes():
 def paper_runs(kind: str) -> dict[str, xr.Dataset]:
     "The kept results of a kind, by problem, each of the paper's sizes."
     found = {name: one for name in PROTOCOLS if (one := kept(name, kind)) is not None}
-    assert found
     for name, one in found.items():
         p, about = PROTOCOLS[name], one.attrs
-        assert (about["dim"], about["step"], float(one.time[-1])) == (p.dim, p.step, p.time)
-        assert (about["samples"], about["batch"]) == (2**16, 2**13)
+        assert (about["problem"], about["dim"], about["step"]) == (name, p.dim, p.step)
+        assert (float(one.time[-1]), about["samples"], about["batch"]) == (p.time, 2**16, 2**13)
     return found
 
 
-def test_the_kept_runs_are_the_paper_s():
-    for name, run in paper_runs("run").items():
-        assert tuple(run.width.values) == PROTOCOLS[name].widths
-        assert run.attrs["reference_width"] == 2**17
-        assert json.loads(run.attrs["device"])["platform"] == "gpu"
-        first = corrected(run).scaled_function_error.isel(time=0).mean()
-        expected = initial_error(PROBLEMS[name]())
-        assert float(first / expected) == pytest.approx(1, abs=0.1), name
+def test_the_kept_runs_are_the_paper_s_the_drawn_ones_of_all_problems():
+    drawn, swept = paper_runs("drawn"), paper_runs("run")
+    assert drawn.keys() == PROTOCOLS.keys()
+    for order, runs in (("drawn", drawn), ("swept", swept)):
+        for name, run in runs.items():
+            assert run.attrs["order"] == order and run.sizes["seed"] == 3
+            assert tuple(run.width.values) == PROTOCOLS[name].widths
+            assert run.attrs["reference_width"] == 2**17
+            assert json.loads(run.attrs["device"])["platform"] == "gpu"
+            first = corrected(run).scaled_function_error.isel(time=0).mean()
+            expected = initial_error(PROBLEMS[name]())
+            assert float(first / expected) == pytest.approx(1, abs=0.1), name
 
 
-def test_the_kept_runs_beside_the_paper_s_differ_in_their_key_alone():
-    for name, run in paper_runs("again").items():
-        one = kept(name)
-        assert all(run.attrs[key] == one.attrs[key] for key in ("problem", "order"))
+def test_the_kept_repeats_differ_from_the_drawn_run_in_their_key_alone():
+    runs = paper_runs("again")
+    assert runs.keys() == {"he4", "circle"}
+    for name, run in runs.items():
+        one = kept(name, "drawn")
+        assert run.attrs["order"] == one.attrs["order"] == "drawn"
         assert run.attrs["reference_width"] == one.attrs["reference_width"]
         assert run.width.equals(one.width) and run.time.equals(one.time)
         assert not np.array_equal(run.attrs["key"], one.attrs["key"])
@@ -214,12 +223,58 @@ def test_a_step_in_half_precision_is_that_of_numpy():
 
 
 def test_the_kept_error_budgets_are_of_the_paper_s_sizes():
-    for budget in paper_runs("budget").values():
+    budgets = paper_runs("budget")
+    assert budgets
+    profile = open_book(CHECKOUT).profiles["paper"]
+    for name, budget in budgets.items():
         moved = shifts(budget)["median"]
-        assert budget.attrs["width"] == 4096
+        swept = budget.attrs["order"] == "swept"  # made by the profile
+        width = profile[f"10_experiments_{name}"]["budget_width"] if swept else 4096
+        assert budget.attrs["width"] == width
+        assert ("other order" in budget.change) == swept
         # the small network is the same
-        assert float(moved.sel(change="twice M", panel="risk")) == 0
+        assert float(moved.sel(change="twice M", panel="risk")) <= (1e-5 if swept else 0)
         assert 0 < float(moved.sel(change="half the step", panel="risk")) < 1
+
+
+def as_published(name: str, **factors: list[float]) -> xr.Dataset:
+    "The published curves as if `sgd` had made them, each repeat with a factor of its own."
+    curves = published(name).fillna(1.0)
+    given = {n: ("seed", factors.get(n, factors["risk"])) for n in curves}
+    run = xr.Dataset({n: curves[n] * xr.DataArray(f[1], dims="seed") for n, f in given.items()})
+    seeds = dict(seed=range(len(factors["risk"])))
+    return run.transpose("seed", "width", "time").assign_coords(seeds).assign_attrs(curves.attrs)
+
+
+def test_distances_from_the_published_curves_are_those_of_known_factors():
+    "Every point of a panel off by the same factor; then a risk that is off at its start alone."
+    run = as_published("he4", risk=[1.2], scaled_coupling_error=[0.7], scaled_function_error=[1.5])
+    known = dict(
+        risk=0.2, risk_over_start=0.0, scaled_function_error=0.5, scaled_coupling_error=0.3
+    )
+    found = distances(run)
+    assert found.measure.values.tolist() == list(MEASURES) == list(known)
+    np.testing.assert_allclose(found, list(known.values()), atol=1e-12)
+    run.risk[..., 0] *= 2
+    late = distances(run)
+    np.testing.assert_allclose(late.sel(measure="risk_over_start"), 0.5, atol=1e-12)
+    np.testing.assert_allclose(late.sel(measure="risk"), 0.2, atol=1e-12)
+
+
+def test_what_chance_does_is_the_spread_of_means_of_three():
+    "Repeats with independent factors: against the known deviation between two such means."
+    rng = np.random.default_rng(0)
+    for n in (3, 12):
+        squares = []
+        for _ in range(60):
+            run = as_published("xor4", risk=(1 + 0.02 * rng.normal(size=n)).tolist())
+            chance = by_chance(run).sel(measure=["risk", "scaled_coupling_error"])
+            squares.append(np.square(chance.values))
+        found, known = np.sqrt(np.mean(squares)), 0.02 * np.sqrt(1 / 3 + 1 / n)
+        print(f"{n} repeats: {found:.4f}, known {known:.4f}")
+        assert found == pytest.approx(known, rel=0.25)
+    with pytest.raises(BadInput, match="at least 2 repeats"):
+        by_chance(as_published("xor4", risk=[1.0]))
 
 
 class Killed(Exception):
@@ -442,23 +497,24 @@ def test_corrected_divides_the_bias_out():
 
 
 def test_kept_results_are_read_or_reported_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "poc_book.experiments.kept_path", lambda name, kind: tmp_path / f"{name}.nc"
-    )
-    assert kept("he4") is None
-    save(sgd(he(4, 8), **RUN, order="swept"), tmp_path / "he4.nc")
+    monkeypatch.setattr("poc_book.__file__", str(tmp_path / "poc_book" / "__init__.py"))
+    place = tmp_path / "results" / "paper"
+    place.mkdir(parents=True)
+    assert kept("he4") is None and kept("he4", "drawn") is None
+    save(sgd(he(4, 8), **RUN, order="swept"), place / "he4.nc")
     about = kept("he4").attrs
-    assert {"device", "commit", "created"} <= about.keys() and "cpu" in json.loads(about["device"])[
-        "platform"
-    ]
-    assert kept("he4").order == "swept"
+    assert {"device", "commit", "created"} <= about.keys()
+    assert "cpu" in json.loads(about["device"])["platform"]
+    assert kept("he4").order == "swept" and kept("he4", "drawn") is None
     old = sgd(he(4, 8), **RUN)
     del old.attrs["order"]  # as in the days when there was one order
-    save(old, tmp_path / "he4.nc")
-    assert kept("he4").order == "drawn"
-    (tmp_path / "he4.nc").write_bytes(b"damaged")
+    save(old, place / "he4_drawn.nc")
+    assert kept("he4", "drawn").order == "drawn" and kept("he4").order == "swept"
+    (place / "he4.nc").write_bytes(b"damaged")
     with pytest.raises(BadInput, match="whole NetCDF"):
         kept("he4")
+    with pytest.raises(BadInput, match="kind = 'sweep'"):
+        kept("he4", "sweep")
 
 
 @pytest.mark.parametrize("samples", [None, 64])

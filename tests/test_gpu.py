@@ -68,7 +68,7 @@ def test_the_same_key_gives_the_same_bits(runs):
 @pytest.mark.parametrize(
     "problem", [problems.he(4, 32), problems.misspecified(), problems.xor(), problems.circle()]
 )
-def test_the_fused_gradient_is_single_precision(problem):
+def test_the_fused_gradient_has_factors_of_16_bits(problem):
     w, x = (
         uniform(jax.random.key(0), 2000, problem.dim),
         problem.inputs.sample(jax.random.key(1), 1500),
@@ -79,7 +79,7 @@ def test_the_fused_gradient_is_single_precision(problem):
     assert fuses(problem.activation, w.astype(jnp.float32)) and single.dtype == jnp.float32
     off = float(jnp.linalg.norm(single - exact) / jnp.linalg.norm(exact))
     print(f"{problem.name}: {off:.1e}")
-    assert off < 2e-6
+    assert off < 2e-5
 
 
 @pytest.mark.parametrize(

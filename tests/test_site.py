@@ -218,22 +218,19 @@ def test_a_page_shows_its_figures_at_the_papers_sizes_and_says_what_was_not_run(
 def test_a_page_of_an_experiment_shows_its_run_at_the_papers_sizes(tiny):
     head = "profile = 'smoke'\nout = None\nproblem = 'he4'\nsize = 1"
     tiny.notebook("03_each", head, "print(problem)")
-    for problem in ("he4", "xor4"):
-        assert (
-            tiny.run("figures", "--profile", "smoke", "--only", f"03_each_{problem}").returncode
-            == 0
-        )
+    for problem in ("he4", "circle", "xor4"):
+        made = tiny.run("figures", "--profile", "smoke", "--only", f"03_each_{problem}")
+        assert made.returncode == 0, made.stderr
     path = tiny.root / "nbs" / "03_each.ipynb"
     notebook = json.loads(path.read_text())
     title = dict(cell_type="markdown", id="title", metadata={}, source="# Each\n> One.")
     path.write_text(json.dumps(notebook | {"cells": [title, *notebook["cells"]]}))
-    kept = tiny.root / "results" / "paper" / "he4.nc"
-    kept.parent.mkdir(parents=True)
-    kept.touch()
-    for problem, said in (
-        ("he4", "the run at the paper's sizes is on this page"),
-        ("xor4", "not run at the paper's sizes"),
-    ):
+    kept = tiny.root / "results" / "paper"
+    kept.mkdir(parents=True)
+    for name in ("he4", "circle_drawn", "xor4_budget"):
+        (kept / f"{name}.nc").touch()
+    shown, absent = "a run at the paper's sizes is on this page", "not run at the paper's sizes"
+    for problem, said in dict(he4=shown, circle=shown, xor4=absent).items():
         name = f"03_each_{problem}"
         page = write_page(open_book(tiny.root), "smoke", name, tiny.root / name, {})
         assert f" ·\n{said} ·\n" in page.cells[1].source
