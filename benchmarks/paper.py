@@ -129,9 +129,9 @@ TERMS = {
         more("limits", 10.0, len(p["degrees"]) / 3),
     ],
     "10_table1": lambda p: [
-        more("limits", 40.0, (5 * len(p["many_dims"]) + 2 * len(p["cube_dims"])) / 19),
-        more("stability", 20.0, len(p["many_dims"]) / 3 * max(1.0, p["starts"] / 2048)),
-        more("cube", 10.0, len(p["cube_dims"]) / 2 * max(1.0, p["neurons"] / 1024)),
+        more("limits", 60.0, len(p["many_dims"]) / 3 * p["particles"] / 1024),
+        more("stability", 20.0, len(p["many_dims"]) / 3 * p["starts"] / 512),
+        more("cube", 10.0, len(p["cube_dims"]) / 2 * p["neurons"] / 512),
     ],
     "11_fluctuations": lambda p: [
         *(
