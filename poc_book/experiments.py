@@ -310,11 +310,11 @@ def by_seed(run: xr.Dataset) -> xr.Dataset:
 
 # %% ../nbs/10_experiments.ipynb #7a10c3e6
 def by_chance(run: xr.Dataset) -> xr.DataArray:
-    """For a result of `sgd` with at least 2 independent repeats of small spread: how far their mean
-    and another one of `REPEATS` would be apart, over `measure`.
+    """For a result of `sgd` with at least 2 independent repeats, each far less than 1 from the
+    others: how far their mean and another one of `REPEATS` would be apart, over `measure`.
 
     One standard deviation, from the root mean square distance of a repeat from the mean of the
-    others."""
+    others; exact for deviations that are constant in time, as a distance is a median over time."""
     n = run.sizes["seed"]
     require(n >= 2, "run.sizes['seed']", n, "at least 2 repeats")
     curves = by_seed(run)

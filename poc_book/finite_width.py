@@ -136,14 +136,15 @@ def flow(
     return Trajectory(times, points, risk, fresh)
 
 # %% ../nbs/05_finite_width.ipynb #10a530bd
-SPLIT = 2  # factors of 16 bits: what that moves is below, and in Chapter 10's error budgets
+SPLIT = 2  # factors of 16 bits: what that moves one gradient by is below
 
 
 def fused_gradient(
     problem: Problem, w: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n"]
 ) -> Float[Array, "m d"]:
-    """For single precision: $\\sum_{batch}(f-y)\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, f from
-    all of them, shape (m, d)."""
+    """For single precision, with factors of 16 bits:
+    $\\sum_{batch}(f-y)\\,\\sigma'(w\\cdot x)\\,x$ for each neuron, f from all of them, shape (m,
+    d)."""
     act = problem.activation
     charge = problem.signs(len(w), w.dtype, jnp) / len(w)
     how: dict[str, Any] = dict(exact=isinstance(problem.inputs, Boolean), split=SPLIT)

@@ -35,7 +35,8 @@ def parts(x: Float[Array, "n d"], count: int = 3) -> Float[Array, "k n d"]:
 
 
 def product(a: Sequence[Array], b: Sequence[Array]) -> Any:
-    "$\\sum_{ij}a_ib_j$ over the pairs of parts that count in single precision, the smallest first."
+    """$\\sum_{ij}a_ib_j$ over the pairs of parts that reach the last bit of the factors, the
+    smallest first."""
     pairs = [(i, j) for i in range(len(a)) for j in range(len(b)) if i + j < max(len(a), len(b))]
     return sum(
         jnp.dot(a[i], b[j], preferred_element_type=jnp.float32)
@@ -159,7 +160,7 @@ def fused_sum(
     Triton knows.
 
     `exact`: all entries of w have at most 8 significant bits. Factors have 8 bits for each part
-    that they are `split` into."""
+    that they are `split` into: 3 for single precision, errors to 2e-5 with 2."""
     return call(phi, False, SUM, parts(w, 1 if exact else split), parts(v, split), charge)
 
 
@@ -175,6 +176,6 @@ def fused_pull(
     that Triton knows.
 
     `exact`: all entries of v have at most 8 significant bits. Factors have 8 bits for each part
-    that they are `split` into."""
+    that they are `split` into: 3 for single precision, errors to 2e-5 with 2."""
     tile = PULL_ONE if exact else PULL
     return call(phi, True, tile, parts(w, split), parts(v, 1 if exact else split), charge)

@@ -86,11 +86,15 @@ def goes_on(book: Book, chapter: str) -> bool:
     return any("chapter.checkpoint" in c["source"] for c in cells if c["type"] == "code")
 
 
-def need_a_gpu(book: Book, profile: str) -> set[str]:
-    "The chapters of a profile that need a GPU, where none is at hand."
+def need_a_gpu(book: Book, profile: str, given: dict[str, str]) -> set[str]:
+    "The chapters of a profile that need a GPU, where JAX finds none in this environment."
     table = read_json(book.root / "benchmarks" / "chapters.json").get(profile, {})
     chapters = {chapter for chapter, row in table.items() if row.get("on") == "gpu"}
-    return set() if shutil.which("nvidia-smi") else chapters
+    if not (chapters and shutil.which("nvidia-smi")):
+        return chapters
+    ask = "import jax, sys; sys.exit(jax.default_backend() != 'gpu')"
+    found = subprocess.run([sys.executable, "-c", ask], env=given, stderr=subprocess.DEVNULL)
+    return chapters if found.returncode else set()
 
 
 def run_until(lease: Lease, chapter: str) -> Outcome:
@@ -217,13 +221,14 @@ def make_paper(root: Path, profile: str, seconds: float, out: Path | None = None
         expected = expected_seconds(book, profile)
         there = given.pop("POC_BOOK_TEMPLATE", None)
         beside = given | {"JAX_PLATFORMS": "cpu"}
-        with nullcontext(there) if there else template(beside) as address:
+        with template(beside) if there is None else nullcontext(there) as address:
             beside["POC_BOOK_TEMPLATE"] = address
-            without = need_a_gpu(book, profile)
+            without = need_a_gpu(book, profile, given)
             lease = Lease(book, profile, last, given, beside, expected, without, places, found)
             side_by_side(lease, run, turn)
         show(lease)
-        # at the end, as a file of git that changes would mark later chapters as of local changes
+        # at the end: what git has and changes would mark later chapters as of local changes
         for chapter in [] if out else [c for c, one in found.items() if one.there]:
-            keep(book, profile, chapter)
+            if time.monotonic() < last + SPARE:  # what is left waits for the next call
+                keep(book, profile, chapter)
     return int(any(one.state == "failed" for one in found.values()))
