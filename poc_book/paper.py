@@ -162,8 +162,9 @@ def show(lease: Lease) -> None:
 
 
 def lanes() -> int:
-    "How many chapters run side by side, on two cores each."
-    return max(1, min(8, (os.cpu_count() or 1) // 2))
+    "How many chapters run side by side: as in a batch two, on many cores up to 8 on two cores each."
+    cores = os.cpu_count() or 1
+    return max(min(2, cores), min(8, cores // 2))
 
 
 def side_by_side(lease: Lease, run: Callable[[str], None], turn: threading.Lock) -> None:
