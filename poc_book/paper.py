@@ -162,7 +162,7 @@ def show(lease: Lease) -> None:
 
 
 def lanes() -> int:
-    "How many chapters run side by side: as in a batch two, on many cores up to 8 on two cores each."
+    "How many chapters run side by side: two, and on many cores up to 8, on two cores each."
     cores = os.cpu_count() or 1
     return max(min(2, cores), min(8, cores // 2))
 

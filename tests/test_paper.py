@@ -80,7 +80,8 @@ def test_a_kill_loses_nothing_whole_and_a_failure_stops_no_other(book: TinyBook)
     book.notebook("04_wrong", HEAD, "1 / 0")
     out = book.root / "out"
     batch = book.start(*PAPER, "300", "--out", str(out))
-    assert until(lambda: "build/smoke/02_square/provenance.json" in packed(out))
+    made = {"build/smoke/02_square/provenance.json", "build/smoke/failed/04_wrong.ipynb"}
+    assert until(lambda: made <= packed(out))
     batch.kill()
     batch.wait()
     names = packed(out)
