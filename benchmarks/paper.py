@@ -102,9 +102,9 @@ TERMS = {
         more("limits", 5.0, len(p["dims"]) / 2),
     ],
     "04_latent": lambda p: [
-        on_samples("cube", 6 * p["draws"], p["cube_time"], p["wide"], 2 ** p["cube_dim"], 30),
-        more("limits", 25.0, len(p["cube_dims"]) / 2 * max(1.0, 0.1 * 0.015 / p["share"])),
-        more("teachers", 40.0, p["teachers"] / 20 * max(0.5, 0.1 * 0.015 / p["share"])),
+        ("cube", 7.1e-5 * p["draws"] * p["wide"] * 2 ** p["cube_dim"] * p["cube_time"] ** 0.75 / 8),
+        more("limits", 60.0, len(p["cube_dims"]) / 2 * 0.015 / p["share"]),
+        more("teachers", 50.0, p["teachers"] / 20 * 0.015 / p["share"]),
     ],
     "05_finite_width": lambda p: [
         repeated("SGD", p["time"] / p["step"], 12 * p["repeats"] * p["width"] * p["batch"] * 32),
@@ -134,7 +134,7 @@ TERMS = {
         more("limits", 10.0, len(p["degrees"]) / 3),
     ],
     "10_table1": lambda p: [
-        more("limits", 60.0, len(p["many_dims"]) / 3 * p["particles"] / 1024),
+        more("limits", 90.0, len(p["many_dims"]) / 3 * p["particles"] / 1024),
         more("stability", 20.0, len(p["many_dims"]) / 3 * p["starts"] / 512),
         more("cube", 10.0, len(p["cube_dims"]) / 2 * p["neurons"] / 512),
     ],
@@ -150,11 +150,11 @@ TERMS = {
         more("laws", 60.0, (2 * len(p["dims"]) + len(p["six_dims"])) / 12),
     ],
     "11_latent_law": lambda p: [
-        more("laws", 80.0, (p["starts"] / 256) ** 0.5 * len(p["teachers"]) / 2),
-        more("draws", 80.0, p["law_draws"] / 20 / 2),
-        more("dimensions", 80.0, len(p["law_dims"]) / 5 / 2),
-        more("cube", 20.0, len(p["cube_problems"]) * max(0.5, p["cube_starts"] / 512)),
+        ("cube", 1.2 * len(p["cube_problems"]) * p["cube_starts"] * (p["cube_dim"] / 10) ** 2),
+        ("teachers", 16.0 * p["law_draws"]),
+        ("levels", 43.0 * len(p["law_dims"])),
         flows("networks", 5 * p["draws"], p["time"], p["wide"], p["dim"], 1e-6),
+        ("networks' limits", 60.0),
     ],
     "11_latent_risk": lambda p: [
         repeated("nested", 3 * evaluations(12.0), p["nested"] * pairs(p["wide"], p["dim"])),

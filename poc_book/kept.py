@@ -27,7 +27,7 @@ def light(png: Path, place: Path) -> None:
         few = whole.convert("RGB").quantize(_SHADES, dither=Image.Dither.NONE)
     few.convert("RGB").save(place, lossless=True, method=6)
 
-
+# %% ../nbs/92_kept.ipynb #92b00016
 def figure_records(folder: Path) -> list[Path]:
     """The records of the figures in the folder of a chapter, beside their data unlike other JSON,
     in the order of the chapter."""
@@ -98,7 +98,7 @@ class Kept(NamedTuple):
     @property
     def state(self) -> str:
         if self.run:
-            return "up to date" if self.current else "by older code"
+            return "up to date" if self.current else "by other code or sizes"
         return "a run is on its page" if self.on_page else "not run"
 
     @property
@@ -106,7 +106,7 @@ class Kept(NamedTuple):
         "The record of the first figure: it knows device, commit and date."
         return next(iter(self.figures.values()), None)
 
-
+# %% ../nbs/92_kept.ipynb #92b0001b
 def kept(book: Book, chapter: str) -> Kept:
     "What is kept of a chapter at the paper's sizes, and whether it is up to date."
     place = kept_place(book, chapter)
@@ -120,7 +120,7 @@ def kept(book: Book, chapter: str) -> Kept:
     on_page = bool(problem) and any(path.is_file() for path in shown)
     return Kept(place, run, current, figures, on_page)
 
-
+# %% ../nbs/92_kept.ipynb #92b0001c
 def made_on(record: dict[str, Any]) -> str:
     "The device that made a figure: a GPU by its name, else the processor."
     device = record["device"]

@@ -35,6 +35,7 @@ WORTH = (  # how names begin
     "10_experiments_random66",
     "10_experiments_xor4",
     "10_experiments_staircase",
+    "10_table1",
     *("04", "11", "05", "06", "09", "12", "13", "07", "08", "02", "03", "01"),
 )
 

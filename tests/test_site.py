@@ -209,8 +209,8 @@ def test_a_page_shows_its_figures_at_the_papers_sizes_and_says_what_was_not_run(
     tiny.module("curve", "def value(i): return 2 * i\n")
     numbers = {("01_line", "line"): "Figure 1.1"}
     now = str(write_page(opened, "smoke", "01_line", tiny.root / "page", numbers))
-    assert f"{said}, by older code" in now.replace("\\'", "'")
-    assert "[run](runs.md) by older code on CPU" in now
+    assert f"{said}, by other code or sizes" in now.replace("\\'", "'")
+    assert "[run](runs.md) by other code or sizes on CPU" in now
     now = str(write_page(opened, "paper", "01_line", tiny.root / "large", numbers))
     assert 'class="paper"' not in now and "at profile paper" in now and "paper's sizes" not in now
 
