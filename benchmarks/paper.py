@@ -94,7 +94,10 @@ def experiment(p):
 
 TERMS = {
     "01_sphere": lambda p: [("neurons", 2e-6 * p["neurons"])],
-    "02_model": lambda p: [("samples", 8e-5 * p["samples"])],
+    "02_model": lambda p: [
+        repeated("networks", p["repeats"], pairs(max(p["widths"]), p["dim"])),
+        ("samples", 2e-5 * p["samples"]),
+    ],
     "03_problems": lambda p: [("samples", 2e-6 * p["draws"])],
     "04_mean_field": lambda p: [
         flows("networks", 6 * p["draws"], p["time"], p["wide"], p["dim"], 1e-7),
@@ -171,7 +174,7 @@ TERMS = {
     ],
     "13_beyond": lambda p: [
         *(
-            on_samples(f"n = {n}", 3 * p["repeats"], 1.0, sum(p["sample_widths"]), n, p["dim"])
+            on_samples(f"n = {n}", 9 * p["repeats"], 1.0, sum(p["sample_widths"]), n, p["dim"])
             for n in p["samples"]
         ),
         *(
